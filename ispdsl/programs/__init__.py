@@ -1,0 +1,1 @@
+"""The differentiable torch programs that the stage definitions in ``stdlib/`` name."""

@@ -1,0 +1,1 @@
+"""What a compiled pipeline works on: frames, settings, pictures."""

@@ -45,11 +45,10 @@ class Number:
 
     @property
     def _digits(self) -> str:
-        text = self.text.rstrip("%")
-        end = len(text)
-        while end and text[end - 1].isalpha():
+        end = len(self.text)
+        while end and (self.text[end - 1].isalpha() or self.text[end - 1] == "%"):
             end -= 1
-        return text[:end]
+        return self.text[:end]
 
 
 @dataclass(frozen=True, slots=True)

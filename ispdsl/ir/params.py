@@ -1,0 +1,153 @@
+"""The parameter kinds as declared: sliders, registers, choices, toggles, and tables (curves, LUTs, matrices)."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ispdsl.ir.location import Location
+
+
+class FixedPoint(BaseModel):
+    """A register's number format: ``u4.8`` unsigned, ``s4.8`` two's complement with a sign bit besides, ``u8`` whole numbers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    signed: bool
+    integer_bits: int
+    fraction_bits: int
+
+    @staticmethod
+    def parse(text: str) -> FixedPoint | None:
+        """Read ``u4.8``, ``s3.12`` or ``u8``; None when the text is no format of 1 to 32 bits."""
+        match = re.fullmatch(r"([us])(\d{1,2})(?:\.(\d{1,2}))?", text)
+        if not match:
+            return None
+        found = FixedPoint(signed=match[1] == "s", integer_bits=int(match[2]), fraction_bits=int(match[3] or 0))
+        return found if 1 <= found.width <= 32 else None
+
+    def __str__(self) -> str:
+        fraction = f".{self.fraction_bits}" if self.fraction_bits else ""
+        return f"{'s' if self.signed else 'u'}{self.integer_bits}{fraction}"
+
+    @property
+    def width(self) -> int:
+        """Bits of the field."""
+        return self.integer_bits + self.fraction_bits + self.signed
+
+    @property
+    def step(self) -> Fraction:
+        """The value of one least significant bit."""
+        return Fraction(1, 2**self.fraction_bits)
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """Lowest and highest code as signed numbers."""
+        top = 2 ** (self.integer_bits + self.fraction_bits)
+        return (-top if self.signed else 0), top - 1
+
+
+class Field32(BaseModel):
+    """Where a register's bits lie: byte address, highest and lowest bit, and the format of the number."""
+
+    model_config = ConfigDict(frozen=True)
+
+    address: int
+    high: int
+    low: int
+    format: FixedPoint
+
+
+class FileReference(BaseModel):
+    """A table kept in a file beside the text, with the hash of its content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    sha256: str
+    found: str = Field(exclude=True, repr=False)
+    """Absolute path; not part of the printed form, so that it is the same on every machine."""
+
+
+Nested = float | tuple["Nested", ...]
+TableValue = Nested | Literal["identity"] | FileReference
+"""Numbers that broadcast to the table's shape, its identity, or a file."""
+
+
+class Slider(BaseModel):
+    """A real number within a range. `hard` is what is legal, `soft` what a search may try; all in `unit`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["slider"] = "slider"
+    name: str
+    unit: str
+    hard: tuple[float, float]
+    soft: tuple[float, float]
+    default: float
+    structural: bool = False
+    """Whether a type depends on it: then it is a whole number, and never free."""
+    doc: str = ""
+    location: Location
+
+
+class Register(BaseModel):
+    """A fixed-point number in a bit field. `hard` and `default` are physical values."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["register"] = "register"
+    name: str
+    unit: str = ""
+    field: Field32
+    hard: tuple[float, float]
+    soft: tuple[float, float]
+    default: float
+    doc: str = ""
+    location: Location
+
+
+class Choice(BaseModel):
+    """One of several names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["choice"] = "choice"
+    name: str
+    options: tuple[str, ...]
+    default: str
+    doc: str = ""
+    location: Location
+
+
+class Toggle(BaseModel):
+    """On or off."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["toggle"] = "toggle"
+    name: str
+    default: bool
+    doc: str = ""
+    location: Location
+
+
+class Table(BaseModel):
+    """An array of numbers: a ``curve`` [N], a ``lut`` of any rank or a ``matrix`` [R, C]; each element within `hard`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["curve", "lut", "matrix"]
+    name: str
+    unit: str = ""
+    shape: tuple[int, ...]
+    hard: tuple[float, float] | None
+    default: TableValue
+    doc: str = ""
+    location: Location
+
+
+Parameter = Annotated[Slider | Register | Choice | Toggle | Table, Field(discriminator="kind")]

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ispdsl.ir.location import Location
-from ispdsl.ir.params import Nested, Parameter, TableValue
+from ispdsl.ir.params import Array, Parameter, TableValue
 from ispdsl.ir.types import Type
 
 LANGUAGE_VERSION = "1"
@@ -36,7 +36,7 @@ class Meta(Frozen):
 
     name: str
     type: Type
-    default: Nested | str | None = None
+    default: float | Array | str | None = None
     doc: str = ""
     location: Location
 
@@ -55,7 +55,7 @@ class Implementation(Frozen):
 
     kind: Literal["program", "proxy", "executor"]
     target: str
-    arguments: dict[str, Nested | str] = {}
+    arguments: dict[str, float | str | Array] = {}
     location: Location
 
 

@@ -12,7 +12,7 @@ from ispdsl.ir.location import Location
 
 
 class FixedPoint(BaseModel):
-    """A register's number format: ``u4.8`` unsigned, ``s4.8`` two's complement with a sign bit besides, ``u8`` whole numbers."""
+    """A register's number format: ``u4.8`` unsigned, ``s4.8`` two's complement with a sign bit besides, ``u8`` whole."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ class FixedPoint(BaseModel):
         return (-top if self.signed else 0), top - 1
 
 
-class Field32(BaseModel):
+class BitField(BaseModel):
     """Where a register's bits lie: byte address, highest and lowest bit, and the format of the number."""
 
     model_config = ConfigDict(frozen=True)
@@ -72,9 +72,17 @@ class FileReference(BaseModel):
     """Absolute path; not part of the printed form, so that it is the same on every machine."""
 
 
-Nested = float | tuple["Nested", ...]
-TableValue = Nested | Literal["identity"] | FileReference
-"""Numbers that broadcast to the table's shape, its identity, or a file."""
+class Array(BaseModel):
+    """A bracketed list of numbers: its shape, and its values in row-major order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shape: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+TableValue = float | Array | Literal["identity"] | FileReference
+"""Numbers that broadcast to the table's shape as numpy's do, its identity (ramp, unit matrix, grid), or a file."""
 
 
 class Slider(BaseModel):
@@ -102,7 +110,7 @@ class Register(BaseModel):
     kind: Literal["register"] = "register"
     name: str
     unit: str = ""
-    field: Field32
+    field: BitField
     hard: tuple[float, float]
     soft: tuple[float, float]
     default: float

@@ -72,9 +72,7 @@ def check_smoke(call: Any, images: list[Tensor], values: dict[str, Tensor], free
     for one, two, three in zip(first, second, plain, strict=True):
         assert torch.isfinite(one).all(), "the result is not finite"
         assert torch.equal(one, two), "two runs differ"
-        torch.testing.assert_close(
-            one, three, rtol=1e-12, atol=1e-12, msg=lambda text: f"a float and a tensor differ: {text}"
-        )
+        torch.testing.assert_close(one, three, rtol=1e-12, atol=1e-12, msg=lambda text: f"float and tensor: {text}")
     assert all(torch.equal(old, new) for old, new in zip(before, images, strict=True)), "an input was written to"
 
 

@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Repeatable and without deadlines on busy machines by default; HYPOTHESIS_PROFILE=explore draws new examples.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("ci", settings.get_profile("explore"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

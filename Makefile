@@ -1,0 +1,54 @@
+# Every target works in a fresh clone: it first makes .venv and installs ispdsl there.
+#   make demo      render a photograph with its taps into OUT
+#   make test      the tests        make lint    style and types
+#   make bench     the benchmarks   make clean   remove what these made
+# PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
+
+OUT    ?= out/demo
+PYTEST ?= -n 2 -q
+BIN    := .venv/bin
+STAMP  := .venv/installed
+
+# More threads than cores make torch several times slower: one for each of pytest's workers.
+test bench: export OMP_NUM_THREADS = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint bench install clean
+
+demo: install
+	$(BIN)/ispdsl demo --output $(OUT)
+
+test: install
+	$(BIN)/pytest $(PYTEST)
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# pytest leaves with 5 where no test is marked as a benchmark.
+bench: install
+	$(BIN)/pytest -q -m bench || test $$? -eq 5
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python=; \
+	for candidate in $(or $(PYTHON),python3.11 python3 python3.12 python3.13); do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "make: ispdsl needs Python 3.11 or newer, and $(or $(PYTHON),python3.11 or python3) is not that." >&2; \
+	  echo "      Install one, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "make: $$python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "Installing ispdsl into .venv with $$($$python --version) (a few minutes the first time)"; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $$python -m venv --clear .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv out build dist .pytest_cache .ruff_cache .hypothesis
+	find ispdsl tests -name __pycache__ -type d -prune -exec rm -rf {} +

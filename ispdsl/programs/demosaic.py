@@ -1,0 +1,108 @@
+"""Demosaicing: a Bayer mosaic ``(..., 1, H, W)`` of any phase to camera RGB ``(..., 3, H, W)`` of the same scale.
+
+The linear methods are stencils on the planes of the four sites of the 2x2 cell (`cfa.cells`), so that no site is
+computed that is not wanted. Borders are mirrored about the outermost samples. Sampled sites keep their values to the
+bit. Nothing is clipped: values outside 0..1 go through, and stencils with negative weights overshoot at edges.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ispdsl.programs.cfa import LINEAR, cells, neighbour, uncells
+from ispdsl.programs.menon import menon
+from ispdsl.programs.ops import sum_terms
+
+Kernel = tuple[tuple[float, ...], ...]
+"""Weights of the (odd, square) neighbourhood of a site, from top left in reading order."""
+
+WANTED: tuple[tuple[str | None, ...], ...] = (
+    (None, "row", "column", "diagonal"),  # red: its samples lie at the first site of the cell,
+    ("cross", None, None, "cross"),  # green at the second and third,
+    ("diagonal", "column", "row", None),  # blue at the fourth
+)
+"""For each colour and site, where the nearest samples of the colour lie; None where the site samples it."""
+
+BILINEAR: dict[str, Kernel] = {
+    "cross": ((0, 1 / 4, 0), (1 / 4, 0, 1 / 4), (0, 1 / 4, 0)),
+    "row": ((0, 0, 0), (1 / 2, 0, 1 / 2), (0, 0, 0)),
+    "column": ((0, 1 / 2, 0), (0, 0, 0), (0, 1 / 2, 0)),
+    "diagonal": ((1 / 4, 0, 1 / 4), (0, 0, 0), (1 / 4, 0, 1 / 4)),
+}
+
+MALVAR: dict[str, Kernel] = {  # figure 2 of the paper, divided by 8
+    "cross": (
+        (0, 0, -1 / 8, 0, 0),
+        (0, 0, 2 / 8, 0, 0),
+        (-1 / 8, 2 / 8, 4 / 8, 2 / 8, -1 / 8),
+        (0, 0, 2 / 8, 0, 0),
+        (0, 0, -1 / 8, 0, 0),
+    ),
+    "row": (
+        (0, 0, 1 / 16, 0, 0),
+        (0, -1 / 8, 0, -1 / 8, 0),
+        (-1 / 8, 4 / 8, 5 / 8, 4 / 8, -1 / 8),
+        (0, -1 / 8, 0, -1 / 8, 0),
+        (0, 0, 1 / 16, 0, 0),
+    ),
+    "column": (
+        (0, 0, -1 / 8, 0, 0),
+        (0, -1 / 8, 4 / 8, -1 / 8, 0),
+        (1 / 16, 0, 5 / 8, 0, 1 / 16),
+        (0, -1 / 8, 4 / 8, -1 / 8, 0),
+        (0, 0, -1 / 8, 0, 0),
+    ),
+    "diagonal": (
+        (0, 0, -3 / 16, 0, 0),
+        (0, 2 / 8, 0, 2 / 8, 0),
+        (-3 / 16, 0, 6 / 8, 0, -3 / 16),
+        (0, 2 / 8, 0, 2 / 8, 0),
+        (0, 0, -3 / 16, 0, 0),
+    ),
+}
+
+
+def demosaic(mosaic: Tensor, *, method: str, cfa: str) -> Tensor:
+    """Demosaic by `method`: ``bilinear``, ``malvar`` or ``menon``."""
+    return {"bilinear": bilinear, "malvar": malvar, "menon": menon}[method](mosaic, cfa=cfa)
+
+
+def bilinear(mosaic: Tensor, *, cfa: str) -> Tensor:
+    """The mean of the two or four nearest samples of each colour."""
+    return interpolate(mosaic, cfa, BILINEAR)
+
+
+def malvar(mosaic: Tensor, *, cfa: str) -> Tensor:
+    """Bilinear interpolation corrected by the Laplacian of the colour that the site does sample.
+
+    Malvar, He and Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color images",
+    ICASSP 2004, figure 2 (alpha = 1/2, beta = 5/8, gamma = 3/4).
+    """
+    return interpolate(mosaic, cfa, MALVAR)
+
+
+def interpolate(mosaic: Tensor, cfa: str, kernels: dict[str, Kernel]) -> Tensor:
+    """Apply to every site and missing colour the kernel for where its samples lie; `linear` frames pass through."""
+    if cfa == LINEAR:
+        return mosaic
+    planes = cells(mosaic, cfa, margin=1)
+    sites = [
+        neighbour(planes, site, 0, 0) if where is None else stencil(planes, site, kernels[where])
+        for colour in WANTED
+        for site, where in enumerate(colour)
+    ]
+    return uncells(torch.stack(sites, -3), cfa, mosaic.shape[-2], mosaic.shape[-1])
+
+
+def stencil(planes: Tensor, site: int, kernel: Kernel) -> Tensor:
+    """The weighted sum of the neighbourhood of one site of every cell."""
+    radius = len(kernel) // 2
+    return sum_terms(
+        [
+            weight * neighbour(planes, site, row - radius, column - radius)
+            for row, weights in enumerate(kernel)
+            for column, weight in enumerate(weights)
+            if weight
+        ]
+    )

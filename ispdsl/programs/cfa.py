@@ -1,7 +1,7 @@
 """Colour filter arrays: which colour each site of a mosaic samples, and a mosaic as planes of one site each.
 
-A Bayer mosaic is ``(..., 1, H, W)``; its CFA is named by the colours of the top-left 2x2 sites in reading order. The CFA
-`linear` is a LinearRaw frame ``(..., 3, H, W)`` that has all three colours at every site.
+A Bayer mosaic is ``(..., 1, H, W)``; its CFA is named by the colours of the top-left 2x2 sites in reading order. The
+CFA `linear` is a LinearRaw frame ``(..., 3, H, W)`` that has all three colours at every site.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def elements(vector: Tensor) -> list[Tensor]:
 def cells(mosaic: Tensor, cfa: str, margin: int) -> Tensor:
     """Split a Bayer mosaic ``(..., 1, H, W)`` into planes of one site each.
 
-    They are red, green on red rows, green on blue rows, blue. The planes ``(..., 4, h + 2 * margin, w + 2 * margin)`` are those of the 2x2 cells whose top-left site is red, with
-    `margin` cells more on every side. What lies outside the mosaic is its mirror image about the outermost samples,
-    which keeps every site's colour.
+    They are red, green on red rows, green on blue rows and blue. The planes ``(..., 4, h + 2m, w + 2m)``, m being the
+    `margin`, are those of the 2x2 cells whose top-left site is red, with m cells more on every side. What lies outside
+    the mosaic is its mirror image about the outermost samples, which keeps every site's colour.
     """
     top, left = red_site(cfa)
     height, width = mosaic.shape[-2:]

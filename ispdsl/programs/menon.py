@@ -3,9 +3,9 @@
 Menon, Andriani and Calvagno, "Demosaicing with directional filtering and a posteriori decision", IEEE Transactions on
 Image Processing 16(1), 2007, with its refining step.
 
-Fields are planes of one site each, by the number of the site in a cell whose sites are red (0), green on a red row (1),
-green on a blue row (2) and blue (3). Every step loses the outermost cells, so the mosaic is extended once, by mirroring,
-by as many cells as there are steps.
+Fields are planes of one site each, by the number of the site in a cell whose sites are red (0), green on a red row
+(1), green on a blue row (2) and blue (3). Every step loses the outermost cells, so the mosaic is extended once, by
+mirroring, by as many cells as there are steps.
 """
 
 from __future__ import annotations

@@ -105,3 +105,13 @@ def gather_last(values: Tensor, index: Tensor) -> Tensor:
         return values[index]
     flat = index.reshape(*index.shape[:-3], -1)
     return torch.gather(values.expand(*flat.shape[:-1], values.shape[-1]), -1, flat).reshape(index.shape)
+
+
+def triweight(offset: float, reach: Scalar) -> Scalar:
+    """The triweight kernel ``max(0, 1 - (offset / reach)^2)^3``: nearly a Gaussian of standard deviation ``reach / 3``.
+
+    It ends at `reach`, with two continuous derivatives. So a window may be wider than the reach and change nothing, and
+    a free reach moves through whole pixels without a jump.
+    """
+    inside = 1 - (offset / reach) ** 2
+    return (inside.clamp(min=0) if isinstance(inside, Tensor) else max(inside, 0.0)) ** 3

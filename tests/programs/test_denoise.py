@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from ispdsl.programs.denoise import WIDEST_RADIUS, bilateral, denoise, guided_upsample, half
+from ispdsl.programs.ops import luma
+from tests.programs.checks import check_program
+
+STAGES = Path(__file__).parents[2] / "stdlib" / "denoise.isp"
+
+
+def uniform(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def edge(planes: int, size: int = 32) -> Tensor:
+    """0.2 on the left, 0.8 on the right."""
+    image = torch.full((planes, size, size), 0.2, dtype=torch.float64)
+    image[..., size // 2 :] = 0.8
+    return image
+
+
+def test_bilateral_of_a_free_radius_survives_what_every_program_must() -> None:
+    free = {"strength": 0.7, "radius": 1.3, "contrast": 0.3}
+    check_program(bilateral, [uniform(1, 8, 9)], free=free, radius=2)
+
+
+def test_bilateral_of_a_fixed_radius_survives_what_every_program_must() -> None:
+    free = {"strength": 0.7, "contrast": 0.3}
+    check_program(bilateral, [uniform(2, 8, 9)], static={"radius": 2}, free=free, radius=2)
+
+
+def test_bilateral_at_strength_zero_is_the_identity_and_has_a_gradient() -> None:
+    image = uniform(1, 12, 12)
+    strength = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    result = bilateral(image, strength=strength, radius=2, contrast=0.2)
+    assert torch.equal(result, image)
+    (gradient,) = torch.autograd.grad((result * image).sum(), strength)
+    assert gradient.abs() > 1e-2
+
+
+def test_bilateral_is_the_weighted_mean_of_its_window() -> None:
+    """One pixel of the published formula, written out."""
+    image, row, column = uniform(2, 7, 7), 3, 3
+    total, weights = torch.zeros(2, dtype=torch.float64), 0.0
+    for y in range(1, 6):
+        for x in range(1, 6):
+            near = (1 - ((y - row) / 3) ** 2) ** 3 * (1 - ((x - column) / 3) ** 2) ** 3
+            apart = (image[:, y, x] - image[:, row, column]).square().sum()
+            weight = near * torch.exp(-apart / (2 * 0.25**2)) * (0.6 if (y, x) != (row, column) else 1.0)
+            total, weights = total + weight * image[:, y, x], weights + weight
+    result = bilateral(image, strength=0.6, radius=2, contrast=0.25)
+    torch.testing.assert_close(result[:, row, column], total / weights)
+
+
+@pytest.mark.parametrize("planes", [1, 2, 3])
+def test_bilateral_removes_noise_and_keeps_an_edge(planes: int) -> None:
+    clean = edge(planes)
+    noisy = clean + 0.03 * normal(planes, 32, 32)
+    result = bilateral(noisy, strength=1.0, radius=3, contrast=0.15)
+    assert (result - clean).var() < 0.2 * (noisy - clean).var()
+    across = result[..., 16].mean() - result[..., 15].mean()
+    assert across > 0.57
+
+
+def test_denoise_survives_what_every_program_must() -> None:
+    free = {"luma": 0.4, "chroma": 0.8, "contrast": 0.3}
+    check_program(denoise, [uniform(3, 8, 9)], static={"space": "linear_srgb", "radius": 1}, free=free, radius=1)
+
+
+def test_denoise_treats_luma_and_colour_apart() -> None:
+    image = uniform(3, 12, 12)
+    settings = {"radius": 2.0, "contrast": 0.3, "space": "linear_srgb"}
+    assert torch.equal(denoise(image, luma=0.0, chroma=0.0, **settings), image)
+    colour = denoise(image, luma=0.0, chroma=1.0, **settings)
+    torch.testing.assert_close(luma(colour, "linear_srgb"), luma(image, "linear_srgb"))
+    assert (colour - image).abs().max() > 0.05
+    light = denoise(image, luma=1.0, chroma=0.0, **settings)
+    torch.testing.assert_close(light[0] - light[2], image[0] - image[2])
+    assert (light - image).abs().max() > 0.05
+
+
+def test_half_survives_what_every_program_must() -> None:
+    check_program(half, [uniform(2, 8, 9)], sizes=((1, 1), (2, 2), (3, 5)))
+
+
+def test_half_takes_means_of_cells_and_mirrors_odd_ends() -> None:
+    image = torch.arange(15.0).reshape(1, 3, 5)
+    wanted = torch.tensor([[[3.0, 5.0, 6.0], [8.0, 10.0, 11.0]]])
+    assert torch.equal(half(image), wanted)
+
+
+def test_guided_upsample_survives_what_every_program_must() -> None:
+    images = [uniform(2, 3, 3), uniform(1, 6, 6)]
+    check_program(guided_upsample, images, free={"contrast": 0.2}, sizes=((2, 2), (3, 3)))
+
+
+@pytest.mark.parametrize("size", [(2, 2), (7, 10), (13, 5)])
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_guided_upsample_reaches_the_size_of_luma(size: tuple[int, int], times: int) -> None:
+    guide, chroma = uniform(1, *size), torch.full((2, *size), -0.3, dtype=torch.float64)
+    for _ in range(times):
+        chroma = half(chroma)
+    result = guided_upsample(chroma, guide, contrast=0.1)
+    torch.testing.assert_close(result, torch.full((2, *size), -0.3, dtype=torch.float64))
+
+
+def test_guided_upsample_follows_the_edges_of_luma() -> None:
+    """Nearer to the full-size chroma than interpolation without a guide, which a flat luma stands for."""
+    guide, chroma = edge(1, 33), 0.5 * edge(2, 33) - 0.2
+    small = half(chroma)
+    guided = guided_upsample(small, guide, contrast=0.02)
+    plain = guided_upsample(small, torch.zeros_like(guide), contrast=0.02)
+    assert (guided - chroma).abs().max() < 0.02
+    assert (plain - chroma).abs().max() > 0.1
+
+
+def test_guided_upsample_interpolates_smooth_chroma() -> None:
+    ramp = torch.linspace(0.0, 1.0, 32, dtype=torch.float64).expand(2, 32, 32)
+    result = guided_upsample(half(ramp), torch.zeros(1, 32, 32, dtype=torch.float64), contrast=0.1)
+    torch.testing.assert_close(result[..., 10:-10], ramp[..., 10:-10])
+
+
+def test_guided_upsample_says_which_sizes_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="chroma of 3x5 is not luma of 8x8 halved"):
+        guided_upsample(uniform(2, 3, 5), uniform(1, 8, 8), contrast=0.1)
+
+
+def test_the_window_of_a_free_radius_fits_the_declared_limit() -> None:
+    limits = re.findall(r"slider radius\s+in \S+\.\.([\d.]+)px", STAGES.read_text())
+    assert len(limits) == 4
+    assert {float(limit) for limit in limits} == {WIDEST_RADIUS}

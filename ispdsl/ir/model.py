@@ -64,7 +64,7 @@ class Condition(Frozen):
 
     left: str
     operator: Literal["==", "!=", "<=", ">=", "<", ">"]
-    right: float | bool | str
+    right: float | bool | str | Array
 
 
 class Property(Frozen):

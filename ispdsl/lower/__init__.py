@@ -1,0 +1,1 @@
+"""Tree to IR: imports, names, types, units, ranges, registers, dataflow."""

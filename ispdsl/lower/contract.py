@@ -1,0 +1,226 @@
+"""The vocabulary of ``property`` lines, and their lowering to the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ispdsl.ir import params as ir
+from ispdsl.ir.model import Condition, Footprint, Meta, Port
+from ispdsl.ir.model import Property as IrProperty
+from ispdsl.ir.params import Array
+from ispdsl.ir.units import canonical
+from ispdsl.lower.parameters import OFF, ON
+from ispdsl.lower.quantity import array, describe, interval, number, unit_of
+from ispdsl.lower.scope import Scope, Sink, listed, meant
+from ispdsl.syntax.tree import Comparison, ListValue, Name, Number, Property
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a property name means and what may follow it.
+
+    `names`: the words that may stand behind it (``*`` for stages); `inside`: whether ``in`` may or must name parameters or
+    images of the stage; `range` and `within`: whether each must be given. ``when`` and ``within`` may follow any of them.
+    """
+
+    meaning: str
+    names: tuple[str, ...] = ()
+    inside: Literal["no", "may", "must"] = "no"
+    range: bool = False
+    within: bool = False
+
+
+VOCABULARY: Mapping[str, Term] = {
+    "identity": Term("gives back its image, at the parameters that `when` states"),
+    "pointwise": Term("an output pixel depends on the same input pixel alone"),
+    "local": Term("an output pixel depends on input pixels at most `within` away", within=True),
+    "global": Term("an output pixel may depend on the whole image"),
+    "linear": Term("f(a x + b y) = a f(x) + b f(y), in the image or what `in` names", inside="may"),
+    "affine": Term("f - f(0) is linear, in the image or what `in` names", inside="may"),
+    "homogeneous": Term("f(a x) = a f(x) for a > 0, in the image or what `in` names", inside="may"),
+    "monotone": Term("does not fall as the image, or the parameter that `in` names, rises", inside="must"),
+    "inverse": Term("negating the parameter that `in` names undoes the stage", inside="must"),
+    "idempotent": Term("f(f(x)) = f(x)"),
+    "range": Term("the output lies in the range", range=True),
+    "preserves": Term("keeps a quantity of the image", names=("mean", "grey", "luma", "hue", "white", "energy")),
+    "commutes_with": Term(
+        "f(g(x)) = g(f(x)) for the operation named",
+        names=("hflip", "vflip", "rot90", "transpose", "exposure", "crop"),
+    ),
+    "equivariant": Term("a shift of the mosaic and of its CFA phase shifts the output", names=("cfa",)),
+    "lossless": Term("sampled sites keep their values"),
+    "deterministic": Term("the same input gives the same output, bit for bit"),
+    "differentiable": Term("gradients agree with finite differences, in everything or what `in` names", inside="may"),
+    "lipschitz": Term("differences grow at most by the factor `within`", within=True),
+    "denoises": Term("the variance of flat noise falls, edges stay"),
+    "round_trips": Term("the stage named undoes it", names=("*",)),
+    "equivalent": Term("the stage named gives the same", names=("*",)),
+}
+"""Every property name. A name that is not here is an error."""
+
+FOOTPRINTS = ("pointwise", "local", "global")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a contract line may speak of."""
+
+    inputs: tuple[Port, ...]
+    parameters: tuple[ir.Parameter, ...]
+    metas: tuple[Meta, ...]
+    written: frozenset[str]
+    """Names whose own declaration was wrong, among others: nothing is said about them twice."""
+
+    @property
+    def names(self) -> set[str]:
+        """Everything a condition or ``in`` may name."""
+        return {p.name for p in self.inputs} | {p.name for p in self.parameters} | {m.name for m in self.metas}
+
+
+def lower_property(tree: Property, subject: Subject, scope: Scope, sink: Sink) -> IrProperty | None:
+    """One contract line; what is wrong with it is reported, and None."""
+    term = VOCABULARY.get(tree.name.text)
+    if term is None:
+        hint = meant(tree.name.text, VOCABULARY, f"properties: {', '.join(VOCABULARY)}")
+        sink.add("E210", f"unknown property {tree.name.text}", tree.name.span, hint=hint)
+        return None
+    good = _check_form(tree, term, sink)
+    names = _names(tree, term, scope, sink)
+    inside = tuple(name.text for name in tree.inside if _known(name, subject, sink))
+    when = [_condition(comparison, subject, sink) for comparison in tree.when]
+    bounds = interval(tree.range, unit_of(tree.range.low, sink), sink, "the range") if tree.range else None
+    within_unit = unit_of(tree.within, sink)
+    within = number(tree.within, within_unit, sink, "the tolerance") if tree.within else None
+    if not good or names is None or len(inside) != len(tree.inside) or None in when or bool(bounds) != bool(tree.range):
+        return None
+    return IrProperty(
+        name=tree.name.text,
+        names=names,
+        range=bounds,
+        inside=inside,
+        when=tuple(c for c in when if c),
+        within=within,
+        within_unit=within_unit,
+        location=sink.place(tree.span),
+    )
+
+
+def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
+    name = tree.name.text
+    problems: list[tuple[str, str]] = []
+    if tree.names and not term.names:
+        problems.append((f"{name} takes no names", f"write property {name}"))
+    if term.names and not tree.names and term.names != ("cfa",):
+        wanted = "a stage" if term.names == ("*",) else listed(term.names)
+        problems.append((f"{name} must say what: {wanted}", f"write property {name} {term.names[0].replace('*', 'STAGE')}"))
+    if term.range != bool(tree.range):
+        problems.append(("range needs a range", "write property range 0..1") if term.range else (f"{name} takes no range", ""))
+    if term.inside == "must" and not tree.inside:
+        problems.append((f"{name} must say in what", f"write property {name} in image"))
+    if tree.inside and term.inside == "no":
+        problems.append((f"{name} takes no `in`", f"write property {name}"))
+    if term.within and tree.within is None:
+        problems.append((f"{name} needs a bound", f"write property {name} within {'3px' if name == 'local' else '2'}"))
+    if name == "local" and tree.within is not None:
+        radius = tree.within
+        if not (isinstance(radius, Number) and radius.unit == "px" and radius.is_integer and 0 <= radius.value <= 2**16):
+            problems.append(("the radius of a neighbourhood is a whole number of pixels", "write property local within 3px"))
+    for message, hint in problems:
+        sink.add("E507", message, tree.span, hint=hint or None)
+    return not problems
+
+
+def _names(tree: Property, term: Term, scope: Scope, sink: Sink) -> tuple[str, ...] | None:
+    found: list[str] = []
+    for name in tree.names if term.names else ():
+        if term.names == ("*",):
+            other = scope.callables.get(name.text)
+            if other is None:
+                hint = meant(name.text, scope.callables, "declare or import it")
+                sink.add("E201", f"unknown stage {name.text}", name.span, hint=hint)
+                return None
+            found.append(other.signature.key)
+        elif name.text in term.names:
+            found.append(name.text)
+        else:
+            hint = meant(name.text, term.names, f"one of {listed(term.names)}")
+            sink.add("E507", f"{tree.name.text} knows no {name.text}", name.span, hint=hint)
+            return None
+    return tuple(found)
+
+
+def _known(name: Name, subject: Subject, sink: Sink) -> bool:
+    if name.text in subject.names:
+        return True
+    if name.text not in subject.written:
+        hint = meant(name.text, subject.names, f"it has {listed(sorted(subject.names))}")
+        sink.add("E211", f"the stage has no image, parameter or meta {name.text}", name.span, hint=hint)
+    return False
+
+
+def _condition(tree: Comparison, subject: Subject, sink: Sink) -> Condition | None:
+    if not _known(tree.left, subject, sink):
+        return None
+    right = _right_side(tree, subject, sink)
+    if right is None:
+        return None
+    return Condition(left=tree.left.text, operator=tree.operator, right=right)  # type: ignore[arg-type]
+
+
+def _right_side(tree: Comparison, subject: Subject, sink: Sink) -> float | bool | str | Array | None:
+    parameter = next((p for p in subject.parameters if p.name == tree.left.text), None)
+    value = tree.right
+    if isinstance(value, Name):
+        if isinstance(parameter, ir.Choice):
+            if value.text in parameter.options:
+                return value.text
+            hint = meant(value.text, parameter.options, f"options: {listed(parameter.options)}")
+            sink.add("E408", f"{value.text} is not an option of {parameter.name}", value.span, hint=hint)
+            return None
+        if isinstance(parameter, ir.Toggle) and value.text in ON | OFF:
+            return value.text in ON
+        if value.text == "identity" and isinstance(parameter, ir.Table):
+            return "identity"
+        return value.text if _known(value, subject, sink) else None
+    if isinstance(value, Number) and not isinstance(parameter, ir.Choice | ir.Toggle):
+        unit = _unit_of_name(tree.left.text, parameter, subject)
+        found = number(value, unit, sink, f"what {tree.left.text} is compared with")
+        return None if found is None else canonical(found, unit)
+    if isinstance(value, ListValue) and _is_array(tree.left.text, parameter, subject):
+        return array(value, _unit_of_name(tree.left.text, parameter, subject), sink, tree.left.text)
+    sink.add("E506", f"{tree.left.text} cannot be compared with {describe(value)}", value.span)
+    return None
+
+
+def _is_array(name: str, parameter: ir.Parameter | None, subject: Subject) -> bool:
+    meta = next((m for m in subject.metas if m.name == name), None)
+    return isinstance(parameter, ir.Table) or (meta is not None and meta.type.name in ("vector", "matrix", "grid"))
+
+
+def _unit_of_name(name: str, parameter: ir.Parameter | None, subject: Subject) -> str:
+    if isinstance(parameter, ir.Slider | ir.Register | ir.Table):
+        return parameter.unit
+    meta = next((m for m in subject.metas if m.name == name), None)
+    return str(meta.type.args[0]) if meta and meta.type.name == "real" and meta.type.args else ""
+
+
+def footprint_of(trees: tuple[Property, ...], sink: Sink) -> Footprint:
+    """The footprint that the contract states; a stage that states none may look at the whole image."""
+    stated = [tree for tree in trees if tree.name.text in FOOTPRINTS]
+    for extra in stated[1:]:
+        sink.add(
+            "E505",
+            f"the footprint is stated twice: {stated[0].name.text} and {extra.name.text}",
+            extra.span,
+            related=[sink.label(stated[0].span, "first here")],
+            hint="keep one of pointwise, local and global",
+        )
+    if not stated:
+        return Footprint(kind="global")
+    first = stated[0]
+    if first.name.text == "local":
+        radius = int(first.within.value) if isinstance(first.within, Number) else 0
+        return Footprint(kind="local", radius=radius)
+    return Footprint(kind="pointwise", radius=0) if first.name.text == "pointwise" else Footprint(kind="global")

@@ -39,23 +39,42 @@ def contact_sheet(path: str | Path, tiles: Sequence[Tile], columns: int | None =
     if not tiles:
         raise ValueError("a contact sheet shows at least one image")
     columns = columns or min(4, int(np.ceil(np.sqrt(len(tiles)))))
-    thumbnails = [to_display(shrink(image, THUMBNAIL), space) for _, image, space in tiles]
-    height = max(picture.shape[1] for picture in thumbnails)
-    rows = -(-len(tiles) // columns)
-    cell = (THUMBNAIL + MARGIN, height + LABEL + MARGIN)
-    page = Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), PAPER)
-    font = ImageFont.load_default(size=TEXT_SIZE)
-    draw = ImageDraw.Draw(page)
-    for index, ((title, _, space), picture) in enumerate(zip(tiles, thumbnails, strict=True)):
-        left, top = MARGIN + index % columns * cell[0], MARGIN + index // columns * cell[1]
-        codes = np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0)
-        inset = (THUMBNAIL - codes.shape[1]) // 2, (height - codes.shape[0]) // 2
-        page.paste(Image.fromarray(codes), (left + inset[0], top + inset[1]))
-        baseline = top + height + LABEL - 10
-        room = THUMBNAIL - draw.textlength(space, font) - MARGIN
-        draw.text((left, baseline), shorten(title, font, room), INK, font, anchor="ls")
-        draw.text((left + THUMBNAIL, baseline), space, FAINT, font, anchor="rs")
+    thumbnails = [to_display(shrink(without_mosaic(image, space), THUMBNAIL), space) for _, image, space in tiles]
+    lines = [range(first, min(first + columns, len(tiles))) for first in range(0, len(tiles), columns)]
+    heights = [max(thumbnails[index].shape[1] for index in line) for line in lines]
+    width = min(columns, len(tiles)) * (THUMBNAIL + MARGIN) + MARGIN
+    page = Image.new("RGB", (width, sum(heights) + len(lines) * (LABEL + MARGIN) + MARGIN), PAPER)
+    top = MARGIN
+    for line, height in zip(lines, heights, strict=True):
+        for column, index in enumerate(line):
+            title, _, space = tiles[index]
+            left = MARGIN + column * (THUMBNAIL + MARGIN)
+            paste(page, thumbnails[index], left + THUMBNAIL // 2, top + height // 2)
+            label(page, title, space, left, top + height + LABEL - 10)
+        top += height + LABEL + MARGIN
     write_picture(path, np.asarray(page, np.float32).transpose(2, 0, 1) / 255)
+
+
+def paste(page: Image.Image, picture: NDArray[np.float32], x: int, y: int) -> None:
+    """Put `picture` ``(3, H, W)`` on the page, its centre at `x`, `y`."""
+    codes = np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0)
+    page.paste(Image.fromarray(codes), (x - codes.shape[1] // 2, y - codes.shape[0] // 2))
+
+
+def label(page: Image.Image, title: str, space: str, left: int, baseline: int) -> None:
+    """Write `title` to the left and, fainter, `space` to the right below a thumbnail."""
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=TEXT_SIZE)
+    room = THUMBNAIL - draw.textlength(space, font) - MARGIN
+    draw.text((left, baseline), shorten(title, font, room), INK, font, anchor="ls")
+    draw.text((left + THUMBNAIL, baseline), space, FAINT, font, anchor="rs")
+
+
+def without_mosaic(image: Floats, space: str) -> Floats:
+    """A mosaic averaged over its 2x2 sites, which would show as moire in a thumbnail; any other image as it is."""
+    height, width = (size // 2 * 2 for size in image.shape[-2:])
+    if not space.startswith("raw") or 0 in (height, width):
+        return image
+    return image[:, :height, :width].reshape(len(image), height // 2, 2, width // 2, 2).mean(axis=(2, 4))
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:

@@ -1,0 +1,147 @@
+"""Bilinear, Malvar and Menon demosaicing of all four Bayer phases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import colour_demosaicing
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ispdsl.programs import demosaic
+from ispdsl.programs.cfa import COLOURS
+from ispdsl.programs.menon import STEPS
+from tests.programs.checks import check_program
+
+BAYER = ("rggb", "bggr", "grbg", "gbrg")
+METHODS = ("bilinear", "malvar", "menon")
+RADIUS = {"bilinear": 1, "malvar": 2, "menon": 8}
+ORACLES: dict[str, Callable[..., np.ndarray]] = {
+    "bilinear": colour_demosaicing.demosaicing_CFA_Bayer_bilinear,
+    "malvar": colour_demosaicing.demosaicing_CFA_Bayer_Malvar2004,
+    "menon": colour_demosaicing.demosaicing_CFA_Bayer_Menon2007,
+}
+
+
+def mosaic(height: int = 9, width: int = 10, planes: int = 1, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(planes, height, width, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("cfa", ["rggb", "gbrg", "linear"])
+@pytest.mark.parametrize("method", METHODS)
+def test_generic(method: str, cfa: str) -> None:
+    image = mosaic(19, 22, planes=3 if cfa == "linear" else 1)
+    check_program(demosaic.demosaic, [image], static={"method": method, "cfa": cfa}, radius=RADIUS[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_method_of_choice_is_the_method_by_name(method: str) -> None:
+    image = mosaic()
+    assert torch.equal(
+        demosaic.demosaic(image, method=method, cfa="grbg"), getattr(demosaic, method)(image, cfa="grbg")
+    )
+
+
+@pytest.mark.parametrize("size", [(40, 42), (41, 37)])
+@pytest.mark.parametrize("cfa", BAYER)
+@pytest.mark.parametrize("method", METHODS)
+def test_agrees_with_colour_demosaicing(method: str, cfa: str, size: tuple[int, int]) -> None:
+    """Away from the border, where the oracle repeats the edge (or, for Menon's decision, continues with zeros)."""
+    image = mosaic(*size) * 2 - 0.5
+    expected = ORACLES[method](image[0].numpy(), cfa.upper())
+    found = getattr(demosaic, method)(image, cfa=cfa).numpy().transpose(1, 2, 0)
+    border = {"bilinear": 1, "malvar": 2, "menon": 10}[method]
+    inside = slice(border, -border)
+    np.testing.assert_allclose(found[inside, inside], expected[inside, inside], rtol=0, atol=1e-12)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("bilinear", "Bilinear_RGGB"), ("malvar", "Malvar2004_RGGB"), ("menon", "Menon2007_RGGB")],
+)
+def test_agrees_with_the_references_of_the_lighthouse(data: Path, method: str, name: str) -> None:
+    reference = np.load(data / "images" / "lighthouse_demosaic_refs" / "split" / "dev_rggb_crop.npz")
+    top, bottom, left, right = reference["crop"]
+    image = torch.from_numpy(reference["CFA_RGGB"].astype(np.float32))[None]
+    found = getattr(demosaic, method)(image, cfa="rggb")[:, top:bottom, left:right].numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(found, reference[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("cfa", BAYER)
+@pytest.mark.parametrize("method", METHODS)
+def test_lossless(method: str, cfa: str, dtype: torch.dtype) -> None:
+    image = mosaic(7, 8).to(dtype)
+    found = getattr(demosaic, method)(image, cfa=cfa)
+    for site, colour in enumerate(COLOURS[cfa]):
+        row, column = divmod(site, 2)
+        assert torch.equal(found[colour, row::2, column::2], image[0, row::2, column::2])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_flat_colour_stays_flat_up_to_the_border(method: str) -> None:
+    colour = torch.tensor([0.8, 0.5, 0.2], dtype=torch.float64)
+    for cfa in BAYER:
+        cell = torch.stack([colour[index] for index in COLOURS[cfa]]).reshape(1, 2, 2)
+        for height, width in ((2, 2), (3, 3), (8, 11)):
+            image = cell.repeat(1, 6, 6)[:, :height, :width]
+            found = getattr(demosaic, method)(image, cfa=cfa)
+            assert torch.allclose(found, colour[:, None, None].expand(3, height, width), atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_linear_frame_passes_through(method: str) -> None:
+    frame = mosaic(planes=3)
+    assert torch.equal(getattr(demosaic, method)(frame, cfa="linear"), frame)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_shift_of_mosaic_and_phase_shifts_the_result(method: str) -> None:
+    image = mosaic(40, 42)
+    whole = getattr(demosaic, method)(image, cfa="rggb")
+    for cfa, row, column in (("grbg", 0, 1), ("gbrg", 1, 0), ("bggr", 1, 1)):
+        shifted = getattr(demosaic, method)(image[..., row:, column:], cfa=cfa)
+        inside = (slice(None), slice(9, 31), slice(9, 33))
+        torch.testing.assert_close(shifted[inside], whole[:, row:, column:][inside], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_mirrors_the_border(method: str) -> None:
+    """A mosaic that is continued by its own mirror image gives the same result inside."""
+    image = mosaic(12, 13)
+    rows = [*range(10, 0, -1), *range(12), *range(10, 0, -1)]
+    columns = [*range(10, 0, -1), *range(13), *range(11, 1, -1)]
+    extended = image[:, rows][:, :, columns]
+    found = getattr(demosaic, method)(extended, cfa="gbrg")[:, 10:22, 10:23]
+    torch.testing.assert_close(found, getattr(demosaic, method)(image, cfa="gbrg"), rtol=0, atol=1e-12)
+
+
+def test_menon_reaches_no_farther_than_its_margin() -> None:
+    assert RADIUS["menon"] <= 2 * STEPS
+
+
+@pytest.mark.parametrize("method", ["bilinear", "malvar"])
+def test_linear_methods_are_linear(method: str) -> None:
+    one, other = mosaic(seed=1), mosaic(seed=2)
+    run = getattr(demosaic, method)
+    combined = run(2 * one - 3 * other, cfa="bggr")
+    torch.testing.assert_close(combined, 2 * run(one, cfa="bggr") - 3 * run(other, cfa="bggr"), rtol=0, atol=1e-12)
+
+
+def test_menon_beats_malvar_beats_bilinear_on_a_photograph() -> None:
+    from skimage.data import astronaut
+
+    photograph = torch.from_numpy(astronaut()[:160, 100:260].astype(np.float64) / 255).permute(2, 0, 1)
+    sampled = torch.zeros(1, 160, 160, dtype=torch.float64)
+    for site, colour in enumerate(COLOURS["rggb"]):
+        row, column = divmod(site, 2)
+        sampled[0, row::2, column::2] = photograph[colour, row::2, column::2]
+    errors = [
+        float((getattr(demosaic, method)(sampled, cfa="rggb") - photograph).square().mean()) for method in METHODS
+    ]
+    assert errors[0] > errors[1] > errors[2]

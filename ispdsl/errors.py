@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class UserError(Exception):
     """Something that the user can mend: `message` says what is wrong and where, `hint` what to do."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -12,15 +12,15 @@ class Refusal(Exception):
         self.hint = hint
 
 
-class PlanError(Refusal):
+class PlanError(UserError):
     """A graph cannot be planned: no implementation fits, a name does not exist, a type variable is unbound."""
 
 
-class CompileError(Refusal):
+class CompileError(UserError):
     """A plan cannot be made executable: a program is missing, not trusted, or disagrees with its declaration."""
 
 
-class RunError(Refusal):
+class RunError(UserError):
     """An executable was given the wrong images, settings or metadata."""
 
 

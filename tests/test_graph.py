@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ispdsl.errors import PlanError
@@ -105,9 +107,7 @@ def test_the_hash_follows_the_texts_and_the_pipeline():
 def with_inputs(**inputs: str):
     graph = build(m.finishing())
     changed = {name: m.value(text) for name, text in inputs.items()}
-    calls = [
-        call if call.address != "exposure" else type(call)(**{**vars(call), "inputs": changed}) for call in graph.calls
-    ]
+    calls = [call if call.address != "exposure" else replace(call, inputs=changed) for call in graph.calls]
     return rebuilt(graph, calls)
 
 

@@ -14,7 +14,7 @@ PhysicalValue = TableValue | bool | str
 
 @dataclass(frozen=True)
 class Slot:
-    """A parameter under its address: ``exposure.ev``, ``denoise.luma_strength``, or ``strength`` of the pipeline itself.
+    """A parameter under its address: ``exposure.ev``, ``denoise.luma_strength``, or the pipeline's own ``strength``.
 
     `start` is the value before anything is set, in the declared unit. With `start_meta` it is the frame's metadata of
     that name instead, and `start` only where the frame has none. `drives` lists the node parameters that take the

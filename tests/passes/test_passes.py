@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ispdsl.errors import PlanError
@@ -127,9 +129,7 @@ def test_inline_hands_metadata_down():
 
 def test_prune_drops_what_nothing_needs_and_keeps_addresses():
     graph = inline(build(m.finishing()))
-    only = type(graph)(
-        **{**vars(graph), "results": {"display": graph.results["display"]}, "outputs": graph.outputs[:1]}
-    )
+    only = replace(graph, results={"display": graph.results["display"]}, outputs=graph.outputs[:1])
     pruned = prune(only, taps=["exposed"])
     assert "small" not in addresses(pruned)
     assert "level" in addresses(pruned)
@@ -278,7 +278,9 @@ def test_for_cfa_fits_the_input():
 def chosen(stage, **choice):
     call = m.node("one", stage.signature.name, {"image": "a"})
     main = m.pipeline("main", {"a": m.RGB}, {"b": m.RGB}, [call], {"b": "one.out"})
-    return select(build(m.module(stage, main)), choice).call("one").implementation
+    implementation = select(build(m.module(stage, main)), choice).call("one").implementation
+    assert implementation is not None
+    return implementation
 
 
 def offering(program, *others):

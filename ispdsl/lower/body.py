@@ -104,6 +104,8 @@ def _site(
         sink.add("E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses")
     callee = scope.callables.get(call.name.text)
     if callee is None:
+        if call.name.text in scope.missing:
+            return None
         standard = scope.elsewhere()
         origin = standard.get(call.name.text)
         hint = f"write: from {origin} import {call.name.text}" if origin else None
@@ -213,8 +215,18 @@ def _lower_unit(unit: Unit, units: Sequence[Unit], definers: dict[str, int], cal
                 feeds = _feeds(unit, incoming, units, caller)
                 node = lower_call(unit.site, feeds, caller) if feeds is not None else None
                 unit.result = _outputs(node, unit.site)
+            else:
+                _read_all(unit.step, caller)
     _define(unit, definers, caller)
     return node
+
+
+def _read_all(step: t.Call | t.Stat, caller: Caller) -> None:
+    """Count what an unknown stage is given as used: which of it would be read is not known."""
+    call = step.call if isinstance(step, t.Stat) else step
+    caller.used |= {argument.value.text for argument in call.arguments if isinstance(argument.value, t.Name)}
+    if isinstance(step, t.Stat):
+        caller.used.add(step.of.text)
 
 
 def _outputs(node: Node | None, site: Site) -> list[Typed]:

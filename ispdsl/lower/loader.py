@@ -75,16 +75,34 @@ def load_text(source: Source) -> tuple[Module | None, Report]:
 
 
 def _module(loaded: Loaded) -> Module:
+    stages, pipelines = _reachable(loaded)
     own = [key for d in loaded.callables.values() if (key := d.signature.key) in loaded.pipelines]
     stem = Path(loaded.source.name).stem
     named = f"{loaded.source.name}:{stem}"
     return Module(
         file=loaded.source.name,
         files=dict(sorted(loaded.files.items())),
-        stages=dict(sorted(loaded.stages.items())),
-        pipelines=dict(sorted(loaded.pipelines.items())),
+        stages=dict(sorted(stages.items())),
+        pipelines=dict(sorted(pipelines.items())),
         main=named if named in own else own[-1] if own else None,
     )
+
+
+def _reachable(loaded: Loaded) -> tuple[dict[str, Stage], dict[str, Pipeline]]:
+    """What the file declares, and what that uses: imports bring whole files along."""
+    wanted = [d.signature.key for d in loaded.callables.values()]
+    seen: set[str] = set()
+    while wanted:
+        key = wanted.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        if key in loaded.pipelines:
+            wanted += [node.callee for node in loaded.pipelines[key].nodes]
+        callable_ = loaded.stages.get(key) or loaded.pipelines[key]
+        wanted += [name for p in callable_.signature.properties for name in p.names if name in loaded.stages]
+    stages = {key: stage for key, stage in loaded.stages.items() if key in seen}
+    return stages, {key: pipeline for key, pipeline in loaded.pipelines.items() if key in seen}
 
 
 # ---- one file --------------------------------------------------------------------------------------------
@@ -99,7 +117,8 @@ def _lower_file(source: Source, library: Library) -> Loaded:
     context = Context(sink, Files(folders))
     own = _declare(tree, imported, context)
     standard = standard_folders(source.path or library.main)
-    scope = Scope({**imported, **own}, lambda: standard_names(standard))
+    missing = frozenset(name.text for import_ in tree.imports for name in import_.names) - imported.keys()
+    scope = Scope({**imported, **own}, missing, lambda: standard_names(standard))
     stages = {key: stage for other in others for key, stage in other.stages.items()}
     pipelines = {key: pipeline for other in others for key, pipeline in other.pipelines.items()}
     for declared in own.values():

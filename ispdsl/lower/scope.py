@@ -59,6 +59,8 @@ class Scope:
     """What the declarations of a file can name: their own file's and the imported stages and pipelines."""
 
     callables: Mapping[str, Declared]
+    missing: frozenset[str]
+    """Names whose import failed, which was reported there."""
     elsewhere: Callable[[], Mapping[str, str]]
     """Standard names with the file that has each; asked only when a name is unknown, for a hint."""
 

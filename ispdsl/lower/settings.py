@@ -28,9 +28,12 @@ def bind_constant(
         case ip.Slider() | ip.Register():
             found = _number(declared, value, related, sink)
         case ip.Choice():
-            found = None
+            # Names that are no option went to `bind_parameter_name`.
+            found = value.text if isinstance(value, t.Name) else None
             hint = f"options: {listed(declared.options)}"
-            sink.add("E407", f"{name} is a choice, so it cannot be {describe(value)}", value.span, related=related, hint=hint)
+            if found is None:
+                message = f"{name} is a choice, so it cannot be {describe(value)}"
+                sink.add("E407", message, value.span, related=related, hint=hint)
         case ip.Toggle():
             found = truth(value, sink, name)
         case ip.Table():
@@ -40,8 +43,6 @@ def bind_constant(
             if wrong:
                 sink.add("E406", f"{name} holds {wrong[0]:g}, outside its range", value.span, related=related)
                 return None
-    if isinstance(declared, ip.Choice) and isinstance(value, t.Name):
-        found = value.text
     if found is None:
         return None
     return Binding(source="literal", value=found, fixed=argument.fixed, location=sink.place(argument.span))

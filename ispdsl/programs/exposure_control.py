@@ -1,0 +1,29 @@
+"""Automatic exposure: a gain from a statistic, usually of the frame before."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ispdsl.programs.ops import Scalar, constant
+
+DARKEST_MEAN = 1e-6
+
+
+def auto_exposure(image: Tensor, *, mean: Scalar, target: Scalar, strength: Scalar, limit: Scalar) -> Tensor:
+    """Bring the mean of a scene towards `target` by one gain, 2^e with e = strength * log2(target / mean).
+
+    Args:
+        image: scene-linear ``(..., 3, H, W)``.
+        mean: the mean luma of the scene (of the frame before, in a camera), ``()`` or ``(B, 1, 1, 1)``; below 1e-6 it
+            counts as 1e-6.
+        target: the mean to reach.
+        strength: the share of the way to go, in stops; 0 leaves the image as it is.
+        limit: the largest gain and loss in stops, approached smoothly: e becomes limit * tanh(e / limit).
+
+    Returns:
+        The image times the gain.
+    """
+    mean, target, limit = constant(mean, image), constant(target, image), constant(limit, image)
+    stops = strength * torch.log2(target / mean.clamp_min(DARKEST_MEAN))
+    return image * torch.exp2(limit * torch.tanh(stops / limit))

@@ -28,7 +28,7 @@ def _children(rule: Rule) -> list[Any]:
 
 
 def _span(rule: Rule) -> Span:
-    return Span(rule.meta.start_pos, rule.meta.end_pos)
+    return Span(0, 0) if rule.meta.empty else Span(rule.meta.start_pos, rule.meta.end_pos)
 
 
 def _token_span(token: Token) -> Span:
@@ -51,12 +51,16 @@ def _string(token: Token) -> tree.String:
     return tree.String(str(token)[1:-1], _token_span(token))
 
 
-def _first(convert: Callable[[Token], Any]) -> Callable[[Rule], Any]:
-    return lambda rule: convert(rule.children[0])  # type: ignore[arg-type]
+def _leaf(convert: Callable[[Token], Any]) -> Callable[[Rule], Any]:
+    return lambda rule: convert(_tokens(rule)[0])
+
+
+def _tokens(rule: Rule) -> list[Token]:
+    return [child for child in rule.children if isinstance(child, Token)]
 
 
 def _names(rule: Rule) -> tuple[tree.Name, ...]:
-    return tuple(_name(token) for token in rule.children if isinstance(token, Token))
+    return tuple(map(_name, _tokens(rule)))
 
 
 def _present(rule: Rule) -> tuple[Any, ...]:
@@ -134,7 +138,7 @@ def _table(rule: Rule) -> tree.Table:
 
 
 def _shape(rule: Rule) -> tuple[tree.Number, ...]:
-    return tuple(_number(token) for token in rule.children if isinstance(token, Token))
+    return tuple(map(_number, _tokens(rule)))
 
 
 def _meta(rule: Rule) -> tree.Meta:
@@ -287,7 +291,7 @@ _BUILDERS: dict[str, Callable[[Rule], Any]] = {
     "positional": _positional,
     "list": _list,
     "names": _names,
-    "name": _first(_name),
-    "number": _first(_number),
-    "string": _first(_string),
+    "name": _leaf(_name),
+    "number": _leaf(_number),
+    "string": _leaf(_string),
 }

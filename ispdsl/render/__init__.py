@@ -1,1 +1,1 @@
-"""Reports for people (`human`), programs (`json`) and code scanners (`sarif`); a file's tree for people and programs."""
+"""Reports for people (`human`), programs (`json`) and code scanners (`sarif`); trees for people and programs."""

@@ -1,0 +1,66 @@
+"""The application: every command by name, and the entry point."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from ispdsl.cli import check, doctor, explain, format, run, show, stages
+from ispdsl.cli.boundary import report_error
+from ispdsl.cli.console import emit
+
+app = typer.Typer(
+    name="ispdsl",
+    help="A language for camera image signal processors, and its compiler.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for name, command in {
+    "check": check.check,
+    "fmt": format.fmt,
+    "tree": show.tree,
+    "ir": show.ir,
+    "graph": show.graph,
+    "plan": show.plan,
+    "explain": explain.explain,
+    "stages": stages.stages,
+    "run": run.run,
+    "demo": run.demo,
+    "doctor": doctor.doctor,
+    "version": doctor.version,
+}.items():
+    app.command(name)(command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        emit(f"ispdsl {doctor.ispdsl_version()}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Exit codes: 0 good, 1 diagnostics, 2 usage, 3 unreadable input, 4 executor failed, 5 I/O, 130 interrupted."
+)
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """A language for camera image signal processors, and its compiler."""
+
+
+def main() -> None:
+    """Run the command line; exits with a code of `ispdsl.cli.boundary.ExitCode`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except KeyboardInterrupt as error:
+        sys.exit(report_error(error))

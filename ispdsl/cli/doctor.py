@@ -1,0 +1,170 @@
+"""`ispdsl doctor` and `ispdsl version`: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from ispdsl.cli.boundary import ExitCode, guarded
+from ispdsl.cli.console import Colour, coloured, emit
+from ispdsl.cli.files import PACKAGE, shipped
+from ispdsl.cli.options import ColourOption, Json
+from ispdsl.render.characters import clean
+
+State = Literal["good", "missing", "absent"]
+PACKAGES = (
+    "torch",
+    "kornia",
+    "rawpy",
+    "tifffile",
+    "numpy",
+    "scikit-image",
+    "pillow",
+    "networkx",
+    "pydantic",
+    "lark",
+    "typer",
+    "rich",
+)
+PROGRAMS = {
+    "darktable-cli": "runs darktable as the real thing behind a pipeline; install darktable 4 or newer to use it",
+    "rawtherapee-cli": "runs RawTherapee as the real thing behind a pipeline; install RawTherapee 5 or newer to use it",
+}
+MARKS = {"good": ("ok", "32"), "missing": ("MISSING", "1;31"), "absent": ("-", "33")}
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for. `missing` things are needed, `absent` ones are optional."""
+
+    name: str
+    state: State
+    value: str
+    advice: str | None = None
+
+
+def ispdsl_version() -> str:
+    """The version of the installed distribution."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("ispdsl")
+    except metadata.PackageNotFoundError:
+        return "0+uninstalled"
+
+
+@guarded
+def version(as_json: Json = False) -> None:
+    """Say which version this is."""
+    emit(json.dumps({"ispdsl": ispdsl_version()}) if as_json else f"ispdsl {ispdsl_version()}")
+
+
+@guarded
+def doctor(as_json: Json = False, colour: ColourOption = Colour.AUTO) -> None:
+    """Say what this machine has, and what it lacks."""
+    findings = list(examine())
+    if as_json:
+        emit(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        paint = coloured(colour, sys.stdout)
+        for finding in findings:
+            emit(_line(finding, paint))
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(ExitCode.DIAGNOSTICS)
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that ispdsl builds on, one finding each."""
+    yield Finding("ispdsl", "good", f"{ispdsl_version()} in {PACKAGE}")
+    yield Finding("python", "good", f"{platform.python_version()} in {sys.prefix}")
+    yield from (_package(name) for name in PACKAGES)
+    yield _attempt("LibRaw", _libraw, "reinstall rawpy: pip install --force-reinstall rawpy")
+    yield Finding("cores", "good", f"{_cores()} of {os.cpu_count()}")
+    yield _memory()
+    yield _attempt("accelerator", _accelerator, "reinstall torch: pip install --force-reinstall torch")
+    for folder in ("stdlib", "pipelines"):
+        yield _shipped(folder)
+    yield from (_program(name, use) for name, use in PROGRAMS.items())
+
+
+def _package(name: str) -> Finding:
+    from importlib import metadata
+
+    try:
+        return Finding(name, "good", metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Finding(name, "missing", "not installed", f"pip install {name}, or install ispdsl anew")
+
+
+def _attempt(name: str, find: Callable[[], str], advice: str) -> Finding:
+    """What a library says of itself; a library that cannot even be imported is missing."""
+    try:
+        return Finding(name, "good", find())
+    except (ImportError, OSError) as error:
+        return Finding(name, "missing", f"cannot be loaded: {error}", advice)
+
+
+def _libraw() -> str:
+    import rawpy
+
+    return ".".join(map(str, rawpy.libraw_version))
+
+
+def _accelerator() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "Metal"
+    return "none; torch computes on the CPU"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> Finding:
+    """Physical memory, or the limit of the control group where that is lower (cgroup v2, `memory.max`)."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limit = Path("/sys/fs/cgroup/memory.max")
+        words = limit.read_text().strip() if limit.is_file() else "max"
+    except (OSError, ValueError):
+        return Finding("memory", "absent", "unknown")
+    size = min(size, int(words)) if words.isdigit() else size
+    advice = "large raws need about 4 GiB; use --crop to develop a part of one" if size < 4 * GIB else None
+    return Finding("memory", "good", f"{size / GIB:.1f} GiB", advice)
+
+
+def _shipped(folder: str) -> Finding:
+    path = shipped(folder)
+    count = len(list(path.glob("*.isp")))
+    if count:
+        return Finding(folder, "good", f"{count} files in {path}")
+    return Finding(
+        folder, "missing", f"no .isp files in {path}", "install ispdsl anew: pip install --force-reinstall ispdsl"
+    )
+
+
+def _program(name: str, use: str) -> Finding:
+    path = shutil.which(name)
+    return Finding(name, "good", path) if path else Finding(name, "absent", "not on PATH (optional)", use)
+
+
+def _line(finding: Finding, paint: bool) -> str:
+    word, style = MARKS[finding.state]
+    mark = f"{word:>7}"
+    mark = f"\x1b[{style}m{mark}\x1b[0m" if paint else mark
+    text = f"{mark}  {finding.name:<16} {clean(finding.value)}"
+    return f"{text}\n{'':>9}{'':<16} {finding.advice}" if finding.advice else text

@@ -1,0 +1,102 @@
+"""`ispdsl explain`: a page for every diagnostic code and every property of a contract."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from ispdsl.catalogue import ENTRIES, Entry
+from ispdsl.cli.boundary import CommandError, guarded
+from ispdsl.cli.console import emit
+from ispdsl.cli.options import Json
+from ispdsl.diagnostics import nearest
+
+if TYPE_CHECKING:
+    from ispdsl.lower.contract import Term
+
+Found = TypeVar("Found")
+
+
+def complete_word(incomplete: str) -> list[str]:
+    """Codes that begin so."""
+    return [word for word in ["property", *ENTRIES] if word.lower().startswith(incomplete.lower())]
+
+
+@guarded
+def explain(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CODE | property [NAME]]",
+            help="A code such as E201, or a property of a contract; without it all codes are listed.",
+            autocompletion=complete_word,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain a diagnostic code, or a property of a contract."""
+    match words or []:
+        case []:
+            _list({code: entry.title for code, entry in ENTRIES.items()}, as_json)
+        case ["property"]:
+            _list({name: text.partition("\n")[0] for name, text in _properties().items()}, as_json)
+        case ["property", name]:
+            text = _find(name, _properties(), "property")
+            emit(json.dumps({"property": name, "meaning": text}, indent=2) if as_json else f"property {name}\n\n{text}")
+        case [code]:
+            entry = _find(code.upper(), ENTRIES, "code")
+            emit(json.dumps(asdict(entry), indent=2) if as_json else page(entry))
+        case _:
+            raise CommandError(
+                "too many words", "write for example: ispdsl explain E201, or ispdsl explain property linear"
+            )
+
+
+def page(entry: Entry) -> str:
+    """The page of a code: why it is wrong, a file that earns it, the same file mended."""
+    paragraphs = [textwrap.fill(paragraph, 100) for paragraph in entry.why.split("\n\n")]
+    examples = [
+        f"{title}:\n\n{textwrap.indent(text.strip(), '    ')}"
+        for title, text in (("Wrong", entry.wrong), ("Right", entry.right))
+    ]
+    return "\n\n".join([f"{entry.code}: {entry.title}", *paragraphs, *examples])
+
+
+def _properties() -> dict[str, str]:
+    """What every property of the vocabulary means, and what may follow its name."""
+    from ispdsl.lower.contract import VOCABULARY
+
+    return {name: "\n".join([term.meaning, *_forms(name, term)]) for name, term in VOCABULARY.items()}
+
+
+def _forms(name: str, term: Term) -> list[str]:
+    """The ways to write a property."""
+    words = "STAGE" if term.names == ("*",) else " | ".join(term.names)
+    parts = [
+        words,
+        "LOW..HIGH" if term.range else "",
+        "in PARAMETER, ..." if term.inside else "",
+        "within VALUE" if term.within else "",
+    ]
+    return ["", f"    property {' '.join([name, *filter(None, parts)])}"]
+
+
+def _list(titles: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        emit(json.dumps(titles, indent=2))
+        return
+    size = max(map(len, titles), default=0)
+    for name, title in titles.items():
+        emit(f"{name:<{size}}  {title}")
+
+
+def _find(name: str, known: dict[str, Found], what: str) -> Found:
+    if name in known:
+        return known[name]
+    near = nearest(name, known)
+    listing = "ispdsl explain property" if what == "property" else "ispdsl explain"
+    raise CommandError(f"there is no {what} {name}", f"did you mean {near}?" if near else f"`{listing}` lists them all")

@@ -1,0 +1,82 @@
+"""Options and arguments that several commands share, and what the shell may complete them with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ispdsl.cli.boundary import CommandError
+from ispdsl.cli.console import Colour
+from ispdsl.cli.files import find_pipeline, shipped_pipelines
+
+
+def complete_file(incomplete: str) -> list[str]:
+    """Names of the pipelines that come with ispdsl, and the `.isp` files and folders that begin so."""
+    head, _, tail = incomplete.rpartition("/")
+    folder = Path(head or ("/" if incomplete.startswith("/") else "."))
+    prefix = incomplete[: len(incomplete) - len(tail)]
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        entries = []
+    here = [prefix + entry.name for entry in entries if entry.suffix == ".isp"]
+    folders = [f"{prefix}{entry.name}/" for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    return [name for name in [*shipped_pipelines(), *here, *folders] if name.startswith(incomplete)]
+
+
+def complete_pipeline(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of the pipelines that the file of this command line declares."""
+    from ispdsl.diagnostics import Diagnostic
+    from ispdsl.syntax.parser import load_source, parse
+
+    try:
+        source = load_source(find_pipeline(str(ctx.params.get("file"))))
+    except (OSError, CommandError):
+        return []
+    if isinstance(source, Diagnostic):
+        return []
+    declared = [each.name.text for each in parse(source).tree.declarations if each.kind == "pipeline"]
+    return [name for name in declared if name.startswith(incomplete)]
+
+
+def pairs(given: list[str] | None, option: str, form: str) -> list[tuple[str, str]]:
+    """Split ``name=value`` words of an option.
+
+    Raises:
+        CommandError: a word is not of that form.
+    """
+    split = [(name.strip(), sign, value.strip()) for name, sign, value in (word.partition("=") for word in given or [])]
+    for (name, sign, _), word in zip(split, given or [], strict=True):
+        if not name or not sign:
+            raise CommandError(f"{option} {word} is not of the form {form}")
+    return [(name, value) for name, _, value in split]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+ColourOption = Annotated[Colour, typer.Option("--colour", "--color", help="Colour the output (NO_COLOR is honoured).")]
+
+PipelineFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="A .isp file, or the name of a pipeline that comes with ispdsl.",
+        autocompletion=complete_file,
+    ),
+]
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")]
+
+PipelineName = Annotated[
+    str | None,
+    typer.Option(
+        "--pipeline", "-p", help="Which pipeline of the file; default: its main one.", autocompletion=complete_pipeline
+    ),
+]
+
+Implementations = Annotated[
+    list[str] | None,
+    typer.Option("--impl", metavar="STAGE=KIND", help="How a stage runs: program, proxy or executor. May be repeated."),
+]

@@ -1,0 +1,120 @@
+"""What a caller must know of a stage or pipeline, as people read it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+
+from ispdsl.ir.model import Meta, Port, Property, Signature
+from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Toggle
+
+
+def listing(found: Mapping[str, Signature]) -> str:
+    """A line for each stage, grouped by file."""
+    size = max((len(signature.name) for signature in found.values()), default=0)
+    lines: list[str] = []
+    origin = None
+    for key, signature in found.items():
+        if (file := key.rpartition(".")[0]) != origin:
+            lines += [*([""] if origin else []), f"from {file} import"]
+            origin = file
+        lines.append(f"  {signature.name:<{size}}  {_gist(signature.doc)}")
+    return "\n".join(lines)
+
+
+def _gist(doc: str) -> str:
+    return textwrap.shorten(re.split(r"[.:;](?:\s|$)", doc)[0], 100, placeholder=" …")
+
+
+def describe(key: str, signature: Signature) -> str:
+    """All that a caller must know of a stage."""
+    heads = [f"{key}{_ports(signature.inputs)} -> {_result(signature)}", *([signature.doc] if signature.doc else [])]
+    rows = [(p.name, p.kind, _range(p), f"= {_default(p)}", p.doc) for p in signature.parameters]
+    metas = [
+        (m.name, "meta", str(m.type), "" if m.default is None else f"= {_shown(m.default, _unit(m))}", m.doc)
+        for m in signature.metas
+    ]
+    needs = [(n.name, "needs", str(n.type), "", n.doc) for n in signature.needs]
+    table = _table([*rows, *metas, *needs])
+    runs = [f"  {each.kind} {each.target}" for each in signature.implementations]
+    contract = [f"  property {_property(each)}" for each in signature.properties]
+    return "\n\n".join([*heads, *("\n".join(part) for part in (table, runs, contract) if part)])
+
+
+def _unit(meta: Meta) -> str:
+    return str(meta.type.args[0]) if meta.type.name == "real" and meta.type.args else ""
+
+
+def _ports(ports: tuple[Port, ...]) -> str:
+    return f"({', '.join(f'{port.name}: {port.type}' for port in ports)})"
+
+
+def _result(signature: Signature) -> str:
+    ports = signature.outputs
+    return str(ports[0].type) if len(ports) == 1 and ports[0].name == "out" else _ports(ports)
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell; the last one, the doc, runs on."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return [f"  {' '.join(line.splitlines())}".rstrip() for line in lines]
+
+
+def _range(parameter: Parameter) -> str:
+    """The legal values, and those that a search tries where they are fewer."""
+    match parameter:
+        case Choice():
+            return "{" + ", ".join(parameter.options) + "}"
+        case Toggle():
+            return "on or off"
+        case Slider() | Register():
+            hard = _interval(parameter.hard, parameter.unit)
+            where = ""
+            if isinstance(parameter, Register):
+                field = parameter.field
+                where = f"@ {field.address:#x}[{field.high}:{field.low}] {field.format} "
+            soft = "" if parameter.soft == parameter.hard else f" soft {_interval(parameter.soft, parameter.unit)}"
+            return f"{where}{hard}{soft}"
+        case _:
+            shape = "[" + ", ".join(map(str, parameter.shape)) + "]"
+            return f"{shape} in {_interval(parameter.hard, parameter.unit)}" if parameter.hard else shape
+
+
+def _interval(ends: tuple[float, float], unit: str) -> str:
+    return f"{ends[0]:g}{unit}..{ends[1]:g}{unit}"
+
+
+def _default(parameter: Parameter) -> str:
+    unit = "" if isinstance(parameter, Choice | Toggle) else parameter.unit
+    return _shown(parameter.default, unit)
+
+
+def _shown(value: object, unit: str = "") -> str:
+    """A value as it is written in a file."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case int() | float():
+            return f"{value:g}{unit}"
+        case Array():
+            return (
+                "["
+                + ", ".join(f"{number:g}" for number in value.values[:9])
+                + (", …]" if len(value.values) > 9 else "]")
+            )
+        case FileReference():
+            return f'"{value.path}"'
+        case _:
+            return str(value)
+
+
+def _property(each: Property) -> str:
+    parts = [each.name, ", ".join(each.names), _interval(each.range, "") if each.range else ""]
+    parts += [f"in {', '.join(each.inside)}" if each.inside else ""]
+    parts += [
+        "when " + " and ".join(f"{c.left} {c.operator} {_shown(c.right)}" for c in each.when) if each.when else ""
+    ]
+    parts += [f"within {each.within:g}{each.within_unit}" if each.within is not None else ""]
+    return " ".join(filter(None, parts))

@@ -97,34 +97,32 @@ def _interpolate(table: Tensor, position: tuple[Tensor, ...], *, circular: bool)
     axis goes round instead, and 1 is its first entry again. Gives ``(..., 3, H, W)``.
     """
     sizes = table.shape[-4:-1]
-    steps = [_axis(p, n, circular and axis == 0) for axis, (p, n) in enumerate(zip(position, sizes, strict=True))]
-    rows = table.reshape(*table.shape[:-4], -1, 3)
-    corners: list[Tensor] = []
-    for choice in product((0, 1), repeat=3):
-        (i, wi), (j, wj), (k, wk) = (steps[axis][side] for axis, side in enumerate(choice))
-        entry = _rows(rows, (i * sizes[1] + j) * sizes[2] + k)
-        corners.append((wi * wj * wk).unsqueeze(-1) * entry)
-    return sum_terms(corners).movedim(-1, -3)
+    strides = (sizes[1] * sizes[2], sizes[2], 1)
+    first, second, third = (
+        _axis(p, size, stride, circular and axis == 0)
+        for axis, (p, size, stride) in enumerate(zip(position, sizes, strides, strict=True))
+    )
+    planes = table.flatten(-4, -2).movedim(-1, -2)
+    corners = [
+        (wi * wj * wk).unsqueeze(-3) * _entries(planes, i + j + k)
+        for (i, wi), (j, wj), (k, wk) in product(first, second, third)
+    ]
+    return sum_terms(corners)
 
 
-def _axis(position: Tensor, size: int, circular: bool) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Index and weight of the entry below and of the entry above, along one axis of a table."""
+def _axis(position: Tensor, size: int, stride: int, circular: bool) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Offset in the flat table and weight of the entry below and of the entry above, along one axis."""
     scaled = position * size if circular else position.clamp(0.0, 1.0) * (size - 1)
     below = scaled.detach().floor()
     if not circular:
         below = below.clamp(max=max(size - 2, 0))
     share = scaled - below
     low = below.long() % size
-    high = (low + 1) % size
-    return (low, 1.0 - share), (high, share)
+    return (low * stride, 1.0 - share), ((low + 1) % size * stride, share)
 
 
-def _rows(rows: Tensor, index: Tensor) -> Tensor:
-    """``rows[index]`` for `rows` ``(..., N, 3)`` and `index` ``(..., H, W)``, batches broadcast; ``(..., H, W, 3)``."""
-    if rows.dim() == 2:
-        return rows.index_select(0, index.flatten()).unflatten(0, index.shape)
-    batch = torch.broadcast_shapes(rows.shape[:-2], index.shape[:-2])
-    rows = rows.expand(*batch, *rows.shape[-2:])
-    flat = index.expand(*batch, *index.shape[-2:]).flatten(-2)
-    picked = torch.gather(rows, -2, flat.unsqueeze(-1).expand(*flat.shape, 3))
-    return picked.unflatten(-2, index.shape[-2:])
+def _entries(planes: Tensor, index: Tensor) -> Tensor:
+    """``planes[..., c, index]`` for `planes` ``(..., 3, N)`` and `index` ``(..., H, W)``, batches broadcast."""
+    batch = torch.broadcast_shapes(planes.shape[:-2], index.shape[:-2])
+    flat = index.flatten(-2).unsqueeze(-2).expand(*batch, 3, -1)
+    return torch.gather(planes.expand(*batch, -1, -1), -1, flat).unflatten(-1, index.shape[-2:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import colour
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def camera_white(temperature: float, tint: float) -> np.ndarray:
     return seen / seen[1]
 
 
-BALANCE = {
+BALANCE: dict[str, Any] = {
     "colour_matrix_1": COLOUR_MATRIX_A,
     "colour_matrix_2": COLOUR_MATRIX_D65,
     "illuminant_1": 2856.0,
@@ -163,8 +165,8 @@ def test_ycc_there_and_back(space: str) -> None:
     luma, chroma = programs.to_ycc(image, space=space)
     assert luma.shape == (1, 8, 9)
     assert chroma.shape == (2, 8, 9)
-    tolerance = {"rtol": 1e-11, "atol": 1e-11}
-    torch.testing.assert_close(programs.from_ycc(luma, chroma, space=space), image, **tolerance)
+    back = programs.from_ycc(luma, chroma, space=space)
+    torch.testing.assert_close(back, image, rtol=1e-11, atol=1e-11)
 
 
 def test_ycc_agrees_with_colour_science() -> None:
@@ -324,7 +326,7 @@ def test_the_default_camera_of_colour_balance_sees_linear_srgb() -> None:
     """Its matrix in colour.isp is XYZ to linear sRGB: under D65 the picture passes unchanged."""
     kelvin, tint = whitepoint.temperature_tint_of([0.3127, 0.329])
     matrix = torch.tensor(programs.XYZ_TO_LINEAR_SRGB, dtype=F64)
-    same = {"colour_matrix_1": matrix, "colour_matrix_2": matrix, "illuminant_1": 2856.0, "illuminant_2": 6504.0}
+    same: dict[str, Any] = {**BALANCE, "colour_matrix_1": matrix, "colour_matrix_2": matrix}
     image = picture()
     out = programs.colour_balance(image, neutral=torch.ones(3), temperature=kelvin, tint=tint, **same)
     torch.testing.assert_close(out, image, rtol=1e-9, atol=1e-9)

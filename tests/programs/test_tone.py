@@ -79,9 +79,9 @@ def test_tone_map_never_turns_tones_round(highlights: float, shadows: float, pea
 
 def test_tone_map_sliders_move_their_own_end_of_the_scale() -> None:
     tones = torch.tensor([0.002, 0.18, 1.0, 4.0], dtype=torch.float64).expand(3, 1, 4)
-    call = {"hist": histogram(), **SPACE}
-    lifted = (tone.tone_map(tones, highlights=0.0, shadows=1.0, **call) / tones)[0, 0].log2()
-    held = (tone.tone_map(tones, highlights=-1.0, shadows=0.0, **call) / tones)[0, 0].log2()
+    hist = histogram()
+    lifted = (tone.tone_map(tones, hist=hist, highlights=0.0, shadows=1.0, **SPACE) / tones)[0, 0].log2()
+    held = (tone.tone_map(tones, hist=hist, highlights=-1.0, shadows=0.0, **SPACE) / tones)[0, 0].log2()
     assert lifted[0] > 1.0
     assert (lifted[2:] < 0.15).all()
     assert held[0] > -0.05

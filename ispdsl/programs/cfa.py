@@ -58,10 +58,20 @@ def cells(mosaic: Tensor, cfa: str, margin: int) -> Tensor:
     the mosaic is its mirror image about the outermost samples, which keeps every site's colour.
     """
     top, left = red_site(cfa)
-    height, width = mosaic.shape[-2:]
-    rows = mirror(height, 2 * margin + top, 2 * margin + (height + top) % 2, mosaic.device)
-    columns = mirror(width, 2 * margin + left, 2 * margin + (width + left) % 2, mosaic.device)
-    return F.pixel_unshuffle(mosaic.index_select(-2, rows).index_select(-1, columns), 2)
+    rows = paired(mosaic.shape[-2], top, margin, mosaic.device)
+    columns = paired(mosaic.shape[-1], left, margin, mosaic.device)
+    lines = [mosaic.index_select(-2, index) for index in rows.unbind()]
+    return torch.cat([line.index_select(-1, index) for line in lines for index in columns.unbind()], -3)
+
+
+def paired(size: int, offset: int, margin: int, device: torch.device) -> Tensor:
+    """Mirrored indices ``(2, n)`` of the first and of the second sites of the cells along an axis of `size` samples.
+
+    The first whole cell begins `offset` (0 or 1) samples before the axis does.
+    """
+    count = (size + offset + 1) // 2 + 2 * margin
+    before = 2 * margin + offset
+    return mirror(size, before, 2 * count - before - size, device).reshape(count, 2).T
 
 
 def uncells(planes: Tensor, cfa: str, height: int, width: int) -> Tensor:

@@ -95,8 +95,8 @@ def spread(gain: Tensor, mosaic: Tensor, cfa: str) -> Tensor:
 
 def hats(size: int, knots: int, like: Tensor) -> Tensor:
     """Weights ``(size, knots)`` of linear interpolation between knots that span an axis from edge to edge."""
-    position = torch.linspace(0, knots - 1, size, dtype=like.dtype, device=like.device)
-    knot = torch.arange(knots, dtype=like.dtype, device=like.device)
+    sample, knot = (torch.arange(count, dtype=like.dtype, device=like.device) for count in (size, knots))
+    position = sample * (knots - 1) / max(size - 1, 1)
     return (1 - (position[:, None] - knot).abs()).clamp(min=0)
 
 

@@ -164,9 +164,9 @@ def check_jvp(call: Any, images: list[Tensor], values: dict[str, Tensor]) -> Non
         return torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
     directions = tuple(draw(value) for value in point)
-    outputs, forward = torch.func.jvp(flat, tuple(point), directions)
+    outputs, forward = torch.func.jvp(flat, tuple(point), directions)[:2]
     weights = tuple(draw(output) for output in outputs)
-    _, pull = torch.func.vjp(flat, *point)
+    pull = torch.func.vjp(flat, *point)[1]
     left = sum(float((w * f).sum()) for w, f in zip(weights, forward, strict=True))
     right = sum(float((g * d).sum()) for g, d in zip(pull(weights), directions, strict=True))
     assert abs(left - right) <= 1e-8 * max(1.0, abs(left)), f"forward mode {left}, reverse mode {right}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -61,13 +63,14 @@ def test_quantiles_generic(channel: str, sampling: str) -> None:
 
 def test_shapes() -> None:
     """A real statistic broadcasts against its images; a vector has the dimensions of the batch."""
-    image, call = picture(), {"channel": "luma", "space": SPACE}
+    image = picture()
+    call: dict[str, Any] = {"channel": "luma", "space": SPACE}
     assert statistics.mean(image, **call).shape == ()
     assert statistics.mean(image[None].repeat(2, 1, 1, 1), **call).shape == (2, 1, 1, 1)
-    histogram = {**call, "bins": 16, "low": 0.0, "high": 1.0}
+    histogram: dict[str, Any] = {**call, "bins": 16, "low": 0.0, "high": 1.0}
     assert statistics.histogram(image, **histogram).shape == (16,)
     assert statistics.histogram(image[None], **histogram).shape == (1, 16)
-    levels = {**call, "levels": torch.tensor([0.1, 0.5]), "sampling": "full"}
+    levels: dict[str, Any] = {**call, "levels": torch.tensor([0.1, 0.5]), "sampling": "full"}
     assert statistics.quantiles(image, **levels).shape == (2,)
     assert statistics.quantiles(image[None], **levels).shape == (1, 2)
 

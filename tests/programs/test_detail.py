@@ -12,7 +12,7 @@ from ispdsl.programs.detail import WIDEST_SHARPEN, WIDEST_TEXTURE, blur, sharpen
 from tests.programs.checks import check_program
 
 STAGES = Path(__file__).parents[2] / "stdlib" / "detail.isp"
-LINEAR = {"space": "linear_srgb"}
+SPACE = "linear_srgb"
 
 
 def noise(*shape: int) -> Tensor:
@@ -46,7 +46,7 @@ def limit_of(stage: str, parameter: str) -> float:
 
 def test_texture_survives_what_every_program_must() -> None:
     free = {"amount": 0.6, "radius": 1.3}
-    check_program(texture, [noise(3, 8, 9)], static=LINEAR, free=free, radius=3)
+    check_program(texture, [noise(3, 8, 9)], static={"space": SPACE}, free=free, radius=3)
 
 
 def test_texture_stays_within_its_declared_footprint_at_the_widest_radius() -> None:
@@ -54,14 +54,14 @@ def test_texture_stays_within_its_declared_footprint_at_the_widest_radius() -> N
     free = {"amount": 1.0, "radius": torch.tensor(8.0)}
     touched = image.clone()
     touched[:, 32, 32] += 0.1
-    changed = (texture(image, **LINEAR, **free) != texture(touched, **LINEAR, **free)).any(0).nonzero() - 32
+    changed = (texture(image, space=SPACE, **free) != texture(touched, space=SPACE, **free)).any(0).nonzero() - 32
     assert changed.abs().max() == 23
 
 
 def test_texture_at_zero_is_the_identity_and_has_a_gradient() -> None:
     image = noise(3, 16, 16)
     amount = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
-    result = texture(image, amount=amount, radius=2.0, **LINEAR)
+    result = texture(image, amount=amount, radius=2.0, space=SPACE)
     assert torch.equal(result, image)
     (gradient,) = torch.autograd.grad((result * image).sum(), amount)
     assert gradient.abs() > 1e-3
@@ -70,7 +70,7 @@ def test_texture_at_zero_is_the_identity_and_has_a_gradient() -> None:
 def test_texture_boosts_the_band_around_its_radius_and_little_else() -> None:
     def gain(period: float) -> float:
         image = wave(period)
-        return amplitude(texture(image, amount=1.0, radius=2.0, **LINEAR)) / amplitude(image)
+        return amplitude(texture(image, amount=1.0, radius=2.0, space=SPACE)) / amplitude(image)
 
     assert gain(10.0) > 1.25
     assert gain(2.5) == pytest.approx(1.0, abs=0.05)
@@ -81,14 +81,14 @@ def test_texture_makes_no_halo_at_a_strong_edge() -> None:
     """The overshoot stays far below what the bare band would give, on both sides."""
     image = step(0.05, 0.9)
     bare = (blur(image, 1.0, 1.0) - blur(image, 2.0, 2.0)).max()
-    result = texture(image, amount=1.0, radius=2.0, **LINEAR)
+    result = texture(image, amount=1.0, radius=2.0, space=SPACE)
     assert 0 <= result.max() - 0.9 < bare / 3
     assert 0 <= 0.05 - result.min() < bare / 3
 
 
 def test_texture_leaves_colour_differences_alone() -> None:
     image = noise(3, 12, 12)
-    result = texture(image, amount=0.8, radius=1.0, **LINEAR)
+    result = texture(image, amount=0.8, radius=1.0, space=SPACE)
     torch.testing.assert_close(result[0] - result[1], image[0] - image[1])
 
 
@@ -148,7 +148,7 @@ def test_blur_has_the_standard_deviation_it_is_asked_for(sigma: float) -> None:
 def test_flat_images_stay_flat() -> None:
     flat = torch.full((3, 10, 10), 0.37, dtype=torch.float64)
     programs: list[Callable[[], Tensor]] = [
-        lambda: texture(flat, amount=1.0, radius=3.0, **LINEAR),
+        lambda: texture(flat, amount=1.0, radius=3.0, space=SPACE),
         lambda: sharpen(flat, amount=2.0, radius=2.0, threshold=0.0),
         lambda: sharpen_kernel(flat, strength=2.0, kernel=torch.zeros(3, 3)),
     ]

@@ -32,7 +32,7 @@ class Unit:
 
 def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, context: Context) -> Pipeline:
     """The graph of a pipeline; what is wrong is reported, and the nodes concerned are left out."""
-    sink = context.sink
+    sink, already = context.sink, len(context.sink.found)
     units = list(_units(declared.tree, scope, sink))
     definers = _definitions(units, signature, sink)
     caller = Caller(context, signature, declared.written, _given(signature))
@@ -43,7 +43,8 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
             nodes.append(node)
     nodes = _bind_previous(nodes, units, caller)
     results = _results(declared.tree, signature, definers, caller)
-    report_unused(declared.tree, nodes, caller.values, caller.used, sink)
+    if not any(d.code.startswith("E") for d in sink.found[already:]):  # what is wrong leaves much unused behind it
+        report_unused(declared.tree, nodes, caller.values, caller.used, sink)
     names = {name: typed.value for name, typed in caller.values.items()}
     taps = {unit.step.name.text: names[unit.step.name.text] for unit in units if _is_good_tap(unit, names)}
     return Pipeline(signature=signature, nodes=tuple(nodes), results=results, taps=taps, names=names)  # type: ignore[arg-type]

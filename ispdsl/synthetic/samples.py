@@ -23,6 +23,9 @@ SAMPLE_PHOTOS = {
 }
 """Name of a photograph and its file in scikit-image; all are CC0 or in the public domain."""
 
+LOW_NOISE = (3e-4, 7e-8)
+"""Shot and read noise of a good exposure: 4 % of a mid-grey."""
+
 
 def sample_photo(name: str, size: int | None = None) -> NDArray[np.float32]:
     """A photograph ``(3, H, W)`` in sRGB codes 0..1; `size` is its longer side in px, by default its own.
@@ -61,7 +64,7 @@ def write_demo_raw(
     size: int | None = None,
     cfa: str = "rggb",
     tone: Tone = "none",
-    noise: bool | tuple[float, float] = True,
+    noise: bool | tuple[float, float] = LOW_NOISE,
     vignetting: float = 0.0,
     orientation: int = 1,
 ) -> None:
@@ -74,7 +77,7 @@ def write_demo_raw(
         size: longer side in px, by default the photograph's own.
         cfa: as in `synthesise`.
         tone: as in `synthesise`, but none by default: a pipeline at rest then shows the photograph, not a flat one.
-        noise: as in `synthesise`.
+        noise: as in `synthesise`, but little of it by default.
         vignetting: as in `synthesise`.
         orientation: as in `write_dng`; the mosaic itself stays upright.
 

@@ -48,6 +48,13 @@ def test_little_cms_reads_what_was_meant(space: str, planes: int) -> None:
 
 
 @pytest.mark.parametrize("space", sorted(RGB_SPACES))
+def test_the_adaptation_it_states_takes_its_white_to_d50(space: str) -> None:
+    adaptation = np.array(fields(opened(space)).chromatic_adaptation[0])
+    white = colour.xy_to_XYZ(RGB_SPACES[space].white)
+    assert adaptation @ white == pytest.approx(D50, abs=5e-5)
+
+
+@pytest.mark.parametrize("space", sorted(RGB_SPACES))
 def test_equal_codes_are_exactly_neutral(space: str) -> None:
     profile = fields(opened(space))
     colorants = [profile.red_colorant[0], profile.green_colorant[0], profile.blue_colorant[0]]
@@ -75,7 +82,7 @@ def test_curves_are_the_standards_and_invert(space: str, name: str) -> None:
         decode = colour.models.oetf_inverse_BT709
     if space == "rec2020":
         decode = partial(colour.models.oetf_inverse_BT2020, is_12_bits_system=True)
-    assert np.allclose(transfer.decode(codes), decode(codes), atol=2e-4)
+    assert np.allclose(transfer.decode(codes), decode(codes), atol=1e-4)
     both_sides = np.linspace(-2, 2, 999)
     assert np.allclose(transfer.encode(transfer.decode(both_sides)), both_sides, atol=1e-7)
 

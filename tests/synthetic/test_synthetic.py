@@ -13,6 +13,7 @@ import tifffile
 
 from ispdsl.ir.types import BAYER
 from ispdsl.runtime.pictures import PictureError
+from ispdsl.runtime.rawfile import read
 from ispdsl.runtime.spaces import RGB_SPACES, SRGB_CURVE, rgb_to_xyz
 from ispdsl.synthetic import (
     SAMPLE_PHOTOS,
@@ -58,6 +59,27 @@ def test_libraw_reads_every_code(tmp_path: Path, cfa: str, shape: tuple[int, int
         to_camera = raw.colour_matrix @ rgb_to_xyz(RGB_SPACES["srgb"])
         to_srgb = np.linalg.inv(to_camera / to_camera.sum(axis=1, keepdims=True))
         assert file.color_matrix[:, :3] == pytest.approx(to_srgb, abs=2e-3)
+
+
+@pytest.mark.parametrize("cfa", BAYER)
+def test_it_is_read_back_like_any_other_raw(tmp_path: Path, cfa: str) -> None:
+    raw = synthesise(PHOTO, seed=3, cfa=cfa, black=(500, 510, 520, 530), vignetting=0.3)
+    write_dng(tmp_path / "a.dng", raw, orientation=6)
+    frame = read(tmp_path / "a.dng")
+    assert np.array_equal(frame.image, raw.mosaic)
+    assert (frame.cfa, frame.orientation) == (cfa, 6)
+    assert raw.gain_map is not None
+    for name, expected in (
+        ("black_level", raw.black),
+        ("white_level", raw.white),
+        ("as_shot_neutral", raw.as_shot_neutral),
+        ("colour_matrix_1", raw.colour_matrix),
+        ("baseline_exposure", raw.baseline_exposure),
+        ("noise_profile", raw.noise_profile),
+        ("gain_map", raw.gain_map),
+    ):
+        assert frame.metadata[name] == pytest.approx(np.array(expected), abs=2e-6), name
+    assert frame.metadata["as_shot_temperature"] == pytest.approx(6504, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["cat", "motorcycle"])

@@ -33,7 +33,7 @@ Sites = tuple[int, int, int, int]
 GAIN_MAP_SHAPE = (13, 17)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SyntheticRaw:
     """What the camera wrote down, and what it should have seen.
 

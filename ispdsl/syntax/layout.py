@@ -39,11 +39,15 @@ Text = tuple[str | Group | Words, ...]
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it will be printed, with the comment behind it; `blank` asks for an empty line before it."""
+    """A line as it will be printed, with the comment behind it.
+
+    `blank` asks for an empty line before it; the comment of one that is `alone` is not aligned with others.
+    """
 
     text: str
     comment: str = ""
     blank: bool = False
+    alone: bool = False
 
 
 def flat(text: Text) -> str:
@@ -112,21 +116,22 @@ def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
 
 
 def joined(lines: Iterable[Line]) -> str:
-    """The lines as a text; comments of lines that follow each other begin in the same column if they all fit."""
+    """The lines as a text; comments of lines that stand together begin in the same column if they all fit."""
     block: list[Line] = []
     blocks = [block]
     for line in lines:
-        if line.blank:
+        if line.blank or line.alone or (block and block[-1].alone):
             block = []
             blocks.append(block)
         block.append(line)
-    return "\n".join("".join(f"{text}\n" for text in _aligned(block)) for block in blocks if block)
+    return "".join(map(_aligned, blocks))
 
 
-def _aligned(block: Sequence[Line]) -> list[str]:
+def _aligned(block: Sequence[Line]) -> str:
     column = max((len(line.text) for line in block if line.comment), default=0) + 2
     fits = all(column + len(line.comment) <= WIDTH for line in block if line.comment)
-    return [
-        (line.text.ljust(column if fits else len(line.text) + 2) + line.comment if line.comment else line.text)
-        for line in block
-    ]
+    parts: list[str] = []
+    for line in block:
+        text = line.text.ljust(column if fits else len(line.text) + 2) + line.comment if line.comment else line.text
+        parts += ["\n" if line.blank else "", text, "\n"]
+    return "".join(parts)

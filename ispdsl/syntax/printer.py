@@ -192,7 +192,7 @@ def _lines(statement: _Statement, row: Row | None, start: str, text: str | None)
     body = row.rest if row else signature(node) if isinstance(node, tree.Declaration) else ("}",)
     own = [Line(margin + each.text) for each in chain.above]
     own += [Line(f"{margin}## {line}".rstrip()) for line in _doc_lines(node)]
-    own += [Line(line) for line in broken(body, indent, start)]
+    own += [Line(line, alone=isinstance(node, tree.Declaration | None)) for line in broken(body, indent, start)]
     own[0] = replace(own[0], blank=node is not None and _blank_before(text, statement.span.start))
     own[-1] = _behind(own[-1], chain.behind_head)
     lines += [*own, *chain.lines]

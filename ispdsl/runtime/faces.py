@@ -17,7 +17,6 @@ import struct
 from fractions import Fraction
 
 from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Table, TableValue, Toggle
-from ispdsl.ir.units import canonical as canonical_number
 from ispdsl.runtime.slots import PhysicalValue
 
 UnitFace = Fraction | tuple[Fraction, ...]
@@ -42,12 +41,17 @@ def check(declaration: Parameter, value: object) -> PhysicalValue:
                 return value
             raise ValueError(f"{value!r} is neither on nor off")
         case Slider() | Register():
-            return _legal(_number(value), declaration.hard, declaration.unit)
+            return _legal(finite(value), declaration.hard, declaration.unit)
         case Table():
-            return _check_table(declaration, value)
+            return checked_table(declaration, value)
 
 
-def _number(value: object) -> float:
+def finite(value: object) -> float:
+    """A finite float from a number.
+
+    Raises:
+        ValueError: no number, or not finite.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is no number")
     try:
@@ -70,8 +74,15 @@ def range_text(hard: tuple[float, float], unit: str) -> str:
     return f"{hard[0]:g}{unit}..{hard[1]:g}{unit}"
 
 
-def _check_table(declaration: Table, value: object) -> TableValue:
+def checked_table(declaration: Table, value: object) -> TableValue:
+    """What `check` does, for a table.
+
+    Raises:
+        ValueError: no table of that shape, or a number outside the range.
+    """
     if isinstance(value, FileReference):
+        if declaration.kind != "lut" or len(declaration.shape) != 4 or declaration.shape[-1] != 3:
+            raise ValueError(f"a {declaration.kind} of {_by(declaration.shape)} is not read from a .cube file")
         return value
     if isinstance(value, str):
         if value != "identity":
@@ -79,11 +90,11 @@ def _check_table(declaration: Table, value: object) -> TableValue:
         identity_values(declaration)
         return value
     if not isinstance(value, Array):
-        return _legal(_number(value), declaration.hard, declaration.unit)
+        return _legal(finite(value), declaration.hard, declaration.unit)
     if len(value.values) != math.prod(value.shape):
         raise ValueError(f"{len(value.values)} numbers make no table of {_by(value.shape)}")
     for number in value.values:
-        _legal(_number(number), declaration.hard, declaration.unit)
+        _legal(finite(number), declaration.hard, declaration.unit)
     broadcast(value, declaration.shape)
     return value
 
@@ -158,10 +169,10 @@ def to_unit(declaration: Parameter, value: PhysicalValue) -> UnitFace:
         case Toggle():
             return Fraction(bool(value))
         case Slider() | Register():
-            return place_in(declaration.hard, declaration.unit, _number(value))
+            return place_in(declaration.hard, declaration.unit, finite(value))
         case Table():
             hard = _range_of(declaration)
-            numbers = elements(declaration, _check_table(declaration, value))
+            numbers = elements(declaration, checked_table(declaration, value))
             return tuple(place_in(hard, declaration.unit, _legal(number, hard, declaration.unit)) for number in numbers)
 
 
@@ -257,11 +268,11 @@ def to_code(declaration: Parameter, value: PhysicalValue, *, nearest: bool = Fal
         ValueError: the value is illegal (and `nearest` is not set).
     """
     if isinstance(declaration, Register):
-        number = _number(value) if nearest else _number(check(declaration, value))
+        number = finite(value) if nearest else finite(check(declaration, value))
         first, last = codes(declaration)
         return min(max(round(Fraction(number) / declaration.field.format.step), first), last)
     if nearest and isinstance(declaration, Slider):
-        value = min(max(_number(value), declaration.hard[0]), declaration.hard[1])
+        value = min(max(finite(value), declaration.hard[0]), declaration.hard[1])
     value = check(declaration, value)
     match declaration:
         case Choice():
@@ -269,9 +280,9 @@ def to_code(declaration: Parameter, value: PhysicalValue, *, nearest: bool = Fal
         case Toggle():
             return int(bool(value))
         case Slider():
-            return _bits(_number(value))
+            return _bits(finite(value))
         case Table():
-            return tuple(_bits(number) for number in elements(declaration, _check_table(declaration, value)))
+            return tuple(_bits(number) for number in elements(declaration, checked_table(declaration, value)))
 
 
 def from_code(declaration: Parameter, code: CodeFace) -> PhysicalValue:
@@ -322,10 +333,10 @@ def canonical(declaration: Parameter, value: PhysicalValue) -> PhysicalValue:
         case Choice() | Toggle():
             return value
         case Slider() | Register():
-            return canonical_number(_number(value), declaration.unit)
+            return canonical_number(finite(value), declaration.unit)
         case Table():
             if isinstance(value, FileReference):
                 return value
-            numbers = elements(declaration, _check_table(declaration, value))
+            numbers = elements(declaration, checked_table(declaration, value))
             values = tuple(canonical_number(number, declaration.unit) for number in numbers)
             return Array(shape=declaration.shape, values=values)

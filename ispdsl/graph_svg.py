@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 
 LAYER_GAP = 46.0
 SIDE_GAP = 26.0
 MARGIN = 24.0
+PORT_GAP = 22.0
 LOOP = 60.0
+WEIGHTS = {"statistic": 0.1, "tap": 0.02}
 SWEEPS = 12
 LETTER = 7.3
 SMALL_LETTER = 6.1
@@ -108,6 +110,11 @@ class _Slot:
     @property
     def height(self) -> float:
         return self.box.height if self.box else 0.0
+
+    @property
+    def weight(self) -> float:
+        """How much it insists on its place: long arrows run straight, taps and statistics stand aside."""
+        return WEIGHTS.get(self.box.kind, 1.0) if self.box else 4.0
 
 
 Route = list[_Slot]
@@ -213,41 +220,47 @@ def _place(layers: list[list[_Slot]]) -> None:
     top = 0.0
     for layer in layers:
         height = max(slot.height for slot in layer)
-        for slot, x in zip(layer, _spread(layer, [0.0] * len(layer)), strict=True):
-            slot.x, slot.y = x, top + height / 2
+        for slot in layer:
+            slot.y = top + height / 2
+        _settle(layer, [0.0] * len(layer))
         top += height + LAYER_GAP
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for layer in layers if down else layers[::-1]:
-            wanted = [_median([n.x for n in (slot.above if down else slot.below)], slot.x) for slot in layer]
-            for slot, x in zip(layer, _spread(layer, wanted), strict=True):
-                slot.x = x
+            _settle(layer, [_wish(slot, slot.above if down else slot.below) for slot in layer])
 
 
-def _median(places: list[float], otherwise: float) -> float:
-    return median(places) if places else otherwise
+def _wish(slot: _Slot, neighbours: list[_Slot]) -> float:
+    """The median of the neighbours that weigh most; without any, where it is."""
+    heaviest = max((neighbour.weight for neighbour in neighbours), default=0.0)
+    places = [neighbour.x for neighbour in neighbours if neighbour.weight >= min(heaviest, 1.0)]
+    return median(places) if places else slot.x
 
 
-def _spread(layer: list[_Slot], wanted: list[float]) -> list[float]:
-    """The places nearest to the wanted ones (least squares) that keep order and distance.
+def _spread(wanted: Sequence[float], weights: Sequence[float], distances: Sequence[float]) -> list[float]:
+    """The places nearest to the wanted ones (weighted least squares) that keep order and at least these distances.
 
     Less the distances that they must keep, places in order are a non-decreasing sequence: isotonic regression by
-    pooling adjacent violators. Waypoints weigh more, so that long arrows run straight.
+    pooling adjacent violators.
     """
-    offset, offsets = 0.0, [0.0]
-    for left, right in pairwise(layer):
-        offset += (left.width + right.width) / 2 + SIDE_GAP
-        offsets.append(offset)
+    offsets = list(accumulate(distances, initial=0.0))
     pools: list[tuple[float, float, int]] = []
-    for slot, want, shift in zip(layer, wanted, offsets, strict=True):
-        mean, weight, size = want - shift, 1.0 if slot.box else 4.0, 1
+    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
+        mean, total, size = want - offset, weight, 1
         while pools and pools[-1][0] > mean:
-            other, other_weight, other_size = pools.pop()
-            mean = (mean * weight + other * other_weight) / (weight + other_weight)
-            weight, size = weight + other_weight, size + other_size
-        pools.append((mean, weight, size))
+            other, other_total, other_size = pools.pop()
+            mean = (mean * total + other * other_total) / (total + other_total)
+            total, size = total + other_total, size + other_size
+        pools.append((mean, total, size))
     free = [mean for mean, _, size in pools for _ in range(size)]
-    return [place + shift for place, shift in zip(free, offsets, strict=True)]
+    return [place + offset for place, offset in zip(free, offsets, strict=True)]
+
+
+def _settle(layer: list[_Slot], wanted: list[float]) -> None:
+    """Move the slots of a layer to where they want to be, side by side."""
+    distances = [(left.width + right.width) / 2 + SIDE_GAP for left, right in pairwise(layer)]
+    for slot, x in zip(layer, _spread(wanted, [slot.weight for slot in layer], distances), strict=True):
+        slot.x = x
 
 
 # ---- the document -----------------------------------------------------------------------------------------------
@@ -292,10 +305,10 @@ def _document(
 
 
 def _ends(routes: list[tuple[Arrow, Route]]) -> list[_Ends]:
-    """Spread arrows along the box that they leave or enter, in the order of where they go to or come from.
+    """Where arrows leave and enter: as straight as they can, side by side.
 
     The words of the first of several that enter stand on the left, of the others on the right; those of a single one
-    stand on the side that it does not come from.
+    stand away from what else leaves the same box, or else on the side that it does not come from.
     """
     leaves, enters = [0.0] * len(routes), [0.0] * len(routes)
     sides = [(False, 0)] * len(routes)
@@ -305,15 +318,23 @@ def _ends(routes: list[tuple[Arrow, Route]]) -> list[_Ends]:
             groups.setdefault(route[near], []).append(index)
         for slot, group in groups.items():
             group.sort(key=lambda index: routes[index][1][far].x)
-            step = min(30.0, (slot.width - 24) / len(group))
-            for number, index in enumerate(group):
-                places[index] = slot.x + (number - (len(group) - 1) / 2) * step
-                aside = routes[index][1][far].x > slot.x + 8
-                sides[index] = (number == 0 if len(group) > 1 else aside, max(0, len(group) - 1 - number) % 3)
-    return [
-        _Ends(leave, enter, left, 0 if left else row)
-        for leave, enter, (left, row) in zip(leaves, enters, sides, strict=True)
-    ]
+            others = [routes[index][1][far] for index in group]
+            reach = slot.width / 2 - 14
+            step = min(PORT_GAP, 2 * reach / len(group))
+            left, right = slot.x - reach, slot.x + reach - step * (len(group) - 1)
+            wanted = [min(max(other.x, left + n * step), right + n * step) for n, other in enumerate(others)]
+            ports = _spread(wanted, [other.weight for other in others], [step] * (len(group) - 1))
+            for number, (index, port) in enumerate(zip(group, ports, strict=True)):
+                places[index] = port
+                aside = number == 0 if len(group) > 1 else _crowded_right(slot, others[0])
+                sides[index] = (aside, 0 if aside else (len(group) - 1 - number) % 3)
+    return [_Ends(leave, enter, *side) for leave, enter, side in zip(leaves, enters, sides, strict=True)]
+
+
+def _crowded_right(slot: _Slot, source: _Slot) -> bool:
+    """Whether more arrows pass on the right of a slot than on its left."""
+    siblings = [other.x for other in source.below if other is not slot]
+    return (sum(siblings) / len(siblings) > slot.x) if siblings else source.x > slot.x + 8
 
 
 def _arrow(arrow: Arrow, route: Route, ends: _Ends) -> str:
@@ -328,10 +349,18 @@ def _arrow(arrow: Arrow, route: Route, ends: _Ends) -> str:
 
 
 def _loop(arrow: Arrow, source: _Slot, target: _Slot, edge: float) -> str:
-    """What is carried over to the next frame: out on the right, up or down, and in again."""
-    x0, x1 = source.x + source.width / 2, target.x + target.width / 2 + 2
-    bend = edge + LOOP / 2
-    path = f"M{x0:.1f} {source.y:.1f} C{bend:.1f} {source.y:.1f} {bend:.1f} {target.y:.1f} {x1:.1f} {target.y:.1f}"
+    """What is carried over to the next frame: below a layer, or out on the right, up or down, and in again."""
+    if source.layer == target.layer:
+        x0, x1 = source.x, target.x
+        y0, y1 = (slot.y + slot.height / 2 for slot in (source, target))
+        low = max(y0, y1) + LAYER_GAP
+        path = f"M{x0:.1f} {y0:.1f} C{x0:.1f} {low:.1f} {x1:.1f} {low:.1f} {x1:.1f} {y1 + 2:.1f}"
+    else:
+        x0, x1 = (slot.x + slot.width / 2 for slot in (source, target))
+        bend = edge + LOOP / 2
+        path = (
+            f"M{x0:.1f} {source.y:.1f} C{bend:.1f} {source.y:.1f} {bend:.1f} {target.y:.1f} {x1 + 2:.1f} {target.y:.1f}"
+        )
     return f'<path class="edge previous" d="{path}" marker-end="url(#head)"><title>{escape(arrow.label)}</title></path>'
 
 

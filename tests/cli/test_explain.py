@@ -1,0 +1,104 @@
+"""`ispdsl explain`, `stages`, `doctor`, `version`: what is known, and what is near to it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ispdsl.catalogue import ENTRIES
+from ispdsl.cli import doctor
+from ispdsl.lower.contract import VOCABULARY
+from tests.cli.conftest import Invoke
+
+
+def test_every_code_has_its_page(invoke: Invoke) -> None:
+    listing = invoke("explain").stdout.splitlines()
+    assert [line.split()[0] for line in listing] == list(ENTRIES)
+    for code, entry in ENTRIES.items():
+        page = invoke("explain", code.lower()).stdout
+        assert page.startswith(f"{code}: {entry.title}\n")
+        assert all(line.strip() in page for line in (entry.wrong + entry.right).splitlines())
+        assert json.loads(invoke("explain", code, "--json").stdout)["title"] == entry.title
+
+
+def test_an_unknown_code_is_a_usage_error(invoke: Invoke) -> None:
+    result = invoke("explain", "E999")
+    assert result.exit_code == 2
+    assert "there is no code E999" in result.stderr
+    assert invoke("explain", "a", "b", "c").exit_code == 2
+
+
+def test_every_property_is_explained(invoke: Invoke) -> None:
+    listing = invoke("explain", "property").stdout.splitlines()
+    assert [line.split()[0] for line in listing] == list(VOCABULARY)
+    for name, term in VOCABULARY.items():
+        assert term.meaning in invoke("explain", "property", name).stdout
+    assert "hflip | vflip" in invoke("explain", "property", "commutes_with").stdout
+    near = invoke("explain", "property", "linaer")
+    assert near.exit_code == 2
+    assert "did you mean linear?" in near.stderr
+
+
+def test_stages_are_listed_by_file(invoke: Invoke) -> None:
+    lines = invoke("stages").stdout.splitlines()
+    assert "from tone import" in lines
+    assert any(line.startswith("  exposure ") for line in lines)
+    known = {each["import"] for each in json.loads(invoke("stages", "--json").stdout)}
+    assert {"tone.exposure", "demosaic.malvar", "colour.srgb"} <= known
+
+
+def test_a_stage_is_described(invoke: Invoke) -> None:
+    text = invoke("stages", "exposure").stdout
+    assert text.startswith("tone.exposure(image: rgb<S, f32>) -> rgb<S, f32>\n")
+    assert "-18ev..18ev soft -4ev..4ev" in text
+    assert "property identity when ev == 0 and bias == 0" in text
+    assert invoke("stages", "tone.exposure").stdout == text
+    described = json.loads(invoke("stages", "exposure", "--json").stdout)
+    assert described["parameters"][0]["hard"] == [-18, 18]
+    assert "location" not in json.dumps(described)
+
+
+def test_an_unknown_stage_is_a_usage_error(invoke: Invoke) -> None:
+    result = invoke("stages", "expozure")
+    assert result.exit_code == 2
+    assert "did you mean exposure?" in result.stderr
+
+
+def test_version(invoke: Invoke) -> None:
+    assert invoke("version").stdout == invoke("--version").stdout == f"ispdsl {doctor.ispdsl_version()}\n"
+    assert json.loads(invoke("version", "--json").stdout) == {"ispdsl": doctor.ispdsl_version()}
+
+
+def test_doctor_says_what_is_here(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/opt/{name}" if name == "darktable-cli" else None)
+    result = invoke("doctor", "--json")
+    found = {each["name"]: each for each in json.loads(result.stdout)}
+    assert {"python", "torch", "kornia", "rawpy", "LibRaw", "cores", "memory", "accelerator", "stdlib"} <= set(found)
+    assert found["darktable-cli"] == {
+        "name": "darktable-cli",
+        "state": "good",
+        "value": "/opt/darktable-cli",
+        "advice": None,
+    }
+    assert found["rawtherapee-cli"]["state"] == "absent"
+    assert found["rawtherapee-cli"]["advice"]
+    assert result.exit_code == 0
+
+
+def test_doctor_fails_where_something_needed_is_missing(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = doctor.Finding("torch", "missing", "not installed", "pip install torch")
+    monkeypatch.setattr(doctor, "examine", lambda: [broken])
+    result = invoke("doctor")
+    assert result.exit_code == 1
+    assert "MISSING  torch" in result.stdout
+    assert "pip install torch" in result.stdout
+
+
+def test_a_library_that_does_not_load_is_missing() -> None:
+    def fail() -> str:
+        raise ImportError("libraw.so: no such file")
+
+    finding = doctor._attempt("LibRaw", fail, "reinstall rawpy")
+    assert (finding.state, finding.advice) == ("missing", "reinstall rawpy")
+    assert "libraw.so" in finding.value

@@ -17,6 +17,7 @@ import struct
 from fractions import Fraction
 
 from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Table, TableValue, Toggle
+from ispdsl.ir.units import canonical as canonical_number
 from ispdsl.runtime.slots import PhysicalValue
 
 UnitFace = Fraction | tuple[Fraction, ...]

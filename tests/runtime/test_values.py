@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ispdsl.graph import build
-from ispdsl.ir.params import Array, FileReference
+from ispdsl.ir.params import Array, Choice, FileReference, Register, Slider, Table, Toggle
 from ispdsl.passes.inline import inline
 from ispdsl.runtime import faces
 from ispdsl.runtime.reading import plain, read, text
@@ -193,16 +193,16 @@ def test_a_file_is_read_only_where_a_folder_is_given(tmp_path: Path):
 @given(data=st.data())
 def test_what_is_written_reads_back_exactly(name, data):
     declaration = next(p for p in KINDS.signature.parameters if p.name == name)
-    if declaration.kind in ("slider", "register"):
-        value = data.draw(st.floats(*declaration.hard))
-    elif declaration.kind == "choice":
-        value = data.draw(st.sampled_from(declaration.options))
-    elif declaration.kind == "toggle":
-        value = data.draw(st.booleans())
-    else:
-        shape = declaration.shape
-        numbers = data.draw(st.lists(st.floats(0, 1), min_size=math.prod(shape), max_size=math.prod(shape)))
-        value = Array(shape=shape, values=tuple(numbers))
+    match declaration:
+        case Slider() | Register():
+            value = data.draw(st.floats(*declaration.hard))
+        case Choice():
+            value = data.draw(st.sampled_from(declaration.options))
+        case Toggle():
+            value = data.draw(st.booleans())
+        case Table(shape=shape):
+            numbers = data.draw(st.lists(st.floats(0, 1), min_size=math.prod(shape), max_size=math.prod(shape)))
+            value = Array(shape=shape, values=tuple(numbers))
     assert read(declaration, plain(declaration, value)) == faces.check(declaration, value)
 
 

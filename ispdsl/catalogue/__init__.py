@@ -9,9 +9,7 @@ from ispdsl.catalogue.parameters import PARAMETERS
 from ispdsl.catalogue.syntax import SYNTAX
 from ispdsl.catalogue.types import TYPES
 
-ENTRIES: dict[str, Entry] = {
-    entry.code: entry for entry in (*SYNTAX, *NAMES, *TYPES, *PARAMETERS, *FLOW, *WARNINGS)
-}
+ENTRIES: dict[str, Entry] = {entry.code: entry for entry in (*SYNTAX, *NAMES, *TYPES, *PARAMETERS, *FLOW, *WARNINGS)}
 """All entries by code."""
 
 __all__ = ["ENTRIES", "Entry"]

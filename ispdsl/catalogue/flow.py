@@ -70,7 +70,8 @@ FLOW: tuple[Entry, ...] = (
     Entry(
         "E507",
         "a property is not well formed",
-        "Each property takes what its meaning needs: local a radius, monotone what it is monotone in, commutes_with the "
+        "Each property takes what its meaning needs: local a radius, monotone what it is monotone in, "
+        "commutes_with the "
         "operations, range the range. `ispdsl explain property NAME` tells.",
         _with("property commutes_with flip"),
         _with("property commutes_with hflip"),
@@ -90,7 +91,8 @@ WARNINGS: tuple[Entry, ...] = (
     Entry(
         "W602",
         "a value that nothing reads",
-        "An input or an intermediate value leads nowhere: no stage, tap or result uses it, so what makes it is left out.",
+        "An input or an intermediate value leads nowhere: no stage, tap or result uses it, so what makes it "
+        "is left out.",
         _pipeline("  brighter = image -> gain(amount = 2)\n  out = image -> gain(amount = 3) as other\n"),
         _pipeline("  brighter = image -> gain(amount = 2)\n  out = brighter -> gain(amount = 3) as other\n"),
     ),

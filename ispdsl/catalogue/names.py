@@ -35,14 +35,16 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "E203",
         "unknown parameter",
-        "A call gives a value to a parameter that the stage does not have. Images are given by position and not by name.",
+        "A call gives a value to a parameter that the stage does not have. Images are given by position and "
+        "not by name.",
         _pipeline("  out = image -> gain(amout = 2)\n"),
         _pipeline("  out = image -> gain(amount = 2)\n"),
     ),
     Entry(
         "E204",
         "declared or imported twice",
-        "A file gives one name to two stages or pipelines, its own or imported ones. Callers could not tell them apart.",
+        "A file gives one name to two stages or pipelines, its own or imported ones. Callers could not tell "
+        "them apart.",
         _GAIN + "\n" + _GAIN,
         _GAIN + "\n" + _GAIN.replace("stage gain", "stage second_gain"),
     ),
@@ -106,7 +108,8 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "E212",
         "a point in a name",
-        "Points join names into addresses: denoise.luma.strength is the parameter strength of the node luma in the node "
+        "Points join names into addresses: denoise.luma.strength is the parameter strength of the node luma "
+        "in the node "
         "denoise. A name that is declared holds none.",
         _GAIN.replace("slider amount", "slider amount.red"),
         _GAIN.replace("slider amount", "slider amount_red"),

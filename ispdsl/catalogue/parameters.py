@@ -10,7 +10,9 @@ def _stage(line: str) -> str:
 
 
 def _call(line: str, arguments: str, own: str = "") -> str:
-    pipeline = f"pipeline p(image: rgb<srgb, f32>) -> (out: rgb<srgb, f32>) {{\n{own}  out = image -> s({arguments})\n}}\n"
+    pipeline = (
+        f"pipeline p(image: rgb<srgb, f32>) -> (out: rgb<srgb, f32>) {{\n{own}  out = image -> s({arguments})\n}}\n"
+    )
     return f"{_stage(line)}\n{pipeline}"
 
 
@@ -28,7 +30,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E402",
         "a unit is missing, or another dimension",
-        "A parameter declared in a unit takes numbers in that unit or one of the same dimension. Without a unit only 0 is "
+        "A parameter declared in a unit takes numbers in that unit or one of the same dimension. Without a "
+        "unit only 0 is "
         "taken, since it is the same in all of them.",
         _call(_EV, "ev = 0.7"),
         _call(_EV, "ev = 0.7ev"),
@@ -64,7 +67,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E407",
         "the wrong kind of value",
-        "A slider takes a number, a choice one of its options, a toggle on or off, a table a number, a list, identity or a "
+        "A slider takes a number, a choice one of its options, a toggle on or off, a table a number, a list, "
+        "identity or a "
         "file in quotes; images are names.",
         _call(_EV, 'ev = "bright"'),
         _call(_EV, "ev = 1ev"),
@@ -137,7 +141,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E418",
         "a size that is not known",
-        "A size in a type is a number, or a slider of the stage with whole numbers from 1 on, whose value is written out "
+        "A size in a type is a number, or a slider of the stage with whole numbers from 1 on, whose value is "
+        "written out "
         "where the stage is called.",
         "stage meter(image: rgb<S, f32>) -> vector<bins> {\n  slider bins in 0.5..256 = 16\n"
         '  program "my_isp.programs:meter"\n}\n',
@@ -162,7 +167,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E422",
         "a driving parameter reaches too far",
-        "A pipeline's parameter that drives a stage's has a range inside that one's, so that every legal setting of the "
+        "A pipeline's parameter that drives a stage's has a range inside that one's, so that every legal "
+        "setting of the "
         "pipeline is legal for the stage.",
         _call(_EV, "ev = brightness", "  slider brightness in -8ev..8ev = 0ev\n"),
         _call(_EV, "ev = brightness", "  slider brightness in -2ev..2ev = 0ev\n"),
@@ -170,7 +176,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E423",
         "a parameter bound to another kind",
-        "A number drives a number, a choice a choice with all its options, a table one of the same shape. Metadata of the "
+        "A number drives a number, a choice a choice with all its options, a table one of the same shape. "
+        "Metadata of the "
         "same unit or shape may start a parameter.",
         _call(_EV, "ev = quality", "  choice quality in {fast, good} = good\n"),
         _call(_EV, "ev = brightness", "  slider brightness in -2ev..2ev = 0ev\n"),

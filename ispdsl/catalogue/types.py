@@ -66,6 +66,15 @@ def _tone(stat: str, tone: str = _TONE, meter: str = _METER) -> str:
     )
 
 
+def _lift(meta: str) -> str:
+    return (
+        "stage lift(image: rgb<S, f32>) -> rgb<S, f32> {\n"
+        '  meta bias: real<ev>\n  program "my_isp.programs:lift"\n}\n\n'
+        "pipeline p(image: rgb<srgb, f32>) -> (out: rgb<srgb, f32>) {\n"
+        f"  {meta}\n  out = image -> lift(bias = gain)\n}}\n"
+    )
+
+
 TYPES: tuple[Entry, ...] = (
     Entry(
         "E301",
@@ -77,7 +86,8 @@ TYPES: tuple[Entry, ...] = (
     Entry(
         "E302",
         "wrong arguments of a type",
-        "Images take a colour space (raw: a CFA) and a storage: rgb<linear_srgb, f32>. vector takes a size, matrix two.",
+        "Images take a colour space (raw: a CFA) and a storage: rgb<linear_srgb, f32>. vector takes a size, "
+        "matrix two.",
         _STAGE.replace("rgb<srgb, f32>", "rgb<srgb>"),
         _STAGE,
     ),
@@ -91,10 +101,11 @@ TYPES: tuple[Entry, ...] = (
     Entry(
         "E304",
         "unknown CFA",
-        "A CFA is named by the four colours of its top left 2x2 sites in reading order; `linear` has all three at every "
+        "A CFA is named by the four colours of its top left 2x2 sites in reading order; `linear` has all "
+        "three at every "
         "site. One capital letter stands for any.",
-        "stage black(mosaic: raw<rgbg, u12>) -> raw<rggb, f32> {\n  program \"my_isp.programs:black\"\n}\n",
-        "stage black(mosaic: raw<rggb, u12>) -> raw<rggb, f32> {\n  program \"my_isp.programs:black\"\n}\n",
+        'stage black(mosaic: raw<rgbg, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
+        'stage black(mosaic: raw<rggb, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
     ),
     Entry(
         "E305",
@@ -139,7 +150,7 @@ TYPES: tuple[Entry, ...] = (
         "E311",
         "the wrong number of images",
         "`->` feeds a stage's first image; further images stand in the parentheses, in the order of the declaration.",
-        _split("  luma, chroma = split(image)\n  out = luma -> smooth -> join\n  rest = chroma -> tap rest\n"),
+        _split("  luma, chroma = split(image)\n  out = luma -> smooth -> join\n  rest = chroma -> tap kept\n"),
         _split("  luma, chroma = split(image)\n  out = luma -> smooth -> join(chroma)\n"),
     ),
     Entry(
@@ -175,9 +186,7 @@ TYPES: tuple[Entry, ...] = (
         "E316",
         "metadata of another type",
         "A stage's metadata is bound to the pipeline's of exactly the same type, unit included.",
-        "stage lift(image: rgb<S, f32>) -> rgb<S, f32> {\n  meta bias: real<ev>\n  program \"my_isp.programs:lift\"\n}\n\n"
-        "pipeline p(image: rgb<srgb, f32>) -> (out: rgb<srgb, f32>) {\n  meta gain: real\n  out = image -> lift(bias = gain)\n}\n",
-        "stage lift(image: rgb<S, f32>) -> rgb<S, f32> {\n  meta bias: real<ev>\n  program \"my_isp.programs:lift\"\n}\n\n"
-        "pipeline p(image: rgb<srgb, f32>) -> (out: rgb<srgb, f32>) {\n  meta gain: real<ev>\n  out = image -> lift(bias = gain)\n}\n",
+        _lift("meta gain: real"),
+        _lift("meta gain: real<ev>"),
     ),
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class Location(BaseModel):
+class Location(BaseModel, frozen=True):
     """A place in a file: offsets of the first character and past the last, line and column counted from 1."""
-
-    model_config = ConfigDict(frozen=True)
 
     file: str
     line: int

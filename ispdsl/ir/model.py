@@ -17,13 +17,13 @@ from ispdsl.ir.types import Type
 LANGUAGE_VERSION = "1"
 
 
-class Frozen(BaseModel):
+class Frozen(BaseModel, frozen=True):
     """Immutable, and strict about what it holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
 
-class Port(Frozen):
+class Port(Frozen, frozen=True):
     """An image (or statistic) that a stage takes or gives. The single result of a stage is named ``out``."""
 
     name: str
@@ -31,7 +31,7 @@ class Port(Frozen):
     location: Location
 
 
-class Meta(Frozen):
+class Meta(Frozen, frozen=True):
     """A value from the file or the sensor. Without a default it must be bound, or be in the frame."""
 
     name: str
@@ -41,7 +41,7 @@ class Meta(Frozen):
     location: Location
 
 
-class Need(Frozen):
+class Need(Frozen, frozen=True):
     """A statistic that a stage consumes."""
 
     name: str
@@ -50,7 +50,7 @@ class Need(Frozen):
     location: Location
 
 
-class Implementation(Frozen):
+class Implementation(Frozen, frozen=True):
     """One way to run a stage: a ``program`` (``module:function``), a ``proxy`` or an ``executor`` with arguments."""
 
     kind: Literal["program", "proxy", "executor"]
@@ -59,7 +59,7 @@ class Implementation(Frozen):
     location: Location
 
 
-class Condition(Frozen):
+class Condition(Frozen, frozen=True):
     """``left operator right`` of a property's ``when``; `right` is canonical, or the name of a parameter or meta."""
 
     left: str
@@ -67,7 +67,7 @@ class Condition(Frozen):
     right: float | bool | str | Array
 
 
-class Property(Frozen):
+class Property(Frozen, frozen=True):
     """A line of the contract."""
 
     name: str
@@ -80,14 +80,14 @@ class Property(Frozen):
     location: Location
 
 
-class Footprint(Frozen):
+class Footprint(Frozen, frozen=True):
     """What of its input an output pixel depends on: itself, a neighbourhood of `radius` px, or the whole image."""
 
     kind: Literal["pointwise", "local", "global"]
     radius: int | None = None
 
 
-class Signature(Frozen):
+class Signature(Frozen, frozen=True):
     """What a stage and a pipeline have in common: all that a caller sees."""
 
     name: str
@@ -104,7 +104,7 @@ class Signature(Frozen):
     location: Location
 
 
-class Stage(Frozen):
+class Stage(Frozen, frozen=True):
     """A stage: a signature, its contract and its implementations."""
 
     kind: Literal["stage"] = "stage"
@@ -112,7 +112,7 @@ class Stage(Frozen):
     footprint: Footprint
 
 
-class Value(Frozen):
+class Value(Frozen, frozen=True):
     """A reference to a value: output `port` of node `node`, or without a node an input (or need) of the pipeline."""
 
     node: str | None
@@ -122,12 +122,12 @@ class Value(Frozen):
         return self.port if self.node is None else f"{self.node}.{self.port}"
 
 
-class Binding(Frozen):
+class Binding(Frozen, frozen=True):
     """Where a node's parameter or meta gets its value from.
 
     ``default``: the declaration's own; ``literal``: `value`, in the declaration's unit; ``parameter`` / ``meta``: the
-    pipeline's own of name `name`. A parameter bound to a meta *starts* there and stays free; one bound to a parameter is
-    driven by it. `fixed` freezes.
+    pipeline's own of name `name`. A parameter bound to a meta *starts* there and stays free; one bound to a parameter
+    is driven by it. `fixed` freezes.
     """
 
     source: Literal["default", "literal", "parameter", "meta"]
@@ -137,7 +137,7 @@ class Binding(Frozen):
     location: Location
 
 
-class Node(Frozen):
+class Node(Frozen, frozen=True):
     """One call. A statistic is a node too; with `previous` it reads the frame before."""
 
     name: str
@@ -154,7 +154,7 @@ class Node(Frozen):
     location: Location
 
 
-class Pipeline(Frozen):
+class Pipeline(Frozen, frozen=True):
     """A graph of calls in topological order; called exactly like a stage."""
 
     kind: Literal["pipeline"] = "pipeline"
@@ -167,7 +167,7 @@ class Pipeline(Frozen):
     """Every name of the text that stands for a value: inputs, results, intermediate names, taps, statistics."""
 
 
-class Module(Frozen):
+class Module(Frozen, frozen=True):
     """A file with everything that it imports."""
 
     language: str = LANGUAGE_VERSION

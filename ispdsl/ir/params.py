@@ -6,15 +6,13 @@ import re
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ispdsl.ir.location import Location
 
 
-class FixedPoint(BaseModel):
-    """A register's number format: ``u4.8`` unsigned, ``s4.8`` two's complement with a sign bit besides, ``u8`` whole."""
-
-    model_config = ConfigDict(frozen=True)
+class FixedPoint(BaseModel, frozen=True):
+    """A register's number format: ``u4.8`` unsigned, ``s4.8`` with a sign bit besides (two's complement), ``u8``."""
 
     signed: bool
     integer_bits: int
@@ -50,10 +48,8 @@ class FixedPoint(BaseModel):
         return (-top if self.signed else 0), top - 1
 
 
-class BitField(BaseModel):
+class BitField(BaseModel, frozen=True):
     """Where a register's bits lie: byte address, highest and lowest bit, and the format of the number."""
-
-    model_config = ConfigDict(frozen=True)
 
     address: int
     high: int
@@ -61,10 +57,8 @@ class BitField(BaseModel):
     format: FixedPoint
 
 
-class FileReference(BaseModel):
+class FileReference(BaseModel, frozen=True):
     """A table kept in a file beside the text, with the hash of its content."""
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     sha256: str
@@ -72,10 +66,8 @@ class FileReference(BaseModel):
     """Absolute path; not part of the printed form, so that it is the same on every machine."""
 
 
-class Array(BaseModel):
+class Array(BaseModel, frozen=True):
     """A bracketed list of numbers: its shape, and its values in row-major order."""
-
-    model_config = ConfigDict(frozen=True)
 
     shape: tuple[int, ...]
     values: tuple[float, ...]
@@ -85,10 +77,8 @@ TableValue = float | Array | Literal["identity"] | FileReference
 """Numbers that broadcast to the table's shape as numpy's do, its identity (ramp, unit matrix, grid), or a file."""
 
 
-class Slider(BaseModel):
+class Slider(BaseModel, frozen=True):
     """A real number within a range. `hard` is what is legal, `soft` what a search may try; all in `unit`."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["slider"] = "slider"
     name: str
@@ -102,10 +92,8 @@ class Slider(BaseModel):
     location: Location
 
 
-class Register(BaseModel):
+class Register(BaseModel, frozen=True):
     """A fixed-point number in a bit field. `hard` and `default` are physical values."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["register"] = "register"
     name: str
@@ -118,10 +106,8 @@ class Register(BaseModel):
     location: Location
 
 
-class Choice(BaseModel):
+class Choice(BaseModel, frozen=True):
     """One of several names."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["choice"] = "choice"
     name: str
@@ -131,10 +117,8 @@ class Choice(BaseModel):
     location: Location
 
 
-class Toggle(BaseModel):
+class Toggle(BaseModel, frozen=True):
     """On or off."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal["toggle"] = "toggle"
     name: str
@@ -143,10 +127,8 @@ class Toggle(BaseModel):
     location: Location
 
 
-class Table(BaseModel):
-    """An array of numbers: a ``curve`` [N], a ``lut`` of any rank or a ``matrix`` [R, C]; each element within `hard`."""
-
-    model_config = ConfigDict(frozen=True)
+class Table(BaseModel, frozen=True):
+    """An array of numbers: a ``curve`` [N], a ``lut`` of any rank, a ``matrix`` [R, C]; each element within `hard`."""
 
     kind: Literal["curve", "lut", "matrix"]
     name: str

@@ -1,6 +1,7 @@
 """Types of values in a graph: layout, CFA or colour space, storage.
 
-``raw<rggb, u12>`` is a mosaic of 12-bit codes, ``rgb<linear_srgb, f32>`` scene-linear colour, ``vector<256>`` a statistic.
+``raw<rggb, u12>`` is a mosaic of 12-bit codes, ``rgb<linear_srgb, f32>`` scene-linear colour,
+``vector<256>`` a statistic.
 A single capital letter is a type variable; an argument that names a parameter takes that parameter's value.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 BAYER = ("rggb", "bggr", "grbg", "gbrg")
 CFAS = (*BAYER, "linear")
@@ -52,10 +53,8 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
 Role = Literal["cfa", "space", "storage", "unit", "size"]
 
 
-class Type(BaseModel):
+class Type(BaseModel, frozen=True):
     """A type with its arguments as written: names, type variables (one capital letter) or sizes."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     args: tuple[str | int, ...] = ()

@@ -34,7 +34,9 @@ _ROWS = (
     ("lsb", "code", Fraction(1), "steps of a register code or an integer sample"),
 )
 
-UNITS: dict[str, Unit] = {symbol: Unit(symbol, dimension, scale, meaning) for symbol, dimension, scale, meaning in _ROWS}
+UNITS: dict[str, Unit] = {
+    symbol: Unit(symbol, dimension, scale, meaning) for symbol, dimension, scale, meaning in _ROWS
+}
 """Every unit by its symbol; the empty symbol is a plain number."""
 
 

@@ -46,12 +46,9 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
     if not any(d.code.startswith("E") for d in sink.found[already:]):  # what is wrong leaves much unused behind it
         report_unused(declared.tree, nodes, caller.values, caller.used, sink)
     names = {name: typed.value for name, typed in caller.values.items()}
-    taps = {unit.step.name.text: names[unit.step.name.text] for unit in units if _is_good_tap(unit, names)}
-    return Pipeline(signature=signature, nodes=tuple(nodes), results=results, taps=taps, names=names)  # type: ignore[arg-type]
-
-
-def _is_good_tap(unit: Unit, names: dict[str, Value]) -> bool:
-    return isinstance(unit.step, t.Tap) and unit.step.name.text in names
+    tapped = [unit.step.name.text for unit in units if isinstance(unit.step, t.Tap)]
+    taps = {name: names[name] for name in tapped if name in names}
+    return Pipeline(signature=signature, nodes=tuple(nodes), results=results, taps=taps, names=names)
 
 
 def _given(signature: Signature) -> dict[str, Typed]:
@@ -68,7 +65,9 @@ def _units(tree: t.Declaration, scope: Scope, sink: Sink) -> Iterator[Unit]:
     position = 0
     for item in tree.items:
         if isinstance(item, t.Stat):
-            site = _site(item.call, item.call.alias or item.name, scope, sink, taken, previous=item.previous, statistic=True)
+            site = _site(
+                item.call, item.call.alias or item.name, scope, sink, taken, previous=item.previous, statistic=True
+            )
             yield Unit(item, None, (item.name,), None, site)
             position += 1
         elif isinstance(item, t.Flow):
@@ -102,7 +101,9 @@ def _site(
         )
     taken.setdefault(name.text, name.span)
     if "." in name.text:
-        sink.add("E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses")
+        sink.add(
+            "E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses"
+        )
     callee = scope.callables.get(call.name.text)
     if callee is None:
         if call.name.text in scope.missing:
@@ -139,13 +140,15 @@ def _definitions(units: Sequence[Unit], signature: Signature, sink: Sink) -> dic
 
 
 def _reads(unit: Unit) -> Iterator[t.Name]:
-    """The names whose values a unit needs before it can run. What a `previous` statistic reads comes a frame earlier."""
+    """The names whose values a unit needs before it can run. A `previous` statistic reads a frame earlier."""
     match unit.step:
         case t.Name():
             yield unit.step
         case t.Stat():
             if not unit.step.previous:
                 yield unit.step.of
+        case _:
+            pass
     if unit.site:
         needs = {need.name for need in unit.site.callee.signature.needs}
         for argument in unit.site.call.arguments:
@@ -211,7 +214,7 @@ def _lower_unit(unit: Unit, units: Sequence[Unit], definers: dict[str, int], cal
             unit.result = [found] if found else []
         case t.Tap():
             unit.result = incoming
-        case _:
+        case t.Call() | t.Stat():
             if unit.site:
                 feeds = _feeds(unit, incoming, units, caller)
                 node = lower_call(unit.site, feeds, caller) if feeds is not None else None
@@ -303,7 +306,11 @@ def _bind_previous(nodes: Sequence[Node], units: Sequence[Unit], caller: Caller)
         if isinstance(unit.step, t.Stat) and unit.step.previous and unit.site:
             found = read_value(unit.step.of, caller)
             inputs = unit.site.callee.signature.inputs
-            if found and len(inputs) == 1 and match_feed(inputs[0], Feed(found, unit.step.of.span), {}, unit.site, caller):
+            if (
+                found
+                and len(inputs) == 1
+                and match_feed(inputs[0], Feed(found, unit.step.of.span), {}, unit.site, caller)
+            ):
                 read[unit.site.name] = found.value
     return [
         node.model_copy(update={"inputs": dict.fromkeys(node.inputs, read[node.name])}) if node.name in read else node

@@ -64,7 +64,7 @@ class Site:
 
 
 def lower_call(site: Site, feeds: Sequence[Feed], caller: Caller) -> Node | None:
-    """The node of a call; None when its images do not fit (reported). A wrong argument alone costs only that argument."""
+    """The node of a call; None when its images do not fit (reported). A wrong argument costs only itself."""
     signature = site.callee.signature
     arguments = _named(site, caller.sink)
     structural = {p.name: int(p.default) for p in signature.parameters if isinstance(p, ip.Slider) and p.structural}
@@ -93,23 +93,36 @@ def lower_call(site: Site, feeds: Sequence[Feed], caller: Caller) -> Node | None
 def _named(site: Site, sink: Sink) -> dict[str, t.Argument]:
     """The arguments given by name, those that the callee knows."""
     signature = site.callee.signature
-    known = [*(p.name for p in signature.parameters), *(m.name for m in signature.metas), *(n.name for n in signature.needs)]
+    known = [
+        *(p.name for p in signature.parameters),
+        *(m.name for m in signature.metas),
+        *(n.name for n in signature.needs),
+    ]
     found: dict[str, t.Argument] = {}
     for argument in site.call.arguments:
         if argument.name is None:
             continue
         name = argument.name.text
         if name in found:
-            sink.add("E215", f"{name} is given twice", argument.span, related=[sink.label(found[name].span, "first here")])
+            sink.add(
+                "E215", f"{name} is given twice", argument.span, related=[sink.label(found[name].span, "first here")]
+            )
         elif name in known:
             found[name] = argument
         elif name in {port.name for port in signature.inputs}:
             hint = "write the value alone, in the order of the stage's images; -> feeds the first"
-            sink.add("E203", f"{name} is an image of {signature.name}: images are given by position", argument.span, hint=hint)
+            sink.add(
+                "E203",
+                f"{name} is an image of {signature.name}: images are given by position",
+                argument.span,
+                hint=hint,
+            )
         elif name not in site.callee.written:
             related = [site.callee.label(signature.location, f"{signature.name} is declared here")]
             hint = meant(name, known, f"it takes {listed(known)}")
-            sink.add("E203", f"{signature.name} has no parameter {name}", argument.name.span, related=related, hint=hint)
+            sink.add(
+                "E203", f"{signature.name} has no parameter {name}", argument.name.span, related=related, hint=hint
+            )
     return found
 
 
@@ -159,8 +172,12 @@ def _need(
     need = next(n for n in signature.needs if n.name == name)
     related = [site.callee.label(need.location, "needed here")]
     if argument is None:
-        hint = f"write {name} = {statistics[0]}" if statistics else f"declare one: stat {name} = histogram() of some_value"
-        sink.add("E420", f"{signature.name} needs the statistic {name}: {type_}", site.call.span, related=related, hint=hint)
+        hint = (
+            f"write {name} = {statistics[0]}" if statistics else f"declare one: stat {name} = histogram() of some_value"
+        )
+        sink.add(
+            "E420", f"{signature.name} needs the statistic {name}: {type_}", site.call.span, related=related, hint=hint
+        )
         return None
     _refuse_fixed(argument, "a statistic", sink)
     if not isinstance(argument.value, t.Name):
@@ -241,7 +258,11 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
         if declared.default is not None:
             return Binding(source="default", location=place)
         own = [m.name for m in caller.signature.metas if m.type == declared.type]
-        hint = f"write {declared.name} = {own[0]}" if own else f"declare it in the pipeline: meta {declared.name}: {declared.type}"
+        hint = (
+            f"write {declared.name} = {own[0]}"
+            if own
+            else f"declare it in the pipeline: meta {declared.name}: {declared.type}"
+        )
         message = f"{site.callee.signature.name} needs the metadata {declared.name}: {declared.type}"
         sink.add("E419", message, site.call.span, related=related, hint=hint)
         return None
@@ -254,12 +275,16 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
     caller.used.add(value.text)
     if own_meta is None:
         if value.text not in caller.written:
-            hint = meant(value.text, [m.name for m in caller.signature.metas], f"declare: meta {value.text}: {declared.type}")
+            hint = meant(
+                value.text, [m.name for m in caller.signature.metas], f"declare: meta {value.text}: {declared.type}"
+            )
             sink.add("E202", f"unknown metadata {value.text}", value.span, hint=hint)
         return None
     if own_meta.type != declared.type:
         related.append(sink.label(Span(own_meta.location.start, own_meta.location.end), f"{own_meta.type}"))
-        sink.add("E316", f"{declared.name} is {declared.type}, {value.text} is {own_meta.type}", value.span, related=related)
+        sink.add(
+            "E316", f"{declared.name} is {declared.type}, {value.text} is {own_meta.type}", value.span, related=related
+        )
         return None
     return Binding(source="meta", name=value.text, location=place)
 
@@ -267,4 +292,3 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
 def _refuse_fixed(argument: t.Argument, what: str, sink: Sink) -> None:
     if argument.fixed:
         sink.add("E425", f"{what} is never free, so `fixed` says nothing here", argument.span, hint="leave `fixed` out")
-

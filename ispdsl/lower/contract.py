@@ -21,8 +21,8 @@ from ispdsl.syntax.tree import Comparison, ListValue, Name, Number, Property
 class Term:
     """What a property name means and what may follow it.
 
-    `names`: the words that may stand behind it (``*`` for stages); `inside`: whether ``in`` may or must name parameters or
-    images of the stage; `range` and `within`: whether each must be given. ``when`` and ``within`` may follow any of them.
+    `names`: the words that may stand behind it (``*`` for stages); `inside`: whether ``in`` may or must name parameters
+    or images of the stage; `range` and `within`: whether each must be given. ``when`` and ``within`` may follow any.
     """
 
     meaning: str
@@ -114,9 +114,13 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
         problems.append((f"{name} takes no names", f"write property {name}"))
     if term.names and not tree.names and term.names != ("cfa",):
         wanted = "a stage" if term.names == ("*",) else listed(term.names)
-        problems.append((f"{name} must say what: {wanted}", f"write property {name} {term.names[0].replace('*', 'STAGE')}"))
+        problems.append(
+            (f"{name} must say what: {wanted}", f"write property {name} {term.names[0].replace('*', 'STAGE')}")
+        )
     if term.range != bool(tree.range):
-        problems.append(("range needs a range", "write property range 0..1") if term.range else (f"{name} takes no range", ""))
+        problems.append(
+            ("range needs a range", "write property range 0..1") if term.range else (f"{name} takes no range", "")
+        )
     if term.inside == "must" and not tree.inside:
         problems.append((f"{name} must say in what", f"write property {name} in image"))
     if tree.inside and term.inside == "no":
@@ -125,8 +129,12 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
         problems.append((f"{name} needs a bound", f"write property {name} within {'3px' if name == 'local' else '2'}"))
     if name == "local" and tree.within is not None:
         radius = tree.within
-        if not (isinstance(radius, Number) and radius.unit == "px" and radius.is_integer and 0 <= radius.value <= 2**16):
-            problems.append(("the radius of a neighbourhood is a whole number of pixels", "write property local within 3px"))
+        if not (
+            isinstance(radius, Number) and radius.unit == "px" and radius.is_integer and 0 <= radius.value <= 2**16
+        ):
+            problems.append(
+                ("the radius of a neighbourhood is a whole number of pixels", "write property local within 3px")
+            )
     for message, hint in problems:
         sink.add("E507", message, tree.span, hint=hint or None)
     return not problems
@@ -166,7 +174,7 @@ def _condition(tree: Comparison, subject: Subject, sink: Sink) -> Condition | No
     right = _right_side(tree, subject, sink)
     if right is None:
         return None
-    return Condition(left=tree.left.text, operator=tree.operator, right=right)  # type: ignore[arg-type]
+    return Condition(left=tree.left.text, operator=tree.operator, right=right)
 
 
 def _right_side(tree: Comparison, subject: Subject, sink: Sink) -> float | bool | str | Array | None:

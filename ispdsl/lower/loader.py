@@ -149,7 +149,9 @@ def _declare(tree: t.File, imported: Mapping[str, Declared], context: Context) -
             if name.text in own:
                 continue
         if "." in name.text:
-            sink.add("E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses")
+            sink.add(
+                "E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses"
+            )
         own[name.text] = Declared(sink.source, declaration, signature)
     return own
 
@@ -201,8 +203,15 @@ def _imports(tree: t.File, source: Source, library: Library, sink: Sink) -> tupl
 def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Loaded | None:
     """The file behind an import, lowered once; reported when it cannot be had."""
     span = import_.origin.span
-    if isinstance(import_.origin, t.String) and (not import_.origin.text.endswith(".isp") or import_.origin.text.startswith("/")):
-        sink.add("E207", "an import in quotes is the path of a .isp file beside this one", span, hint='such as "common/raw.isp"')
+    if isinstance(import_.origin, t.String) and (
+        not import_.origin.text.endswith(".isp") or import_.origin.text.startswith("/")
+    ):
+        sink.add(
+            "E207",
+            "an import in quotes is the path of a .isp file beside this one",
+            span,
+            hint='such as "common/raw.isp"',
+        )
         return None
     paths = [path.resolve() for path in candidates(import_, source.path or library.main) if "\0" not in str(path)]
     here = source.path.resolve() if source.path else None
@@ -211,10 +220,20 @@ def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Lo
     if path is None:
         known = standard_files(standard_folders(source.path or library.main))
         looked = ", ".join(str(p.parent) for p in paths)
-        sink.add("E207", f"no file for import {import_.origin.text}", span, hint=meant(import_.origin.text, known, f"looked in {looked}"))
+        sink.add(
+            "E207",
+            f"no file for import {import_.origin.text}",
+            span,
+            hint=meant(import_.origin.text, known, f"looked in {looked}"),
+        )
         return None
     if path == here or path in library.open:
-        sink.add("E209", f"{path.name} imports itself, directly or through others", span, hint="move what both need into a third file")
+        sink.add(
+            "E209",
+            f"{path.name} imports itself, directly or through others",
+            span,
+            hint="move what both need into a third file",
+        )
         return None
     if path not in library.loaded:
         library.loaded[path] = _load_import(path, here, import_, library, sink)
@@ -260,7 +279,7 @@ def _report_unused_imports(tree: t.File, imported: Mapping[str, Declared], sink:
 
 
 def _report_recursion(own: Mapping[str, Declared], pipelines: Mapping[str, Pipeline], sink: Sink) -> None:
-    """Report pipelines of this file that call themselves; other files cannot call back, since imports have no circles."""
+    """Report pipelines of this file that call themselves; other files cannot call back: imports have no circles."""
     calls = {
         d.signature.key: {node.callee for node in pipelines[d.signature.key].nodes}
         for d in own.values()

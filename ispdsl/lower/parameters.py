@@ -74,7 +74,9 @@ def _register(tree: Register, sink: Sink) -> ir.Register | None:
     what = f"register {tree.name.text}"
     format_ = ir.FixedPoint.parse(tree.format.text)
     if format_ is None:
-        hint = "u8 holds whole numbers, u4.8 has 4 integer and 8 fraction bits, s4.8 a sign bit besides; 32 bits at most"
+        hint = (
+            "u8 holds whole numbers, u4.8 has 4 integer and 8 fraction bits, s4.8 a sign bit besides; 32 bits at most"
+        )
         sink.add("E410", f"{tree.format.text} is not a number format", tree.format.span, hint=hint)
         return None
     field = _bit_field(tree, format_, sink)
@@ -118,11 +120,21 @@ def _bit_field(tree: Register, format_: ir.FixedPoint, sink: Sink) -> ir.BitFiel
     place = tree.place
     numbers = (place.address, place.high, place.low)
     if not all(n.is_integer and not n.unit and n.value >= 0 for n in numbers) or place.address.value >= 2**64:
-        sink.add("E411", "address and bits must be whole numbers from 0 on", place.span, hint="write for example @ 0x100[11:0]")
+        sink.add(
+            "E411",
+            "address and bits must be whole numbers from 0 on",
+            place.span,
+            hint="write for example @ 0x100[11:0]",
+        )
         return None
     high, low = int(place.high.value), int(place.low.value)
     if high < low or high > 31:
-        sink.add("E411", f"bits {high}:{low} do not lie in a 32-bit word, high bit first", place.span, hint="write for example [11:0]")
+        sink.add(
+            "E411",
+            f"bits {high}:{low} do not lie in a 32-bit word, high bit first",
+            place.span,
+            hint="write for example [11:0]",
+        )
         return None
     if high - low + 1 != format_.width:
         sink.add(
@@ -167,7 +179,9 @@ def _choice(tree: Choice, sink: Sink) -> ir.Choice | None:
         seen.setdefault(option.text, option)
     if tree.default.text not in seen:
         hint = meant(tree.default.text, seen, f"options: {listed(seen)}")
-        sink.add("E408", f"{tree.default.text} is not an option of choice {tree.name.text}", tree.default.span, hint=hint)
+        sink.add(
+            "E408", f"{tree.default.text} is not an option of choice {tree.name.text}", tree.default.span, hint=hint
+        )
         return None
     return ir.Choice(
         name=tree.name.text,
@@ -199,6 +213,6 @@ def mark_structural(parameters: Sequence[ir.Parameter], types: Sequence[Type]) -
     """Mark the sliders that a type names: they decide a size, so they are whole numbers and never free."""
     names = {argument for type_ in types for argument in type_.args}
     return tuple(
-        p.model_copy(update={"structural": True}) if isinstance(p, ir.Slider) and p.name in names else p for p in parameters
+        p.model_copy(update={"structural": True}) if isinstance(p, ir.Slider) and p.name in names else p
+        for p in parameters
     )
-

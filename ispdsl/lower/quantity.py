@@ -27,7 +27,12 @@ def unit_of(value: Value | None, sink: Sink) -> str:
         return ""
     if value.unit not in UNITS:
         known = [symbol for symbol in UNITS if symbol]
-        sink.add("E401", f"unknown unit {value.unit}", value.span, hint=meant(value.unit, known, f"units: {', '.join(known)}"))
+        sink.add(
+            "E401",
+            f"unknown unit {value.unit}",
+            value.span,
+            hint=meant(value.unit, known, f"units: {', '.join(known)}"),
+        )
         return ""
     return value.unit
 
@@ -38,7 +43,9 @@ def number(value: Value, unit: str, sink: Sink, what: str) -> float | None:
     A number without a unit is taken where none is declared, and when it is zero.
     """
     if not isinstance(value, Number):
-        sink.add("E407", f"{what} must be a number, not {describe(value)}", value.span, hint=f"write for example 0{unit}")
+        sink.add(
+            "E407", f"{what} must be a number, not {describe(value)}", value.span, hint=f"write for example 0{unit}"
+        )
         return None
     if value.unit and value.unit not in UNITS:
         unit_of(value, sink)
@@ -87,7 +94,10 @@ def declared_unit(range_: Range | None, default: Value, sink: Sink) -> str:
 
 def interval(range_: Range, unit: str, sink: Sink, what: str) -> tuple[float, float] | None:
     """A range whose low end is below its high end."""
-    low, high = number(range_.low, unit, sink, f"the low end of {what}"), number(range_.high, unit, sink, f"the high end of {what}")
+    low, high = (
+        number(range_.low, unit, sink, f"the low end of {what}"),
+        number(range_.high, unit, sink, f"the high end of {what}"),
+    )
     if low is None or high is None:
         return None
     if low >= high:

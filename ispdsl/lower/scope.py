@@ -9,7 +9,7 @@ from ispdsl.diagnostics import Diagnostic, Label, nearest
 from ispdsl.ir.location import Location
 from ispdsl.ir.model import Signature
 from ispdsl.source import Source, Span
-from ispdsl.syntax.tree import Declaration, Doc
+from ispdsl.syntax.tree import Declaration, Doc, Part, Stat
 
 
 @dataclass
@@ -20,7 +20,14 @@ class Sink:
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def add(
-        self, code: str, message: str, at: Span, label: str = "", *, related: Iterable[Label] = (), hint: str | None = None
+        self,
+        code: str,
+        message: str,
+        at: Span,
+        label: str = "",
+        *,
+        related: Iterable[Label] = (),
+        hint: str | None = None,
     ) -> None:
         """Note a diagnostic at `at`; `label` is the short text under the caret."""
         self.found.append(Diagnostic(code, message, Label(self.source, at, label), tuple(related), hint))
@@ -46,8 +53,7 @@ class Declared:
     @property
     def written(self) -> frozenset[str]:
         """Names of everything that the text declares, those whose declaration is wrong included."""
-        names = (item.name.text for item in self.tree.items if hasattr(item, "name"))
-        return frozenset(names)
+        return frozenset(item.name.text for item in self.tree.items if isinstance(item, Part | Stat))
 
     def label(self, location: Location, text: str) -> Label:
         """A label on one of the signature's own parts."""

@@ -84,7 +84,12 @@ def bind_parameter_name(
         if not _drives(parameter, declared, value, related, sink):
             return None
         if argument.fixed:
-            sink.add("E425", f"{value.text} drives {declared.name}, so it cannot be fixed here", argument.span, related=related)
+            sink.add(
+                "E425",
+                f"{value.text} drives {declared.name}, so it cannot be fixed here",
+                argument.span,
+                related=related,
+            )
             return None
         return Binding(source="parameter", name=value.text, location=place)
     if meta:
@@ -101,17 +106,23 @@ def bind_parameter_name(
         return None
     names = [p.name for p in own.parameters] + [m.name for m in own.metas]
     hint = meant(value.text, names, f"{declared.name} is {_kind(declared)}")
-    sink.add("E407", f"{declared.name} cannot be {value.text}: no parameter or metadata here is called so", value.span, related=related, hint=hint)
+    sink.add(
+        "E407",
+        f"{declared.name} cannot be {value.text}: no parameter or metadata here is called so",
+        value.span,
+        related=related,
+        hint=hint,
+    )
     return None
 
 
 def _drives(
     parameter: ip.Parameter, declared: ip.Parameter, value: t.Name, related: Sequence[Label], sink: Sink
 ) -> bool:
-    numbers = ip.Slider | ip.Register
-    if isinstance(parameter, numbers) and isinstance(declared, numbers):
+    if isinstance(parameter, ip.Slider | ip.Register) and isinstance(declared, ip.Slider | ip.Register):
         if UNITS[parameter.unit].dimension != UNITS[declared.unit].dimension:
-            message = f"{value.text} is in {parameter.unit or 'plain numbers'}, {declared.name} in {declared.unit or 'plain numbers'}"
+            given, wanted = parameter.unit or "plain numbers", declared.unit or "plain numbers"
+            message = f"{value.text} is in {given}, {declared.name} in {wanted}"
             sink.add("E402", message, value.span, related=related)
             return False
         ends = [canonical(end, parameter.unit) for end in parameter.hard]
@@ -128,7 +139,12 @@ def _drives(
     if isinstance(parameter, ip.Table) and isinstance(declared, ip.Table):
         same_kind = same_kind and parameter.shape == declared.shape
     if not same_kind:
-        sink.add("E423", f"{declared.name} is {_kind(declared)}, {value.text} is {_kind(parameter)}", value.span, related=related)
+        sink.add(
+            "E423",
+            f"{declared.name} is {_kind(declared)}, {value.text} is {_kind(parameter)}",
+            value.span,
+            related=related,
+        )
     return same_kind
 
 

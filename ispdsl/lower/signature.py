@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
 
 from ispdsl.ir import model as ir
 from ispdsl.ir.params import Array
@@ -33,7 +32,7 @@ def lower_signature(tree: t.Declaration, context: Context) -> ir.Signature:
     sink = context.sink
     _check_unique(tree, sink)
     sliders = {item.name.text: item for item in tree.items if isinstance(item, t.Slider)}
-    trees = [item for item in tree.items if isinstance(item, get_args(t.Parameter))]
+    trees = [item for item in tree.items if isinstance(item, t.Parameter)]
     inputs, outputs = _ports(tree.inputs, sink, sliders), _ports(tree.outputs, sink, sliders)
     parameters = [p for item in trees if (p := lower_parameter(item, sink, context.files))]
     check_overlaps(trees, parameters, sink)
@@ -57,7 +56,7 @@ def lower_signature(tree: t.Declaration, context: Context) -> ir.Signature:
 def _check_unique(tree: t.Declaration, sink: Sink) -> None:
     """Inputs, parameters, metas and needs share one name space; outputs have their own."""
     named = [port.name for port in tree.inputs if port.name]
-    named += [item.name for item in tree.items if isinstance(item, (*get_args(t.Parameter), t.Meta, t.Needs))]
+    named += [item.name for item in tree.items if isinstance(item, t.Part)]
     for group in (named, [port.name for port in tree.outputs if port.name]):
         first: dict[str, t.Name] = {}
         for name in group:
@@ -65,7 +64,12 @@ def _check_unique(tree: t.Declaration, sink: Sink) -> None:
                 related = [sink.label(first[name.text].span, "first here")]
                 sink.add("E205", f"{name.text} is declared twice in {tree.name.text}", name.span, related=related)
             if "." in name.text:
-                sink.add("E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses")
+                sink.add(
+                    "E212",
+                    f"the name {name.text} may not hold a point",
+                    name.span,
+                    hint="points join names into addresses",
+                )
             first.setdefault(name.text, name)
 
 
@@ -101,7 +105,12 @@ def _need(tree: t.Needs, sink: Sink, sliders: dict[str, t.Slider]) -> ir.Need | 
     if type_ is None:
         return None
     if type_.is_image or type_.name == "text":
-        sink.add("E315", f"{tree.name.text} is needed as a statistic, but {type_} is none", tree.type.span, hint="images are inputs")
+        sink.add(
+            "E315",
+            f"{tree.name.text} is needed as a statistic, but {type_} is none",
+            tree.type.span,
+            hint="images are inputs",
+        )
         return None
     return ir.Need(name=tree.name.text, type=type_, doc=text_of(tree.doc), location=sink.place(tree.span))
 
@@ -111,12 +120,16 @@ def _meta(tree: t.Meta, sink: Sink, sliders: dict[str, t.Slider]) -> ir.Meta | N
     if type_ is None:
         return None
     if type_.is_image:
-        sink.add("E315", f"{tree.name.text} is metadata, but {type_} is an image", tree.type.span, hint="images are inputs")
+        sink.add(
+            "E315", f"{tree.name.text} is metadata, but {type_} is an image", tree.type.span, hint="images are inputs"
+        )
         return None
     default = meta_value(tree.default, type_, sink, f"the default of meta {tree.name.text}") if tree.default else None
     if tree.default and default is None:
         return None
-    return ir.Meta(name=tree.name.text, type=type_, default=default, doc=text_of(tree.doc), location=sink.place(tree.span))
+    return ir.Meta(
+        name=tree.name.text, type=type_, default=default, doc=text_of(tree.doc), location=sink.place(tree.span)
+    )
 
 
 def meta_value(value: t.Value, type_: Type, sink: Sink, what: str) -> float | Array | str | None:
@@ -164,7 +177,7 @@ def _implementations(tree: t.Declaration, sink: Sink) -> tuple[ir.Implementation
             sink.add("E504", f"{tree.name.text} has two {kind} lines", item.span, related=related, hint="keep one")
             continue
         first[kind] = item
-        found.append(ir.Implementation(kind=kind, target=target, arguments=arguments, location=sink.place(item.span)))  # type: ignore[arg-type]
+        found.append(ir.Implementation(kind=kind, target=target, arguments=arguments, location=sink.place(item.span)))
     return tuple(found)
 
 

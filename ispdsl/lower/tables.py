@@ -39,10 +39,12 @@ def lower_table(tree: Table, sink: Sink, files: Files) -> IrTable | None:
         return None
     outside = [x for x in numbers_of(default) if hard and not inside(x, hard)]
     if outside:
-        sink.add("E405", f"the default of {what} has values outside its range, such as {outside[0]:g}", tree.default.span)
+        sink.add(
+            "E405", f"the default of {what} has values outside its range, such as {outside[0]:g}", tree.default.span
+        )
         return None
     return IrTable(
-        kind=tree.kind,  # type: ignore[arg-type]
+        kind=tree.kind,
         name=tree.name.text,
         unit=unit,
         shape=shape,
@@ -64,7 +66,9 @@ def _shape(tree: Table, sink: Sink) -> tuple[int, ...] | None:
     span = tree.shape[0].span.to(tree.shape[-1].span)
     sizes = [int(n.value) for n in tree.shape if n.is_integer and not n.unit and 1 <= n.value <= LARGEST_TABLE]
     if len(sizes) != len(tree.shape) or prod(sizes) > LARGEST_TABLE:
-        sink.add("E415", f"the sizes of {tree.name.text} must be whole numbers with a product of 1 to {LARGEST_TABLE}", span)
+        sink.add(
+            "E415", f"the sizes of {tree.name.text} must be whole numbers with a product of 1 to {LARGEST_TABLE}", span
+        )
         return None
     rank = {"curve": 1, "matrix": 2}.get(tree.kind)
     if rank and len(sizes) != rank:
@@ -118,11 +122,18 @@ def _has_identity(kind: str, shape: tuple[int, ...]) -> bool:
 def _file(name: str, span: Span, kind: str, shape: tuple[int, ...], sink: Sink, files: Files) -> FileReference | None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
-        sink.add("E417", "a table's file is named relative to the .isp file, inside its folder", span, hint='such as "looks/warm.cube"')
+        sink.add(
+            "E417",
+            "a table's file is named relative to the .isp file, inside its folder",
+            span,
+            hint='such as "looks/warm.cube"',
+        )
         return None
     if path.suffix not in SUFFIXES or kind != "lut" or len(shape) != 4 or shape[3] != 3:
         hint = "a 3D LUT is declared as lut table[17, 17, 17, 3]"
-        sink.add("E417", f"only .cube files are read, into a lut of shape [n, n, n, 3]; this is {path.name}", span, hint=hint)
+        sink.add(
+            "E417", f"only .cube files are read, into a lut of shape [n, n, n, 3]; this is {path.name}", span, hint=hint
+        )
         return None
     for folder in files.folders:
         found = folder / path
@@ -135,4 +146,3 @@ def _file(name: str, span: Span, kind: str, shape: tuple[int, ...], sink: Sink, 
     looked = ", ".join(str(folder) for folder in files.folders)
     sink.add("E417", f"no readable file {name}", span, hint=f"looked in {looked}")
     return None
-

@@ -28,17 +28,28 @@ def lower_type(tree: TypeExpression, sink: Sink, sliders: Mapping[str, Slider]) 
     roles = LAYOUTS.get(tree.name.text)
     if roles is None:
         known = ", ".join(LAYOUTS)
-        sink.add("E301", f"unknown type {tree.name.text}", tree.name.span, hint=meant(tree.name.text, LAYOUTS, f"types: {known}"))
+        sink.add(
+            "E301",
+            f"unknown type {tree.name.text}",
+            tree.name.span,
+            hint=meant(tree.name.text, LAYOUTS, f"types: {known}"),
+        )
         return None
     if len(tree.args) != len(roles) and not (roles == ("unit",) and not tree.args):
         wanted = f"{tree.name.text}<{', '.join(roles)}>" if roles else tree.name.text
-        sink.add("E302", f"{tree.name.text} takes {len(roles)} arguments, not {len(tree.args)}", tree.span, hint=f"write {wanted}")
+        sink.add(
+            "E302",
+            f"{tree.name.text} takes {len(roles)} arguments, not {len(tree.args)}",
+            tree.span,
+            hint=f"write {wanted}",
+        )
         return None
     good = [_check_argument(argument, role, sink, sliders) for argument, role in zip(tree.args, roles, strict=False)]
     if not all(good):
         return None
     return Type(
-        name=tree.name.text, args=tuple(int(a.value) if isinstance(a, Number) and a.is_integer else a.text for a in tree.args)
+        name=tree.name.text,
+        args=tuple(int(a.value) if isinstance(a, Number) and a.is_integer else a.text for a in tree.args),
     )
 
 
@@ -74,7 +85,9 @@ def _check_size(argument: Name | Number, sink: Sink, sliders: Mapping[str, Slide
     slider = sliders.get(argument.text)
     if slider is None:
         hint = meant(argument.text, sliders, "write a number, or a slider of this stage that holds a whole number")
-        sink.add("E418", f"{argument.text} is not a slider of this stage, so it cannot be a size", argument.span, hint=hint)
+        sink.add(
+            "E418", f"{argument.text} is not a slider of this stage, so it cannot be a size", argument.span, hint=hint
+        )
         return False
     whole = [n for n in (slider.hard.low, slider.hard.high, slider.default) if isinstance(n, Number)]
     if not all(n.is_integer and not n.unit and n.value >= 1 for n in whole):
@@ -137,7 +150,9 @@ def _argument_mismatch(role: str, want: str | int, have: str | int, wanted: Type
     if role == "cfa":
         return Mismatch("E308", f"the CFA must be {want}, this mosaic is {_unknown(have)}")
     if role == "space":
-        return Mismatch("E307", f"the colour space must be {want}, this image is in {_unknown(have)}", _space_hint(want, have))
+        return Mismatch(
+            "E307", f"the colour space must be {want}, this image is in {_unknown(have)}", _space_hint(want, have)
+        )
     if role == "storage":
         return Mismatch("E309", reason, _storage_hint(want, have))
     return Mismatch("E306", reason)

@@ -19,7 +19,12 @@ def report_unused(
     """Report the names of a pipeline that nothing reads. A tap is read by whoever watches, a result by the caller."""
     for port in tree.inputs:
         if port.name and port.name.text not in used:
-            sink.add("W602", f"the input {port.name.text} is never used", port.name.span, hint="remove it, or feed it to a stage")
+            sink.add(
+                "W602",
+                f"the input {port.name.text} is never used",
+                port.name.span,
+                hint="remove it, or feed it to a stage",
+            )
     read = _read_values(nodes) | {typed.value for name, typed in values.items() if name in used}
     for item in tree.items:
         match item:
@@ -27,7 +32,9 @@ def report_unused(
                 for target in item.targets:
                     typed = values.get(target.text)
                     if target.text not in used and (typed is None or typed.value not in read):
-                        sink.add("W602", f"the value {target.text} is never used", target.span, hint="remove it, or tap it")
+                        sink.add(
+                            "W602", f"the value {target.text} is never used", target.span, hint="remove it, or tap it"
+                        )
             case t.Stat():
                 if item.name.text not in used:
                     sink.add("W605", f"the statistic {item.name.text} is never used", item.name.span)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ispdsl.source import Span
 
@@ -163,7 +164,7 @@ class Toggle:
 class Table:
     """A ``curve``, ``lut`` or ``matrix``, which `kind` says."""
 
-    kind: str
+    kind: Literal["curve", "lut", "matrix"]
     name: Name
     shape: tuple[Number, ...]
     hard: Range | None
@@ -213,7 +214,7 @@ class Executor:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     left: Name
-    operator: str
+    operator: Literal["==", "!=", "<=", ">=", "<", ">"]
     right: Value
     span: Span
 
@@ -285,6 +286,9 @@ class Stat:
     span: Span
 
 
+Part = Parameter | Meta | Needs
+"""What a caller may give by name."""
+
 Item = Parameter | Meta | Needs | Stat | Flow | Program | Proxy | Executor | Property
 
 
@@ -304,7 +308,7 @@ class Import:
 class Declaration:
     """A ``stage`` or a ``pipeline``, which `kind` says; its items in the order of the text."""
 
-    kind: str
+    kind: Literal["stage", "pipeline"]
     name: Name
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

@@ -41,7 +41,7 @@ _ORDER = {
     "slider": ("in", "soft", "="),
     "register": ("@", ":", "in", "="),
     "choice": ("in", "="),
-    **dict.fromkeys(TABLES, ("[", "in", "=")),
+    **dict.fromkeys(TABLES, ("in", "=")),
     "meta": (":", "="),
     "property": ("in", "when", "within"),
     "stat": ("=", "of"),
@@ -229,6 +229,9 @@ def _unit(failure: Failure) -> Complaint | None:
     if not found or found.kind != "word" or found.text in CLAUSES | STATEMENTS or not failure.index:
         return None
     number = failure.piece.tokens[failure.index - 1]
+    after = failure.piece.tokens[failure.index + 1 : failure.index + 2]
+    if after and after[0].text == "=":
+        return None  # the next argument, without its comma
     if number.kind != "number" or number.text[-1].isalpha() or "\n" in failure.source.text[number.end : found.start]:
         return None
     both = shown(number.text + found.text)

@@ -31,8 +31,9 @@ def complete_pipeline(ctx: typer.Context, incomplete: str) -> list[str]:
     from ispdsl.diagnostics import Diagnostic
     from ispdsl.syntax.parser import load_source, parse
 
+    words = [word for word in (ctx.params.get("file"), *ctx.args) if word]
     try:
-        source = load_source(find_pipeline(str(ctx.params.get("file"))))
+        source = load_source(find_pipeline(str(words[0] if words else "")))
     except (OSError, CommandError):
         return []
     if isinstance(source, Diagnostic):

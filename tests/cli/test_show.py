@@ -81,3 +81,31 @@ def test_output_goes_to_a_file(invoke: Invoke, good: Path, tmp_path: Path) -> No
     failed = invoke("graph", good, "--format", "svg", "-o", tmp_path / "none" / "graph.svg")
     assert failed.exit_code == 5
     assert "cannot write" in failed.stderr
+
+
+@pytest.mark.parametrize(("form", "begins"), [("mermaid", "flowchart"), ("dot", 'digraph "main"'), ("json", "{")])
+def test_a_graph_is_text_in_every_form(invoke: Invoke, good: Path, form: str, begins: str) -> None:
+    assert invoke("graph", good, "--format", form).stdout.startswith(begins)
+    assert json.loads(invoke("graph", good, "--json").stdout)["name"] == "main"
+
+
+def test_plan(invoke: Invoke, good: Path) -> None:
+    text = invoke("plan", good).stdout
+    assert text.startswith("main: image: rgb<camera, f32> -> out: rgb<camera, f32>\n")
+    (step,) = json.loads(invoke("plan", good, "--json").stdout)["steps"]
+    assert (step["node"], step["implementation"]) == ("twice", "program ispdsl.programs.tone:exposure")
+    assert "raw<bggr, u16>" in invoke("plan", "camera", "--cfa", "bggr").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--cfa", "cmyg"], 1, "cmyg"),
+        (["--impl", "demosaic=proxxy"], 1, "cannot run as proxxy"),
+        (["--impl", "demosaic"], 2, "is not of the form"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(invoke: Invoke, words: list[str], code: int, says: str) -> None:
+    result = invoke("plan", "camera", *words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert says in result.stderr

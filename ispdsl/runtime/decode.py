@@ -30,6 +30,8 @@ class Decoded:
     image: NDArray[np.uint16]
     """`(1, H, W)` mosaic or `(3, H, W)`, the visible area."""
     cfa: str
+    origin: tuple[int, int]
+    """Row and column of the sensor where the visible area begins."""
     black: Array
     """`(4,)` codes for the 2x2 sites in reading order; R, G, B, G for three samples a site."""
     white: float
@@ -61,7 +63,7 @@ def decode(data: bytes, path: str) -> Decoded:
             f"{path}: no raw file that {DECODER} knows",
             "for a headerless mosaic, put a description beside it: FILE.json with width, height, cfa, dtype",
         ) from None
-    except (rawpy.LibRawError, rawpy.NotSupportedError, OSError, MemoryError) as error:
+    except (rawpy.LibRawError, rawpy.NotSupportedError, NotImplementedError, OSError, MemoryError) as error:
         text = error.args[0] if error.args else error
         text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
         raise RawError(f"{path}: {DECODER} cannot decode it: {text}", "the file is damaged or cut short") from None
@@ -100,6 +102,7 @@ def _decoded(raw: rawpy.RawPy, path: str) -> Decoded:
     return Decoded(
         image=np.array(image),  # a copy: LibRaw's own buffer goes with it
         cfa=cfa,
+        origin=(int(raw.sizes.top_margin), int(raw.sizes.left_margin)),
         black=levels[sites],
         white=float(raw.white_level),
         gains=np.array(raw.camera_whitebalance, dtype=np.float64)[:3],

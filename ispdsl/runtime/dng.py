@@ -47,6 +47,8 @@ class Tags:
     neutral: Array | None = None
     white: Array | None = None
     """AsShotWhiteXY."""
+    active_area: tuple[int, int, int, int] | None = None
+    """Top, left, bottom, right: where black levels and opcodes count from."""
     baseline_exposure: float = 0.0
     black: Array | None = None
     """`(4,)` black levels of the 2x2 sites, or of R, G, B, G, with their fractions; None for other repetitions."""
@@ -106,7 +108,7 @@ def read_tags(data: bytes) -> Tags:
     if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return Tags()
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
+        with tifffile.TiffFile(io.BytesIO(data)) as file, np.errstate(all="ignore"):
             pages = _Pages(file)
             is_dng = 50706 in pages.first.tags
             return _dng_tags(pages) if is_dng else Tags(make=pages.text(271), model=pages.text(272))
@@ -130,6 +132,7 @@ def _dng_tags(pages: _Pages) -> Tags:
         colour=colour,
         neutral=_usable_neutral(pages.numbers(50728)),
         white=white if white is not None and white.size == 2 and white.min() > 0.0 and white.sum() < 1.0 else None,
+        active_area=_area(pages.numbers(50829)),
         baseline_exposure=float(np.clip(pages.number(50730) or 0.0, -32.0, 32.0)),
         black=_black(pages),
         varying_black=any(delta is not None and float(np.ptp(delta)) > 0.5 for delta in deltas),
@@ -152,6 +155,13 @@ def _directories(file: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
 def _code(page: tifffile.TiffPage, code: int) -> int | None:
     tag = page.tags.get(code)
     return int(tag.value) if tag is not None and isinstance(tag.value, int) else None
+
+
+def _area(values: Array | None) -> tuple[int, int, int, int] | None:
+    if values is None or values.size != 4 or values.min() < 0 or values[2] <= values[0] or values[3] <= values[1]:
+        return None
+    top, left, bottom, right = (int(value) for value in values)
+    return top, left, bottom, right
 
 
 def _usable_neutral(neutral: Array | None) -> Array | None:

@@ -94,12 +94,11 @@ class Frame:
                 f"does not lie inside {columns} x {rows}",
                 "choose an offset and a size inside the frame",
             )
-        gains = np.asarray(self.metadata["gain_map"])
-        gains = resample(gains, _span(top, height, rows, gains.shape[1]), _span(left, width, columns, gains.shape[2]))
+        gains = window(np.asarray(self.metadata["gain_map"]), (top, left, height, width), self.size)
         black = np.asarray(self.metadata["black_level"])
         kind = self.type
         if self.cfa != "linear":
-            order = [2 * ((i + top) % 2) + (j + left) % 2 for i in (0, 1) for j in (0, 1)]
+            order = sites_from(top, left)
             kind = Type(name="raw", args=(shifted_cfa(self.cfa, top, left), *self.type.args[1:]))
             gains, black = gains[order], black[order]
         metadata = {**self.metadata, "gain_map": gains, "black_level": black}
@@ -107,11 +106,23 @@ class Frame:
         return replace(self, image=image, type=kind, metadata=metadata)
 
 
+def sites_from(top: int, left: int) -> list[int]:
+    """Which of the 2x2 sites, in reading order, come first, second, third and fourth from this row and column on."""
+    return [2 * ((i + top) % 2) + (j + left) % 2 for i in (0, 1) for j in (0, 1)]
+
+
 def shifted_cfa(cfa: str, top: int, left: int) -> str:
     """Name of the Bayer pattern that starts `top` rows and `left` columns into the pattern `cfa`."""
-    name = "".join(cfa[2 * ((i + top) % 2) + (j + left) % 2] for i in (0, 1) for j in (0, 1))
+    name = "".join(cfa[site] for site in sites_from(top, left))
     assert name in BAYER, f"{cfa} is no Bayer pattern"
     return name
+
+
+def window(gains: NDArray[np.float64], part: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.float64]:
+    """The piece of a gain map `(4, R, C)` for a part (top, left, height, width) of a frame, as many samples again."""
+    top, left, height, width = part
+    rows, columns = _span(top, height, size[0], gains.shape[1]), _span(left, width, size[1], gains.shape[2])
+    return resample(gains, rows, columns)
 
 
 def resample(grid: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:

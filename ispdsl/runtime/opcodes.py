@@ -39,6 +39,8 @@ _MAX_OPCODES = 256
 _MAX_POINTS = 1024
 """Samples along an axis of a gain map; real ones have some twenty."""
 
+_LARGEST_GAIN = 1e4
+
 
 @dataclass(frozen=True)
 class GainMap:
@@ -96,19 +98,22 @@ def parse_gain_map(data: bytes) -> GainMap:
         raise ValueError("a GainMap is cut short")
     if min(row_pitch, column_pitch, planes) < 1 or bottom <= top or right <= left:
         raise ValueError("a GainMap acts on an empty area")
-    gains = np.frombuffer(data, ">f4", down * across * map_planes, _GAIN_HEAD.size).astype(np.float64)
-    if not (np.isfinite(gains).all() and np.isfinite(numbers).all() and gains.min() > 0.0 and gains.max() < 1e4):
+    gains = np.frombuffer(data, ">f4", down * across * map_planes, _GAIN_HEAD.size)
+    if not (np.isfinite(gains).all() and gains.min() > 0.0 and gains.max() < _LARGEST_GAIN):
         raise ValueError("a GainMap holds gains that no lens needs")
-    if (down > 1 and numbers[0] <= 0.0) or (across > 1 and numbers[1] <= 0.0):
-        raise ValueError("a GainMap has no spacing between its points")
+    spacing, origin = numbers[:2], numbers[2:]
+    if not all(count == 1 or 1 / _MAX_POINTS <= step <= 1 for count, step in zip((down, across), spacing, strict=True)):
+        raise ValueError("a GainMap has an impossible spacing between its points")
+    if not all(-1 <= start <= 1 for start in origin):
+        raise ValueError("a GainMap begins far outside of the frame")
     return GainMap(
         (top, left, bottom, right),
         plane,
         planes,
         (row_pitch, column_pitch),
-        (numbers[0], numbers[1]),
-        (numbers[2], numbers[3]),
-        gains.reshape(down, across, map_planes).transpose(2, 0, 1),
+        (spacing[0], spacing[1]),
+        (origin[0], origin[1]),
+        gains.astype(np.float64).reshape(down, across, map_planes).transpose(2, 0, 1),
     )
 
 

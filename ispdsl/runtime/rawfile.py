@@ -16,7 +16,7 @@ from ispdsl.runtime.camera_colour import D65, Array, ColourModel, as_shot_metada
 from ispdsl.runtime.decode import DECODER, Decoded, decode
 from ispdsl.runtime.description import RawDescription, describe, find_description, load_description
 from ispdsl.runtime.dng import Tags, read_tags
-from ispdsl.runtime.frame import Frame, FrameSource, RawError
+from ispdsl.runtime.frame import Frame, FrameSource, RawError, sites_from, window
 from ispdsl.runtime.headerless import read_headerless
 from ispdsl.runtime.spaces import D65_XY
 
@@ -137,9 +137,15 @@ def _black(tags: Tags, decoded: Decoded, notes: list[str]) -> Array:
     """Black levels of the sites: the tag's where LibRaw only rounded them, else LibRaw's."""
     if tags.varying_black:
         notes.append("the black level varies by row or column: its mean is taken")
-    if tags.black is not None and np.abs(tags.black - decoded.black).max() <= 1.0:
-        return tags.black
-    return decoded.black
+    if tags.black is None or abs(tags.black.mean() - decoded.black.mean()) > 1.0:
+        return decoded.black
+    return tags.black if decoded.cfa == "linear" else tags.black[sites_from(*_offset(tags, decoded))]
+
+
+def _offset(tags: Tags, decoded: Decoded) -> tuple[int, int]:
+    """Rows and columns from the active area, where the tags count from, to the visible one: LibRaw skips odd margins."""
+    top, left = (0, 0) if tags.active_area is None else tags.active_area[:2]
+    return max(decoded.origin[0] - top, 0), max(decoded.origin[1] - left, 0)
 
 
 def _model(tags: Tags, decoded: Decoded, notes: list[str]) -> ColourModel | None:
@@ -205,8 +211,14 @@ def _gain_map(tags: Tags, decoded: Decoded, notes: list[str]) -> Array:
                 maps = []
     if skipped:
         notes.append(f"not applied: {', '.join(sorted(set(skipped)))}")
-    _, height, width = decoded.image.shape
-    gains, partial = opcodes.combine(maps, height, width, decoded.image.shape[0])
+    planes, height, width = decoded.image.shape
+    top, left = _offset(tags, decoded)
+    rows, columns = height + top, width + left
+    if tags.active_area is not None:
+        rows = max(rows, tags.active_area[2] - tags.active_area[0])
+        columns = max(columns, tags.active_area[3] - tags.active_area[1])
+    gains, partial = opcodes.combine(maps, rows, columns, planes)
     if partial:
         notes.append("a GainMap for a part of the frame is not applied")
-    return gains
+    gains = gains if planes == 3 else gains[sites_from(top, left)]
+    return window(gains, (top, left, height, width), (rows, columns))

@@ -230,7 +230,7 @@ def _unit(failure: Failure) -> Complaint | None:
         return None
     number = failure.piece.tokens[failure.index - 1]
     after = failure.piece.tokens[failure.index + 1 : failure.index + 2]
-    if after and after[0].text == "=":
+    if after and after[0].text == "=" and "COMMA" in failure.accepted:
         return None  # the next argument, without its comma
     if number.kind != "number" or number.text[-1].isalpha() or "\n" in failure.source.text[number.end : found.start]:
         return None

@@ -174,7 +174,7 @@ def _row(statement: _Statement, text: str | None) -> Row | None:
             return None
         case tree.Import() as node:
             return import_(node)
-        case tree.Flow() as node if _is_broken(node, text):
+        case tree.Flow() as node if _is_broken(node, statement.comments.inside, text):
             return Row("", (targets(node),), ("= ", *step(node.head)))
         case node:
             return row(node)
@@ -185,7 +185,7 @@ def _lines(statement: _Statement, row: Row | None, start: str, text: str | None)
     node, comments = statement.node, statement.comments
     indent = INDENT * statement.level
     chain = _Chain(comments.inside, None, [])
-    if isinstance(node, tree.Flow) and _is_broken(node, text):
+    if isinstance(node, tree.Flow) and _is_broken(node, comments.inside, text):
         chain = _chain(node, comments.inside, text, indent + INDENT)
     margin = " " * (INDENT if node is None else indent)
     lines = [Line(margin + each.text, blank=_blank_before(text, each.span.start)) for each in comments.before]
@@ -222,7 +222,7 @@ class _Chain:
     lines: list[Line]
 
 
-def _is_broken(node: tree.Flow, text: str | None) -> bool:
+def _is_broken(node: tree.Flow, inside: Sequence[tree.Comment], text: str | None) -> bool:
     """Whether the steps of a chain stand on lines of their own: where the author broke it, or where it is long."""
     if not node.steps:
         return False
@@ -230,7 +230,7 @@ def _is_broken(node: tree.Flow, text: str | None) -> bool:
     if len(" ".join(whole.cells)) + len(flat(whole.rest)) > _ONE_LINE:
         return True
     if text is None:
-        return len(node.steps) > _ONE_LINE_STEPS
+        return bool(inside) or len(node.steps) > _ONE_LINE_STEPS
     spans = [node.head.span, *(each.span for each in node.steps)]
     return any("\n" in text[left.end : right.start] for left, right in pairwise(spans))
 

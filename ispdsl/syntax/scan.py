@@ -16,7 +16,9 @@ from ispdsl.source import Source, Span
 from ispdsl.syntax import tree
 from ispdsl.syntax.limits import MAX_BYTES, MAX_NESTING, MAX_NODES, MAX_STRING, MAX_TOKENS, MAX_WORD, too_large
 
-DOCUMENTED = frozenset("stage pipeline slider register choice toggle curve lut matrix meta needs stat".split())
+DOCUMENTED = frozenset(
+    ("stage", "pipeline", "slider", "register", "choice", "toggle", "curve", "lut", "matrix", "meta", "needs", "stat")
+)
 """The keywords that `##` lines may stand before."""
 
 OPENING = {"(": ")", "[": "]", "{": "}"}
@@ -43,7 +45,7 @@ _INVISIBLE = re.compile(
 
 
 class Token(NamedTuple):
-    """A word of the text; `kind` is doc, comment, string, number, word, symbol or bad; `leads` when it is the first of its line."""
+    """A word of the text; `kind` is doc, comment, string, number, word, symbol or bad; `leads`: the first of its line."""
 
     kind: str
     text: str
@@ -137,7 +139,7 @@ def _set_strays_apart(tokens: list[Token]) -> tuple[list[Token], list[Token]]:
         waiting.clear()
         kept.append(token)
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
-        if token.text in DOCUMENTED and follows == "word" or token.text in ("{", "}"):
+        if (token.text in DOCUMENTED and follows == "word") or token.text in ("{", "}"):
             depth = 0  # an unclosed bracket must not cost the docs of all that follows
     return kept, sorted([*strays, *waiting], key=lambda token: token.start)
 
@@ -176,11 +178,10 @@ def _number(token: Token, before: Token | None) -> _Found | None:
     text = token.text
     if len(text) > MAX_WORD:
         return _too_long("number", MAX_WORD)
-    if text[0] == "+" or (
-        before and before.end == token.start and text[0] == "-" and before.kind in ("word", "number")
-    ):
-        if before and before.kind in ("word", "number") or before and before.text in (")", "]"):
-            return _expression(text[0])
+    operand = before is not None and (before.kind == "number" or before.text in (")", "]") or _is_name(before))
+    if operand and text[0] in "+-" and (text[0] == "+" or before.end == token.start):
+        return _expression(text[0])
+    if text[0] == "+":
         return "E109", f"'{shown(text)}' is not a number: numbers take no plus sign", f"write {shown(text[1:])}"
     match = _NUMBER.fullmatch(text)
     if not match:
@@ -189,6 +190,11 @@ def _number(token: Token, before: Token | None) -> _Found | None:
     if digits and (math.isinf(float(digits)) or (float(digits) == 0 and digits.lower().split("e")[0].strip("0."))):
         return "E110", f"{shown(text)} is out of range", "numbers are double precision: from about 1e-307 to 1e308"
     return None
+
+
+def _is_name(token: Token) -> bool:
+    """A word that is no keyword before a number: ``in-1..1`` is a range."""
+    return token.kind == "word" and token.text not in ("in", "soft", "fixed", "within")
 
 
 def _number_hint(text: str) -> str:

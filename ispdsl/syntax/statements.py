@@ -244,7 +244,8 @@ def _next_statement(reader: _Reader, lead: Token, inside: bool, assigned: bool) 
     outdented = reader.leads_line() and reader.column(token) <= reader.column(lead)
     waits = lead.text in PARAMETERS and not assigned  # its own '=' is still to come
     if inside:
-        return outdented and not dangling and (_flow_begins(reader) or reader.word() in STATEMENTS)
+        unfinished = dangling and reader.word(-1) not in ("=", "->", "..")  # these need a value or a stage, no name =
+        return outdented and not unfinished and (_flow_begins(reader) or reader.word() in STATEMENTS)
     if reader.word() in STATEMENTS and reader.kind(1) in ("word", "string") and not dangling:
         return True
     if reader.word(-1) != "," and _flow_begins(reader):

@@ -225,7 +225,7 @@ def _slot(
         given = metas[binding.name]
         start_meta = given.meta
         meta = (frame or {}).get(given.meta) if given.meta is not None else None
-        known = given.value if meta is None or meta.default is None else _canonical(meta, meta.default)
+        known = given.value if meta is None or meta.default is None else canonical_meta(meta, meta.default)
         start = _in_unit(known, parameter)
     structural = is_structural(parameter)
     return Slot(address, parameter, start, start_meta, fixed=binding.fixed, structural=structural)
@@ -243,7 +243,7 @@ def _in_unit(value: float | Array | str | None, parameter: Parameter) -> Physica
     return value
 
 
-def _canonical(meta: Meta, value: Any) -> float | Array | str | None:
+def canonical_meta(meta: Meta, value: Any) -> float | Array | str | None:
     """A declared or literal value of metadata in canonical units."""
     unit = str(meta.type.args[0]) if meta.type.name == "real" and meta.type.args else ""
     if isinstance(value, float | int) and not isinstance(value, bool):
@@ -279,9 +279,9 @@ def _call(node: Node, address: str, parameters: Mapping[str, str], module: Modul
 def _given(meta: Meta, binding: Binding | None, scope: Scope) -> Given:
     """Where a call's metadata comes from. Unbound and without a default, it is the frame's of the same name."""
     if binding is None or binding.source == "default":
-        return Given(meta=meta.name) if meta.default is None else Given(value=_canonical(meta, meta.default))
+        return Given(meta=meta.name) if meta.default is None else Given(value=canonical_meta(meta, meta.default))
     if binding.source == "literal":
-        return Given(value=_canonical(meta, binding.value))
+        return Given(value=canonical_meta(meta, binding.value))
     if binding.source == "meta":
         return scope.metas[str(binding.name)]
     return Given(slot=scope.slots[str(binding.name)])

@@ -1,0 +1,379 @@
+"""The differentiable composite: a pipeline as one `torch.nn.Module` from image, settings and metadata to images.
+
+composite = compile(graph, cfa="rggb")
+rendering = composite(mosaic, {"exposure.ev": torch.tensor(0.7)}, metadata)
+rendering.image, rendering.taps["toned"], rendering.statistics["hist"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ispdsl.backends import programs, values
+from ispdsl.diagnostics import nearest
+from ispdsl.errors import RunError, StageError
+from ispdsl.graph import Call, Given, Graph, canonical_meta
+from ispdsl.ir.model import Meta, Port, Value
+from ispdsl.ir.types import INTEGER_STORAGE, Type
+from ispdsl.plan import Plan, plan
+from ispdsl.runtime.slots import Slot, find, is_table
+
+GREY = 0.18
+"""What the frame before the first one is taken to have been: a flat grey of 18 %, the photographic standard."""
+
+Progress = Callable[[int, int, str], None]
+"""Called before each step with its number from 0, the number of steps, and the node."""
+
+
+class Rendering(NamedTuple):
+    """What a composite gives. `statistics` of this frame are `previous` of the next one."""
+
+    outputs: dict[str, Tensor]
+    taps: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+
+    @property
+    def image(self) -> Tensor:
+        """The first output."""
+        return next(iter(self.outputs.values()))
+
+
+def compile(  # the name that a compiler's user expects
+    graph: Graph,
+    *,
+    types: Mapping[str, str | int] | None = None,
+    cfa: str | None = None,
+    impl: Mapping[str, str] | None = None,
+    taps: Iterable[str] | None = None,
+    trust: Collection[str] = (),
+) -> Composite:
+    """Make a graph executable.
+
+    Args:
+        graph: as built, or after any passes.
+        types: CFA, space or storage for type variables.
+        cfa: CFA of the frame: binds the type variable of the mosaic.
+        impl: implementation by node address.
+        taps: names of the taps, or of other named values, to give; None means all taps.
+        trust: top-level packages besides `ispdsl.programs` whose programs may run.
+
+    Raises:
+        PlanError: the frame does not fit, a name does not exist, or a node has no program.
+        CompileError: a program is not trusted, not there, or disagrees with its stage's declaration.
+    """
+    return Composite(plan(graph, types, impl, taps, cfa), trust)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A call in the plainest form, so that tracing sees names and functions and nothing else."""
+
+    node: str
+    stage: str
+    program: programs.Program
+    images: tuple[str, ...]
+    needs: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, str], ...]
+    metas: tuple[tuple[Meta, Given], ...]
+    outputs: tuple[tuple[str, Type], ...]
+    image_types: tuple[Type, ...]
+    frees: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What one call of the composite was given, ready for programs."""
+
+    like: Tensor
+    settings: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    previous: Mapping[str, Any]
+    found: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """Values of the graph by name."""
+
+
+class Composite(nn.Module):
+    """A pipeline that runs. Tables that the text gives are buffers; everything else comes with each call."""
+
+    def __init__(self, made: Plan, trust: Collection[str] = ()) -> None:
+        super().__init__()
+        self.plan = made
+        graph = made.graph
+        self._slots = {slot.address: slot for slot in graph.slots if slot.drives}
+        self._metas = {meta.name: meta for meta in graph.metas}
+        self._before = frozenset(call.address for call in graph.calls if call.previous)
+        frees = {step.node: step.frees for step in made.steps}
+        self._steps = tuple(_step(call, graph, trust, frees[call.address]) for call in graph.calls)
+        self._statistics = {
+            _statistic_name(call, port): str(Value(node=call.address, port=port))
+            for call in graph.calls
+            if call.statistic
+            for port in call.outputs
+        }
+        self._progress: Progress | None = None
+        for slot in self._slots.values():
+            if is_table(slot) and slot.start is not None:
+                self.register_buffer(_buffer(slot), values.table_tensor(slot))
+
+    @property
+    def name(self) -> str:
+        """Name of the pipeline."""
+        return self.plan.graph.name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the texts that define it."""
+        return self.plan.graph.sha256
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The address table."""
+        return self.plan.graph.slots
+
+    def on_step(self, callback: Progress | None) -> None:
+        """Call `callback` before each step; None stops that. Not called while the module is traced."""
+        self._progress = callback
+
+    def forward(
+        self,
+        image: Tensor | Mapping[str, Tensor],
+        settings: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        previous: Mapping[str, Tensor] | None = None,
+    ) -> Rendering:
+        """Run the pipeline.
+
+        Args:
+            image: ``(C, H, W)`` or ``(B, C, H, W)``, of a floating dtype; a mapping by name where there are several.
+            settings: canonical values by address; those left out are at their start. Numbers are ``()`` or ``(B,)``,
+                tables ``(*shape)`` or ``(B, *shape)``, choices str, switches bool.
+            metadata: canonical values by name; what the frame leaves out takes its default.
+            previous: the `statistics` of the frame before; without them, those of a flat grey of 18 %.
+
+        Raises:
+            RunError: wrong or missing images, settings or metadata; as StageError, a program failed.
+        """
+        images = self._images(image)
+        like = next(iter(images.values()))
+        given = {} if metadata is None else metadata
+        resolved = self._settings({} if settings is None else settings, given, like)
+        batch = next((size for size in map(_batch, *self._of_slots(resolved)) if size is not None), None)
+        if batch is not None:
+            images = {
+                name: each.expand(batch, *each.shape) if each.dim() == 3 else each for name, each in images.items()
+            }
+        frame = _Frame(like, resolved, given, {} if previous is None else previous, dict(images))
+        for index, step in enumerate(self._steps):
+            if self._progress is not None and not torch.compiler.is_compiling():
+                self._progress(index, len(self._steps), step.node)
+            results = self._run(step, [self._read(name, frame) for name in step.images], frame)
+            frame.found.update({name: result for (name, _), result in zip(step.outputs, results, strict=True)})
+            for name in step.frees:
+                frame.found.pop(name, None)
+        kept, graph = frame.found, self.plan.graph
+        return Rendering(
+            outputs={port.name: kept[str(graph.results[port.name])] for port in graph.outputs},
+            taps={name: kept[str(value)] for name, value in graph.taps.items()},
+            statistics={name: kept[value] for name, value in self._statistics.items()},
+        )
+
+    def start(
+        self, metadata: Mapping[str, Any] | None = None, dtype: torch.dtype = torch.float64
+    ) -> dict[str, Tensor | str | bool]:
+        """Canonical starting values of everything that settings may hold, as `forward` takes them.
+
+        Raises:
+            RunError: metadata that a value starts at is missing.
+        """
+        like = torch.empty((), dtype=dtype)
+        given = {} if metadata is None else metadata
+        slots = [slot for slot in self._slots.values() if not slot.fixed and not slot.structural]
+        return {slot.address: self._start(slot, given, like) for slot in slots}
+
+    # ---- what a call is given ------------------------------------------------------------------------------
+
+    def _images(self, image: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+        ports = self.plan.graph.inputs
+        if isinstance(image, Tensor):
+            if len(ports) != 1:
+                names = ", ".join(port.name for port in ports)
+                raise RunError(f"{self.name} takes {len(ports)} images", f"give them by name: {names}")
+            image = {ports[0].name: image}
+        missing = [port.name for port in ports if port.name not in image]
+        extra = [name for name in image if name not in {port.name for port in ports}]
+        if missing or extra:
+            raise RunError(
+                f"{self.name} has no input {extra[0]}" if extra else f"{self.name} needs the input {missing[0]}"
+            )
+        return {port.name: _checked(port, image[port.name]) for port in ports}
+
+    def _settings(self, given: Mapping[str, Any], metadata: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
+        """The value of every parameter that drives something."""
+        for address in given:
+            slot = self._slots.get(address) or find(self.slots, address)
+            if slot is None:
+                near = nearest(address, [slot.address for slot in self.slots])
+                raise RunError(f"{self.name} has no parameter {address}", f"did you mean {near}?" if near else None)
+            if slot.fixed:
+                raise RunError(f"{address} is fixed in the pipeline", "remove `fixed` there to make it adjustable")
+        return {
+            address: self._given(slot, given[address], like) if address in given else self._start(slot, metadata, like)
+            for address, slot in self._slots.items()
+        }
+
+    def _given(self, slot: Slot, value: Any, like: Tensor) -> Any:
+        if slot.static:
+            return values.static(slot, value)
+        return values.table(slot, value, like) if is_table(slot) else values.scalar(slot.address, value, like)
+
+    def _start(self, slot: Slot, metadata: Mapping[str, Any], like: Tensor) -> Any:
+        """Where a parameter is when nobody sets it: free ones as tensors, fixed numbers as Python floats."""
+        if slot.start_meta is not None and slot.start_meta in metadata:
+            return values.limited(slot, self._given(slot, metadata[slot.start_meta], like))
+        if slot.start is None:
+            hint = f"give the frame {slot.start_meta}, or set {slot.address}"
+            raise RunError(
+                f"{slot.address} starts at the metadata {slot.start_meta}, which the frame does not have", hint
+            )
+        if is_table(slot):
+            return self.get_buffer(_buffer(slot)).to(like.device, like.dtype)
+        value = values.constant(slot)
+        if slot.static or slot.fixed:
+            return value
+        return torch.full((), float(value), dtype=like.dtype, device=like.device)
+
+    def _of_slots(self, resolved: Mapping[str, Any]) -> tuple[list[Slot], list[Any]]:
+        return list(self._slots.values()), [resolved[address] for address in self._slots]
+
+    def _metadata(self, wanted: Meta, given: Given, frame: _Frame) -> Any:
+        """A program's metadata: a constant of the text, a parameter, or the frame's."""
+        if given.slot is not None:
+            return frame.settings[given.slot]
+        if given.meta is None:
+            assert given.value is not None, "a constant"
+            return values.default(wanted.type, wanted.name, given.value, frame.like)
+        meta = self._metas[given.meta]
+        if meta.name in frame.metadata:
+            return values.metadata(meta, frame.metadata[meta.name], frame.like)
+        if meta.default is None:
+            hint = f"give metadata[{meta.name!r}], or a default in the pipeline"
+            raise RunError(
+                f"{self.name} needs the metadata {meta.name}: {meta.type}, which the frame does not have", hint
+            )
+        default = canonical_meta(meta, meta.default)
+        assert default is not None, "it has one"
+        return values.default(meta.type, meta.name, default, frame.like)
+
+    # ---- running -------------------------------------------------------------------------------------------
+
+    def _read(self, name: str, frame: _Frame) -> Tensor:
+        """A value of this frame, or of the one before where the node says so."""
+        node = name.rpartition(".")[0]
+        if node not in self._before:
+            return frame.found[name]
+        statistic = next(key for key, value in self._statistics.items() if value == name)
+        if statistic in frame.previous:
+            return values.tensor(statistic, frame.previous[statistic], frame.like)
+        return self._of_grey(name, frame)
+
+    def _of_grey(self, name: str, frame: _Frame) -> Tensor:
+        """A statistic of a flat grey image of the frame's size and dtype."""
+        step = next(step for step in self._steps if any(output == name for output, _ in step.outputs))
+        images = [_grey(type_, frame.like) for type_ in step.image_types]
+        results = self._run(step, images, frame, self._of_grey)
+        return next(result for (output, _), result in zip(step.outputs, results, strict=True) if output == name)
+
+    def _run(
+        self, step: _Step, images: list[Tensor], frame: _Frame, read: Callable[[str, _Frame], Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        """Call one program."""
+        look = read or self._read
+        keywords: dict[str, Any] = {name: frame.settings[address] for name, address in step.parameters}
+        keywords.update({meta.name: self._metadata(meta, given, frame) for meta, given in step.metas})
+        keywords.update({name: look(value, frame) for name, value in step.needs})
+        keywords.update(step.program.layout)
+        if torch.compiler.is_compiling():
+            result = step.program.function(*images, **keywords)
+        else:
+            try:
+                result = step.program.function(*images, **keywords)
+            except Exception as error:  # whatever a program raises, the user is told which one it was
+                raise StageError(step.node, step.stage, f"{type(error).__name__}: {error}") from error
+        return _outputs(step, result)
+
+
+def _step(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, ...]) -> _Step:
+    return _Step(
+        node=call.address,
+        stage=call.signature.name,
+        program=programs.bind(call, trust),
+        images=tuple(str(call.inputs[port.name]) for port in call.signature.inputs),
+        needs=tuple((need.name, str(call.needs[need.name])) for need in call.signature.needs),
+        parameters=tuple(call.parameters.items()),
+        metas=tuple((meta, call.metas[meta.name]) for meta in call.signature.metas),
+        outputs=tuple(
+            (str(Value(node=call.address, port=port.name)), call.outputs[port.name]) for port in call.signature.outputs
+        ),
+        image_types=tuple(graph.type_of(call.inputs[port.name]) for port in call.signature.inputs),
+        frees=frees,
+    )
+
+
+def _statistic_name(call: Call, port: str) -> str:
+    return call.address if len(call.outputs) == 1 else f"{call.address}.{port}"
+
+
+def _buffer(slot: Slot) -> str:
+    """A buffer's name: addresses with a stroke for the dot, which names of buffers must not have."""
+    return slot.address.replace(".", "/")
+
+
+def _checked(port: Port, image: Tensor) -> Tensor:
+    """An input, once its dtype and planes are known to be right."""
+    if not port.type.is_image:
+        return image
+    if not image.is_floating_point():
+        raise RunError(f"{port.name} is of {image.dtype}", "convert it, for example image.float()")
+    if image.dim() not in (3, 4) or image.shape[-3] != port.type.planes:
+        planes = port.type.planes
+        shape = tuple(image.shape)
+        raise RunError(f"{port.name} has the shape {shape}", f"{port.type} is ({planes}, H, W) or (B, {planes}, H, W)")
+    return image
+
+
+def _batch(slot: Slot, value: Any) -> int | None:
+    """How many images a setting is for, when it is for several."""
+    if not isinstance(value, Tensor) or slot.static:
+        return None
+    single = 0 if not is_table(slot) else len(slot.declaration.shape)  # type: ignore[union-attr]
+    return value.shape[0] if value.dim() > single else None
+
+
+def _outputs(step: _Step, result: Any) -> tuple[Tensor, ...]:
+    """The results of a program, once they are known to be what the stage declares."""
+    results = tuple(result) if isinstance(result, tuple | list) else (result,)
+    if len(results) != len(step.outputs):
+        raise StageError(step.node, step.stage, f"gave {len(results)} results, the stage has {len(step.outputs)}")
+    for (name, type_), found in zip(step.outputs, results, strict=True):
+        if not isinstance(found, Tensor):
+            raise StageError(step.node, step.stage, f"{name} is {type(found).__name__}, not a tensor")
+        shape = tuple(found.shape)
+        if type_.is_image and (len(shape) < 3 or shape[-3] != type_.planes):
+            raise StageError(step.node, step.stage, f"{name} has the shape {shape}, {type_} has {type_.planes} planes")
+        sizes = tuple(size for size in type_.args if isinstance(size, int)) if not type_.is_image else ()
+        if sizes and shape[-len(sizes) :] != sizes:
+            raise StageError(step.node, step.stage, f"{name} has the shape {shape}, not that of {type_}")
+    return results
+
+
+def _grey(type_: Type, like: Tensor) -> Tensor:
+    """A flat grey of the frame's size in the planes and codes of `type_`."""
+    storage = INTEGER_STORAGE.fullmatch(str(type_.args[1])) if len(type_.args) > 1 else None
+    level = GREY * (2 ** int(storage[1]) - 1) if storage else GREY
+    shape = (*like.shape[:-3], type_.planes, *like.shape[-2:])
+    return torch.full(shape, level, dtype=like.dtype, device=like.device)

@@ -301,21 +301,20 @@ def _define(unit: Unit, definers: dict[str, int], caller: Caller) -> None:
 
 def _bind_previous(nodes: Sequence[Node], units: Sequence[Unit], caller: Caller) -> list[Node]:
     """Bind and check the images that statistics read from the frame before, now that every value is known."""
-    read: dict[str, Value] = {}
+    bound: dict[str, dict[str, object]] = {}
     for unit in units:
-        if isinstance(unit.step, t.Stat) and unit.step.previous and unit.site:
-            found = read_value(unit.step.of, caller)
-            inputs = unit.site.callee.signature.inputs
-            if (
-                found
-                and len(inputs) == 1
-                and match_feed(inputs[0], Feed(found, unit.step.of.span), {}, unit.site, caller)
-            ):
-                read[unit.site.name] = found.value
-    return [
-        node.model_copy(update={"inputs": dict.fromkeys(node.inputs, read[node.name])}) if node.name in read else node
-        for node in nodes
-    ]
+        if not (isinstance(unit.step, t.Stat) and unit.step.previous and unit.site):
+            continue
+        found = read_value(unit.step.of, caller)
+        inputs = unit.site.callee.signature.inputs
+        types: dict[str, str | int] = {}
+        if (
+            found
+            and len(inputs) == 1
+            and match_feed(inputs[0], Feed(found, unit.step.of.span), types, unit.site, caller)
+        ):
+            bound[unit.site.name] = {"inputs": {inputs[0].name: found.value}, "types": types}
+    return [node.model_copy(update=bound[node.name]) if node.name in bound else node for node in nodes]
 
 
 # ---- results -------------------------------------------------------------------------------------------------

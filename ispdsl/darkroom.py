@@ -1,0 +1,211 @@
+"""From a raw file to a finished photograph: load, read, compile, run, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ispdsl.errors import PlanError
+from ispdsl.graph import Graph
+from ispdsl.ir.types import Type
+from ispdsl.passes.select import match
+from ispdsl.runtime.contact_sheet import contact_sheet, to_display
+from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.pictures import write_picture
+from ispdsl.runtime.sidecar import Sidecar
+from ispdsl.runtime.values import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[int, int, str], None]
+"""Called before every step with its number from 0, how many there are, and the node's address."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image with its type: `(C, H, W)` float32, not yet turned upright."""
+
+    image: NDArray[np.float32]
+    type: Type
+
+    @property
+    def space(self) -> str:
+        """The colour space of the values; of a mosaic its type, for whoever shows it."""
+        return str(self.type) if self.type.name == "raw" else str(self.type.args[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Development:
+    """A developed frame: what the pipeline put out, what its taps saw, and the settings that made it."""
+
+    frame: Frame
+    settings: Settings
+    outputs: Mapping[str, Picture]
+    taps: Mapping[str, Picture]
+    statistics: Mapping[str, NDArray[np.float32]]
+
+
+def develop(
+    graph: Graph,
+    frame: Frame,
+    settings: Settings | None = None,
+    *,
+    taps: Iterable[str] | None = (),
+    impl: Mapping[str, str] | None = None,
+    trust: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Development:
+    """Run a pipeline on a raw frame.
+
+    Args:
+        graph: a pipeline with one mosaic among its inputs, of any CFA or of the frame's.
+        frame: the raw, as `ispdsl.read` gives it.
+        settings: from `Settings.of(graph)`; what waits for metadata takes it from the frame.
+        taps: names of the taps to keep; None for all.
+        impl: implementation by node address where it is not the program.
+        trust: packages besides ispdsl whose programs may be imported.
+        progress: called before every step.
+
+    Raises:
+        PlanError: the pipeline takes no such frame.
+        SettingsError: a starting value is missing from the frame.
+        CompileError, RunError: a program is missing or fails, metadata is missing.
+    """
+    import torch
+
+    from ispdsl.backends.composite import compile
+
+    settings = (settings or Settings.of(graph)).resolved(frame.metadata)
+    variables = match(graph, {mosaic_input(graph): frame.type})
+    composite = compile(graph, types=variables, impl=impl or {}, taps=taps, trust=tuple(trust))
+    if progress:
+        composite.on_step(progress)
+    with torch.inference_mode():
+        image, metadata = tensors(frame)
+        rendering = composite(image, values_of(settings), metadata)
+    flat = composite.plan.graph
+    outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
+    kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}
+    statistics = {name: _array(value) for name, value in rendering.statistics.items()}
+    return Development(frame, settings, outputs, kept, statistics)
+
+
+def mosaic_input(graph: Graph) -> str:
+    """Name of the input that takes the raw.
+
+    Raises:
+        PlanError: the pipeline takes no mosaic, or several images.
+    """
+    images = [port for port in graph.inputs if port.type.is_image]
+    if len(images) == 1 and images[0].type.name == "raw":
+        return images[0].name
+    takes = ", ".join(f"{port.name}: {port.type}" for port in graph.inputs)
+    raise PlanError(f"{graph.name} takes ({takes}), and a raw file is one mosaic", "choose another with --pipeline")
+
+
+def tensors(frame: Frame) -> tuple[Tensor, dict[str, Tensor]]:
+    """A frame as the composite takes it: the image as float32 codes `(C, H, W)`, and its metadata by name."""
+    import torch
+
+    image = torch.from_numpy(frame.image.astype(np.float32))
+    metadata = {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in frame.metadata.items()}
+    return image, metadata
+
+
+def values_of(settings: Settings) -> dict[str, Tensor | str | bool]:
+    """Settings as the composite takes them: canonical values by address, numbers and tables as float64 tensors.
+
+    Raises:
+        CompileError: a table's file cannot be read.
+    """
+    import torch
+
+    from ispdsl.backends.values import table_tensor
+    from ispdsl.runtime.slots import is_table
+
+    found: dict[str, Tensor | str | bool] = {}
+    for address, value in settings.canonical().items():
+        slot = settings.slot(address)
+        if is_table(slot):
+            found[address] = table_tensor(slot, settings[address])
+        else:
+            found[address] = value if isinstance(value, str | bool) else torch.tensor(value, dtype=torch.float64)
+    return found
+
+
+def _array(value: Any) -> NDArray[np.float32]:
+    return value.detach().to("cpu").float().numpy()
+
+
+# ---- writing ---------------------------------------------------------------------------------------------
+
+
+def save_outputs(development: Development, path: Path, bits: int | None = None) -> list[Path]:
+    """Write the outputs upright: the first to `path`, a further one beside it as ``name.output.suffix``.
+
+    Raises:
+        PictureError: the format is unknown or the file cannot be written.
+    """
+    written: list[Path] = []
+    for index, (name, picture) in enumerate(development.outputs.items()):
+        target = path if index == 0 else path.with_suffix(f".{name}{path.suffix}")
+        orientation = development.frame.orientation
+        write_picture(target, picture.image, space=picture.space, orientation=orientation, bits=bits)
+        written.append(target)
+    return written
+
+
+def save_taps(development: Development, folder: Path, suffix: str = ".png") -> list[Path]:
+    """Write every tap upright into `folder`: ``.png`` and ``.jpg`` to look at, ``.tif`` and ``.npy`` the very values.
+
+    Raises:
+        PictureError: the format is unknown or a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for name, picture in development.taps.items():
+        target = folder / f"{name}{suffix}"
+        orientation = development.frame.orientation
+        if suffix in (".png", ".jpg", ".jpeg"):
+            write_picture(target, to_display(picture.image, picture.space), orientation=orientation)
+        else:
+            write_picture(
+                target, _planes(picture.image), space=picture.space, orientation=orientation, bits=_bits(suffix)
+            )
+        written.append(target)
+    return written
+
+
+def _bits(suffix: str) -> int | None:
+    return 32 if suffix in (".tif", ".tiff") else None
+
+
+def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Chroma has two planes, which no picture format has: a third of zeros joins them."""
+    return np.concatenate([image, np.zeros_like(image[:1])]) if image.shape[0] == 2 else image
+
+
+def save_sheet(development: Development, path: Path) -> None:
+    """Write a contact sheet of the taps and outputs.
+
+    Raises:
+        PictureError: the file cannot be written.
+    """
+    from ispdsl.runtime.pictures import orient
+
+    pictures = [*development.taps.items(), *development.outputs.items()]
+    upright = [(name, orient(p.image, development.frame.orientation), p.space) for name, p in pictures]
+    contact_sheet(path, upright)
+
+
+def sidecar_of(development: Development) -> Sidecar:
+    """The settings in full with what they were used on, to keep beside the photograph."""
+    source = development.frame.source
+    frame = {"file": Path(source.path).name, "sha256": source.sha256, "make": source.make, "model": source.model}
+    return Sidecar.of(development.settings, {**frame, "decoder": source.decoder}, complete=True)

@@ -72,8 +72,8 @@ _WORDS: tuple[Entry, ...] = (
     Entry(
         "E107",
         "invisible character",
-        "Control characters, and characters that turn the direction of writing, make a text mean something else than it "
-        "shows. They are refused everywhere, comments and strings included.",
+        "Control characters, and characters that turn the direction of writing, make a text mean something else than "
+        "it shows. They are refused everywhere, comments and strings included.",
         _stage("  slider amount in 0..4 = 1  # the \u202elargest\n"),
         _stage("  slider amount in 0..4 = 1  # the largest\n"),
     ),
@@ -87,8 +87,8 @@ _WORDS: tuple[Entry, ...] = (
     Entry(
         "E109",
         "not a number",
-        "A number is digits, perhaps a point and more digits, perhaps an exponent, and its unit glued on: 0.5ev, 1e-3, "
-        "50%. A hexadecimal number is 0x and digits. There is no plus sign, and a point stands between digits.",
+        "A number is digits, perhaps a point and more digits, perhaps an exponent, and its unit glued on: 0.5ev, "
+        "1e-3, 50%. A hexadecimal number is 0x and digits. There is no plus sign, and a point stands between digits.",
         _stage("  slider amount in 0..4 = .5\n"),
         _stage("  slider amount in 0..4 = 0.5\n"),
     ),
@@ -102,8 +102,8 @@ _WORDS: tuple[Entry, ...] = (
     Entry(
         "E111",
         "expression",
-        "The language has no expressions, loops or conditions. Write the value, compute in a stage, or generate the text "
-        "from Python.",
+        "The language has no expressions, loops or conditions. Write the value, compute in a stage, or generate the "
+        "text from Python.",
         _pipeline("  out = image -> gain(amount = 1 + 1)\n"),
         _PIPELINE,
     ),
@@ -127,8 +127,8 @@ _STRUCTURE: tuple[Entry, ...] = (
     Entry(
         "E122",
         "unknown keyword",
-        "A statement begins with a keyword or with 'name ='. Keywords of parameters are slider, register, choice, toggle, "
-        "curve, lut and matrix; the others are meta, needs, stat, program, proxy, executor and property.",
+        "A statement begins with a keyword or with 'name ='. Keywords of parameters are slider, register, choice, "
+        "toggle, curve, lut and matrix; the others are meta, needs, stat, program, proxy, executor and property.",
         _stage("  slidr amount in 0..4 = 1\n"),
         _GAIN,
     ),
@@ -142,8 +142,8 @@ _STRUCTURE: tuple[Entry, ...] = (
     Entry(
         "E124",
         "statement in the wrong place",
-        "Imports come first in a file. Parameters, contracts and implementations stand between the braces of a stage or a "
-        "pipeline; dataflow and statistics stand in a pipeline only.",
+        "Imports come first in a file. Parameters, contracts and implementations stand between the braces of a stage "
+        "or a pipeline; dataflow and statistics stand in a pipeline only.",
         _stage("  brighter = image -> other\n" + _AMOUNT),
         _GAIN,
     ),
@@ -185,8 +185,8 @@ _STRUCTURE: tuple[Entry, ...] = (
     Entry(
         "E151",
         "too many errors",
-        "Only the first 50 errors of a file are told. Many of the others may go away with them. The example stands for a "
-        "file with more than 50 errors.",
+        "Only the first 50 errors of a file are told. Many of the others may go away with them. The example stands "
+        "for a file with more than 50 errors.",
         _stage("  slider amount in 0..4 =\n" * 51),
         _GAIN,
     ),
@@ -203,8 +203,8 @@ _STATEMENTS: tuple[Entry, ...] = (
     Entry(
         "E133",
         "range expected",
-        "A slider has a hard range, 'in low..high', and perhaps a 'soft' one. Other parameters may have a hard range. A "
-        "range has two ends and two dots between them.",
+        "A slider has a hard range, 'in low..high', and perhaps a 'soft' one. Other parameters may have a hard range. "
+        "A range has two ends and two dots between them.",
         _stage("  slider amount in 4 = 1\n"),
         _GAIN,
     ),
@@ -226,7 +226,8 @@ _STATEMENTS: tuple[Entry, ...] = (
     Entry(
         "E136",
         "step missing",
-        "After '->' comes a stage, with or without arguments, or 'tap' and a name; after 'name =' comes a value or a stage.",
+        "After '->' comes a stage, with or without arguments, or 'tap' and a name; after 'name =' comes a value or a "
+        "stage.",
         _pipeline("  out = image ->\n"),
         _PIPELINE,
     ),
@@ -310,8 +311,8 @@ _STATEMENTS: tuple[Entry, ...] = (
     Entry(
         "W101",
         "doc that documents nothing",
-        "Lines that begin with ## document the declaration or parameter that follows them. Anywhere else they are read as "
-        "comments, most often because a comment at the end of a line was meant.",
+        "Lines that begin with ## document the declaration or parameter that follows them. Anywhere else they are "
+        "read as comments, most often because a comment at the end of a line was meant.",
         _stage("  slider amount in 0..4 = 1  ## the gain\n"),
         _stage("  ## The gain.\n  slider amount in 0..4 = 1\n"),
     ),

@@ -32,8 +32,8 @@ def _span(rule: Rule) -> Span:
 
 
 def _token_span(token: Token) -> Span:
-    assert token.start_pos is not None and token.end_pos is not None  # lark's lexer sets both
-    return Span(token.start_pos, token.end_pos)
+    start = token.start_pos or 0  # lark's lexer sets it; its type says that others may not
+    return Span(start, start + len(token))
 
 
 # ---- values ------------------------------------------------------------------------------------------
@@ -49,6 +49,11 @@ def _number(token: Token) -> tree.Number:
 
 def _string(token: Token) -> tree.String:
     return tree.String(str(token)[1:-1], _token_span(token))
+
+
+def _one_of(word: str) -> Any:
+    """A word that the grammar holds to the few that its field may have."""
+    return str(word)
 
 
 def _leaf(convert: Callable[[Token], Any]) -> Callable[[Rule], Any]:
@@ -134,7 +139,7 @@ def _toggle(rule: Rule) -> tree.Toggle:
 
 def _table(rule: Rule) -> tree.Table:
     name, shape, hard, default = _children(rule)
-    return tree.Table(str(rule.data), _name(name), shape, hard, default, None, _span(rule))
+    return tree.Table(_one_of(rule.data), _name(name), shape, hard, default, None, _span(rule))
 
 
 def _shape(rule: Rule) -> tuple[tree.Number, ...]:
@@ -184,7 +189,7 @@ def _inside(rule: Rule) -> tuple[tree.Name, ...]:
 
 def _comparison(rule: Rule) -> tree.Comparison:
     left, operator, right = _children(rule)
-    return tree.Comparison(_name(left), str(operator), right, _span(rule))
+    return tree.Comparison(_name(left), _one_of(operator), right, _span(rule))
 
 
 # ---- dataflow --------------------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ def _signature(rule: Rule) -> tuple[tree.Name, tuple[tree.Port, ...], tuple[tree
 def _declaration(rule: Rule) -> tree.Declaration:
     signature, *items = _children(rule)
     name, inputs, outputs = signature
-    return tree.Declaration(str(rule.data), name, inputs, outputs, tuple(items), None, _span(rule))
+    return tree.Declaration(_one_of(rule.data), name, inputs, outputs, tuple(items), None, _span(rule))
 
 
 def _file(rule: Rule) -> tree.File:

@@ -1,129 +1,20 @@
 """What is wrong with a statement that lark rejected, in the words of the language.
 
-A `Failure` is all that is known: the words of the statement, the one that does not fit, and what the grammar would have accepted in
-its place. The rules below are asked in turn; the first that knows the situation names it.
+The rules below are asked in turn; the first that knows the situation names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ispdsl.diagnostics import Diagnostic, Label, nearest
 from ispdsl.source import Source, Span
+from ispdsl.syntax.failure import FORMS, ORDER, TABLES, Failure, expected, form
 from ispdsl.syntax.scan import Token, shown
 from ispdsl.syntax.statements import CLAUSES, DECLARATIONS, IMPLEMENTATIONS, PARAMETERS, STATEMENTS, Piece
 
 Complaint = tuple[str, str, str | None]
 """Code, message, hint."""
-
-TABLES = ("curve", "lut", "matrix")
-
-FORMS = {
-    "slider": "slider name in low..high soft low..high = default",
-    "register": "register name @ 0x100[11:0] : u4.8 in low..high = default",
-    "choice": "choice name in {one, other} = one",
-    "toggle": "toggle name = default",
-    "curve": "curve name[16] in low..high = default",
-    "lut": "lut name[3, 17, 17, 17] in low..high = default",
-    "matrix": "matrix name[3, 3] in low..high = default",
-    "meta": "meta name: type = default",
-    "needs": "needs name: type",
-    "stat": "stat name = statistic(...) of value",
-    "program": 'program "package.module:function"',
-    "proxy": "proxy network(...)",
-    "executor": "executor kind(...)",
-    "property": "property name subjects in parameters when condition within bound",
-}
-"""How each statement is written."""
-
-_ORDER = {
-    "slider": ("in", "soft", "="),
-    "register": ("@", ":", "in", "="),
-    "choice": ("in", "="),
-    **dict.fromkeys(TABLES, ("in", "=")),
-    "meta": (":", "="),
-    "property": ("in", "when", "within"),
-    "stat": ("=", "of"),
-}
-
-_TERMINALS = {
-    "NAME": "a name",
-    "TARGET": "a name",
-    "NUMBER": "a number",
-    "STRING": "a string in quotes",
-    "COMPARE": "a comparison such as ==",
-    "LPAR": "'('",
-    "RPAR": "')'",
-    "LSQB": "'['",
-    "RSQB": "']'",
-    "LBRACE": "'{'",
-    "RBRACE": "'}'",
-    "LESSTHAN": "'<'",
-    "MORETHAN": "'>'",
-    "COMMA": "','",
-    "COLON": "':'",
-    "EQUAL": "'='",
-    "AT": "'@'",
-    "ARROW": "'->'",
-    "DOTS": "'..'",
-    "$END": "the next statement",
-}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A statement with a word, or an end, that does not fit; `accepted` are the grammar's terminals that would."""
-
-    source: Source
-    piece: Piece
-    index: int
-    accepted: frozenset[str]
-
-    @property
-    def found(self) -> Token | None:
-        """The word that does not fit; None at the end of the statement."""
-        return self.piece.tokens[self.index] if self.index < len(self.piece.tokens) else None
-
-    @property
-    def word(self) -> str:
-        return self.found.text if self.found else ""
-
-    @property
-    def before(self) -> str:
-        return self.piece.tokens[self.index - 1].text if self.index else ""
-
-    @property
-    def lead(self) -> str:
-        """The first word of a statement; nothing for an import or a signature."""
-        return self.piece.tokens[0].text if self.piece.rule.endswith("_item") else ""
-
-    @property
-    def title(self) -> str:
-        """The statement as a message calls it: ``slider 'ev'``."""
-        name = self.piece.tokens[1] if len(self.piece.tokens) > 1 else None
-        named = self.lead in (*PARAMETERS, "stat") and name and name.kind == "word" and self.index > 1
-        return f"{self.lead} '{shown(name.text)}'" if named and name else self.lead
-
-    @property
-    def assigned(self) -> bool:
-        return any(token.text == "=" for token in self.piece.tokens[: self.index])
-
-    @property
-    def described(self) -> str:
-        """The word that does not fit, as a message calls it."""
-        return f"'{shown(self.word)}'" if self.found else "the end of the statement"
-
-    @property
-    def wants_value(self) -> bool:
-        return {"NUMBER", "NAME", "STRING", "LSQB"} <= self.accepted
-
-    @property
-    def place(self) -> Span:
-        """Where to point: at the word, or behind the last one."""
-        if self.found:
-            return self.found.span
-        return Span(self.piece.span.end, self.piece.span.end)
 
 
 def complain(failure: Failure) -> Diagnostic:
@@ -165,38 +56,36 @@ def misplaced(source: Source, piece: Piece) -> Diagnostic:
 # ---- the first words -------------------------------------------------------------------------------------
 
 
-def _lead(failure: Failure) -> Complaint | None:
-    if not failure.lead or failure.index > 1:
+def _keyword(failure: Failure) -> Complaint | None:
+    """A keyword without what must follow it."""
+    if failure.index == 1 and failure.lead in STATEMENTS and failure.word in ("=", "->"):
+        hint = f"choose another name, or write: {FORMS[failure.lead]}"
+        return "E123", f"'{failure.lead}' is a keyword and cannot name a value", hint
+    return None
+
+
+def _first(failure: Failure) -> Complaint | None:
+    """A word that begins no statement, or none that may stand here."""
+    if not failure.lead or failure.index:
         return None
-    tokens, lead = failure.piece.tokens, shown(failure.lead)
-    second = tokens[1] if len(tokens) > 1 else None
-    if failure.index == 1:
-        if failure.lead in STATEMENTS and failure.word in ("=", "->"):
-            form = f", or write: {FORMS[failure.lead]}"
-            return "E123", f"'{lead}' is a keyword and cannot name a value", f"choose another name{form}"
-        return None
-    dataflow = failure.lead == "stat" or (
-        second is not None and second.text in ("=", ",", "->") and tokens[0].kind == "word"
-    )
-    if failure.piece.rule == "stage_item" and dataflow:
-        return (
-            "E124",
-            f"'{lead}' begins dataflow, which a stage has not",
-            "write a pipeline, or say what runs with program",
-        )
-    if tokens[0].kind == "word" and second and second.text == "==":
-        return "E148", "a value is named with '=', not '=='", f"write {lead} = ..."
-    if tokens[0].kind == "word" and second and second.text in ("->", "("):
-        return "E130", "this chain has no name", f"write name = {lead}{' -> ' if second.text == '->' else '('}..."
+    lead, second = shown(failure.lead), failure.piece.tokens[1:2]
+    follows = second[0].text if second else ""
+    if failure.piece.rule == "stage_item" and (failure.lead == "stat" or follows in ("=", ",", "->")):
+        hint = "write a pipeline, or say what runs with program"
+        return "E124", f"'{lead}' begins dataflow, which a stage has not", hint
     if failure.lead in DECLARATIONS:
         return "E124", f"a {lead} cannot stand inside another declaration", "close the braces before it"
-    if tokens[0].kind == "word":
+    if follows == "==":
+        return "E148", "a value is named with '=', not '=='", f"write {lead} = ..."
+    if follows in ("->", "("):
+        return "E130", "this chain has no name", f"write name = {lead}{' -> ' if follows == '->' else '('}..."
+    hint = "a statement begins with a keyword or with 'name ='"
+    if failure.piece.tokens[0].kind == "word":
         meant = nearest(failure.lead, STATEMENTS)
-        hint = f"did you mean '{meant}'?" if meant else "a statement begins with a keyword or with 'name ='"
-        return "E122", f"'{lead}' is not a keyword", hint
+        return "E122", f"'{lead}' is not a keyword", f"did you mean '{meant}'?" if meant else hint
     if failure.word in (")", "]", "}"):
         return "E121", f"this '{failure.word}' closes nothing", "delete it"
-    return "E150", f"expected a statement, found '{lead}'", "a statement begins with a keyword or with 'name ='"
+    return "E150", f"expected a statement, found '{lead}'", hint
 
 
 def _closing(failure: Failure) -> Complaint | None:
@@ -239,7 +128,7 @@ def _unit(failure: Failure) -> Complaint | None:
 
 
 def _order(failure: Failure) -> Complaint | None:
-    order = _ORDER.get(failure.lead, ())
+    order = ORDER.get(failure.lead, ())
     if failure.word not in order or failure.index < 2:
         return None
     rank = order.index(failure.word)
@@ -266,13 +155,9 @@ def _range(failure: Failure) -> Complaint | None:
         return (
             "E133",
             f"{failure.title} has no range: expected 'in' and a range such as 0..1, found {failure.described}",
-            _form(failure),
+            form(failure),
         )
     return None
-
-
-def _form(failure: Failure) -> str | None:
-    return f"it is written: {FORMS[failure.lead]}" if failure.lead in FORMS else None
 
 
 def _slots(failure: Failure) -> Complaint | None:
@@ -288,28 +173,28 @@ def _slots(failure: Failure) -> Complaint | None:
     ):
         if "COMMA" in accepted and failure.found and failure.found.kind == "word":
             return None
-        return "E140", f"{failure.title} needs its options in braces, found {failure.described}", _form(failure)
+        return "E140", f"{failure.title} needs its options in braces, found {failure.described}", form(failure)
     if lead == "register" and "EQUAL" not in accepted:
         if failure.before == ":":
             return (
                 "E138",
                 f"expected a register format such as u4.8 after ':', found {failure.described}",
-                _form(failure),
+                form(failure),
             )
-        return "E138", f"{failure.title} needs an address, bits and a format, found {failure.described}", _form(failure)
+        return "E138", f"{failure.title} needs an address, bits and a format, found {failure.described}", form(failure)
     if lead in TABLES and "EQUAL" not in accepted:
-        return "E139", f"{failure.title} needs its shape in brackets, found {failure.described}", _form(failure)
+        return "E139", f"{failure.title} needs its shape in brackets, found {failure.described}", form(failure)
     if lead in ("meta", "needs") and "COLON" in accepted:
         return (
             "E134",
             f"{failure.title} has no type: expected ':' and a type, found {failure.described}",
-            _form(failure),
+            form(failure),
         )
     if "EQUAL" in accepted and failure.word not in ("<", "(", "["):
         return (
             "E132",
             f"{failure.title} has no default: expected '=' and a value, found {failure.described}",
-            _form(failure),
+            form(failure),
         )
     return None
 
@@ -317,7 +202,7 @@ def _slots(failure: Failure) -> Complaint | None:
 def _default(failure: Failure) -> Complaint | None:
     if failure.lead in PARAMETERS and failure.before == "=" and failure.index and "$END" not in failure.accepted:
         what = "the name of an option" if failure.lead == "choice" else "a default value"
-        return "E131", f"expected {what} after '=', found {failure.described}", _form(failure)
+        return "E131", f"expected {what} after '=', found {failure.described}", form(failure)
     return None
 
 
@@ -354,14 +239,14 @@ def _signature(failure: Failure) -> Complaint | None:
         return None
     if "ARROW" in failure.accepted:
         return "E135", f"expected '->' and what comes out, found {failure.described}", hint
-    return "E135", f"the signature is broken at {failure.described}: expected {_expected(failure.accepted)}", hint
+    return "E135", f"the signature is broken at {failure.described}: expected {expected(failure.accepted)}", hint
 
 
 def _import(failure: Failure) -> Complaint | None:
     if failure.piece.rule != "import_":
         return None
     hint = 'an import is: from module import name, name (or from "path.isp" import name)'
-    return "E143", f"the import is broken: expected {_expected(failure.accepted)}, found {failure.described}", hint
+    return "E143", f"the import is broken: expected {expected(failure.accepted)}, found {failure.described}", hint
 
 
 def _implementation(failure: Failure) -> Complaint | None:
@@ -369,7 +254,7 @@ def _implementation(failure: Failure) -> Complaint | None:
         return (
             "E141",
             f"expected a Python function in quotes after 'program', found {failure.described}",
-            _form(failure),
+            form(failure),
         )
     if failure.lead in (*IMPLEMENTATIONS, "stat") and "LPAR" in failure.accepted:
         return (
@@ -382,8 +267,8 @@ def _implementation(failure: Failure) -> Complaint | None:
 
 def _stat(failure: Failure) -> Complaint | None:
     if failure.lead == "stat" and (failure.before in ("of", "previous") or {"OF", "EQUAL"} & failure.accepted):
-        what = "'of' and the value that it measures" if "OF" in failure.accepted else _expected(failure.accepted)
-        return "E142", f"{failure.title} needs more: expected {what}, found {failure.described}", _form(failure)
+        what = "'of' and the value that it measures" if "OF" in failure.accepted else expected(failure.accepted)
+        return "E142", f"{failure.title} needs more: expected {what}, found {failure.described}", form(failure)
     return None
 
 
@@ -422,9 +307,10 @@ def _step(failure: Failure) -> Complaint | None:
 
 
 def _comma(failure: Failure) -> Complaint | None:
-    if failure.found and "COMMA" in failure.accepted and "$END" not in failure.accepted:
-        if failure.found.kind in ("word", "number", "string") or failure.word == "[":
-            return "E145", f"expected ',' before {failure.described}", None
+    if not failure.found or "COMMA" not in failure.accepted or "$END" in failure.accepted:
+        return None
+    if failure.found.kind in ("word", "number", "string") or failure.word == "[":
+        return "E145", f"expected ',' before {failure.described}", None
     return None
 
 
@@ -433,21 +319,15 @@ def _plain(failure: Failure) -> Complaint | None:
     if failure.wants_value and failure.index > 1:
         return "E131", f"expected a value{after}, found {failure.described}", None
     if failure.accepted - {"PREVIOUS"} <= {"NAME"} and failure.accepted:
-        return "E130", f"expected a name{after}, found {failure.described}", _form(failure)
+        return "E130", f"expected a name{after}, found {failure.described}", form(failure)
     if "$END" in failure.accepted:
-        return "E149", f"{failure.described} does not belong to the statement before it", _form(failure)
-    return "E150", f"expected {_expected(failure.accepted)}{after}, found {failure.described}", _form(failure)
-
-
-def _expected(accepted: frozenset[str]) -> str:
-    words = sorted(
-        {_TERMINALS.get(name, f"'{name.lower()}'") for name in accepted - {"DOC", "$END"}} or {_TERMINALS["$END"]}
-    )
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        return "E149", f"{failure.described} does not belong to the statement before it", form(failure)
+    return "E150", f"expected {expected(failure.accepted)}{after}, found {failure.described}", form(failure)
 
 
 _RULES: tuple[Callable[[Failure], Complaint | None], ...] = (
-    _lead,
+    _keyword,
+    _first,
     _closing,
     _equals,
     _unit,

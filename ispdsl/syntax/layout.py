@@ -1,4 +1,4 @@
-"""Lines of text: how a statement is broken where it is too long, and how what stands at the ends of lines is aligned."""
+"""Lines of text: how a statement is broken where it is too long, and how the ends of lines are aligned."""
 
 from __future__ import annotations
 

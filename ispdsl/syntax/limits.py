@@ -32,8 +32,11 @@ MAX_ERRORS = 50
 def load_source(path: Path, name: str | None = None) -> Source | Diagnostic:
     """Read a `.isp` file: UTF-8, with or without a byte order mark, at most `MAX_BYTES` long.
 
-    `name` is what diagnostics call the file, its path by default. Gives E101 where the bytes are not UTF-8 and E102 where there are too
-    many of them. Raises OSError where the file cannot be opened.
+    `name` is what diagnostics call the file, its path by default. Gives E101 where the bytes are not UTF-8 and E102
+    where there are too many of them.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
     name = name or str(path)
     with path.open("rb") as stream:

@@ -25,7 +25,8 @@ __all__ = ["Parsed", "load_source", "parse"]
 class Parsed:
     """What was understood of a text, in the order of the text, and what was wrong with the rest.
 
-    Where `diagnostics` holds errors the tree lacks the statements that they are about: good enough to show, not to compile.
+    Where `diagnostics` holds errors the tree lacks the statements that they are about: good enough to show, not to
+    compile.
     """
 
     tree: tree.File
@@ -42,7 +43,10 @@ def _grammar(*start: str) -> Lark:
 
 
 def parse(source: Source) -> Parsed:
-    """Parse a text. Never raises: whatever is wrong comes as diagnostics, in the order of the text, `MAX_ERRORS` of them at most."""
+    """Parse a text.
+
+    Never raises: whatever is wrong comes as diagnostics in the order of the text, `MAX_ERRORS` errors at most.
+    """
     whole = Span(0, len(source.text))
     scanned = scan(source)
     if scanned.fatal:

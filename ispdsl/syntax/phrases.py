@@ -11,7 +11,7 @@ from ispdsl.syntax.layout import Group, Text, Words, flat
 
 @dataclass(frozen=True)
 class Row:
-    """A statement: its keyword, the cells that are aligned with those of its neighbours of the same kind, and what follows."""
+    """A statement: its keyword, cells that are aligned with those of neighbours of its kind, and what follows."""
 
     keyword: str
     cells: tuple[str, ...]
@@ -150,8 +150,9 @@ def _input(node: tree.Meta | tree.Needs | tree.Stat) -> Row:
             return Row("needs", (f"{node.name.text}:",), (type_(node.type),))
         case tree.Meta(default=None):
             return Row("meta", (f"{node.name.text}:",), (type_(node.type),))
-        case tree.Meta(default=default):
-            return Row("meta", (f"{node.name.text}:", type_(node.type)), ("= ", *value(default)))
+        case tree.Meta():
+            default: Text = ("= ", *value(node.default)) if node.default else ()
+            return Row("meta", (f"{node.name.text}:", type_(node.type)), default)
         case tree.Stat():
             of = f" of {'previous ' if node.previous else ''}{node.of.text}"
             return Row("stat", (node.name.text,), ("= ", *call(node.call), of))

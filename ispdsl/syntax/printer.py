@@ -40,7 +40,10 @@ def format_source(source: Source) -> str:
 
 
 def format_tree(file: tree.File) -> str:
-    """A tree as text. Comments are placed by their spans; kinds of statements stand apart, as no text says what does."""
+    """A tree as text. Comments are placed by their spans; kinds of statements stand apart, as no text says what does.
+
+    Names and strings must be ones that the language can write: nothing is escaped.
+    """
     return _format(file, None)
 
 

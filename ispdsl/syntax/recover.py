@@ -33,8 +33,8 @@ def recover(
 ) -> tuple[tree.File, list[Diagnostic]]:
     """Judge a text piece by piece.
 
-    `text` is the source's with stray docs blanked out; `wrong` are the places of words already complained about: a piece that holds one is
-    left out of the tree without another word.
+    `text` is the source's with stray docs blanked out; `wrong` are the places of words already complained about: a
+    piece that holds one is left out of the tree without another word.
     """
     imports: list[tree.Import] = []
     declarations: list[tree.Declaration] = []

@@ -45,7 +45,7 @@ _INVISIBLE = re.compile(
 
 
 class Token(NamedTuple):
-    """A word of the text; `kind` is doc, comment, string, number, word, symbol or bad; `leads`: the first of its line."""
+    """A word of the text: doc, comment, string, number, word, symbol or bad; `leads` if it is the first of its line."""
 
     kind: str
     text: str
@@ -178,8 +178,8 @@ def _number(token: Token, before: Token | None) -> _Found | None:
     text = token.text
     if len(text) > MAX_WORD:
         return _too_long("number", MAX_WORD)
-    operand = before is not None and (before.kind == "number" or before.text in (")", "]") or _is_name(before))
-    if operand and text[0] in "+-" and (text[0] == "+" or before.end == token.start):
+    glued = before is not None and before.end == token.start
+    if _is_operand(before) and (text[0] == "+" or (text[0] == "-" and glued)):
         return _expression(text[0])
     if text[0] == "+":
         return "E109", f"'{shown(text)}' is not a number: numbers take no plus sign", f"write {shown(text[1:])}"
@@ -192,9 +192,11 @@ def _number(token: Token, before: Token | None) -> _Found | None:
     return None
 
 
-def _is_name(token: Token) -> bool:
-    """A word that is no keyword before a number: ``in-1..1`` is a range."""
-    return token.kind == "word" and token.text not in ("in", "soft", "fixed", "within")
+def _is_operand(token: Token | None) -> bool:
+    """Whether a sign after this makes an expression; ``in-1..1`` is a range."""
+    if token is None or token.kind not in ("word", "number"):
+        return token is not None and token.text in (")", "]")
+    return token.text not in ("in", "soft", "fixed", "within")
 
 
 def _number_hint(text: str) -> str:
@@ -207,7 +209,7 @@ def _number_hint(text: str) -> str:
         return "a hexadecimal number is 0x and digits 0-9, a-f, without a unit"
     if "_" in text:
         return f"write {shown(text.replace('_', ''))}: digits are not grouped"
-    return "a number is digits, perhaps a point and digits, perhaps an exponent, and its unit glued on: 0.5ev 1e-3 50% 0x100"
+    return "a number is digits, perhaps with a point or an exponent, and its unit glued on: 0.5ev 1e-3 50% 0x100"
 
 
 def _string(token: Token) -> _Found | None:

@@ -1,7 +1,8 @@
 """Where the statements of a broken text begin and end, so that each can be judged by itself.
 
-A statement is led by a keyword or by `name =`. Keywords may be names elsewhere (`choice curve in ...`, `f(curve = hable)`), so the
-words around one, and where the lines begin, decide. Only texts that lark has rejected, or that hold wrong words, come here.
+A statement is led by a keyword or by `name =`. Keywords may be names elsewhere (`choice curve in ...`,
+`f(curve = hable)`), so the words around one, and where the lines begin, decide. Only texts that lark has rejected, or
+that hold wrong words, come here.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _SECOND = {"slider": "in", "choice": "in", "register": "@", "toggle": "=", "stat
 class Piece:
     """A run of tokens to be judged by one rule of the grammar.
 
-    `rule` is import_, signature, stage_item or pipeline_item; `docs` are the `##` lines before. `stray` says in a few words where the piece
-    stands that it must not.
+    `rule` is import_, signature, stage_item or pipeline_item; `docs` are the `##` lines before. `stray` says in a few
+    words where the piece stands that it must not.
     """
 
     rule: str
@@ -103,7 +104,7 @@ def _docs_before(tokens: Sequence[Token]) -> dict[int, tuple[Token, ...]]:
 
 
 def cut(source: Source, tokens: Sequence[Token]) -> tuple[Piece | Block, ...]:
-    """Cut a text into imports, declarations with their statements, and what stands where nothing may, in their order."""
+    """Cut a text into imports, declarations with their statements, and what stands where nothing may."""
     reader = _Reader(source, tokens)
     parts: list[Piece | Block] = []
     while reader.token():
@@ -231,7 +232,10 @@ def _statement(reader: _Reader, rule: str) -> Piece:
 
 
 def _next_statement(reader: _Reader, lead: Token, inside: bool, assigned: bool) -> bool:
-    """Whether a statement begins here, while another that `lead` began goes on; `inside` says that brackets are open."""
+    """Whether a statement begins here, after the beginning of another, which `lead` began.
+
+    `inside` says that brackets of it are open, `assigned` that it has its '='.
+    """
     if reader.kind() != "word" or reader.word() in CLAUSES:
         return _sure_statement(reader)
     named = reader.tokens[reader.at - 1] == lead and lead.text in STATEMENTS

@@ -47,11 +47,13 @@ numbers = st.from_regex(r"-?(0x[0-9A-F]{1,4}|[0-9]{1,4}(\.[0-9]{1,3})?(e-?[0-9])
     lambda text: "0x" in text or not text.lstrip("-").startswith("0x")
 )
 number = numbers.map(lambda text: tree.Number(text, NOWHERE))
-string = st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters='"', codec="ascii"), max_size=30).map(
-    lambda text: tree.String(text, NOWHERE)
-)
+string = st.text(
+    st.characters(categories=["L", "N", "P", "Zs"], exclude_characters='"', codec="ascii"), max_size=30
+).map(lambda text: tree.String(text, NOWHERE))
 leaves = number | string | name_of("fixed", "in", "soft", "when", "and", "within")
-value = st.recursive(leaves, lambda inner: st.lists(inner, max_size=9).map(lambda v: tree.ListValue(tuple(v), NOWHERE)), max_leaves=12)
+value = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=9).map(lambda v: tree.ListValue(tuple(v), NOWHERE)), max_leaves=12
+)
 
 
 def node(cls: Any, /, **parts: Any) -> st.SearchStrategy[Any]:
@@ -62,7 +64,9 @@ def some(strategy: st.SearchStrategy[Any], least: int = 0, most: int = 4) -> st.
     return st.lists(strategy, min_size=least, max_size=most).map(tuple)
 
 
-doc = st.none() | node(tree.Doc, lines=some(st.from_regex(r"([a-z#.] ?){0,20}[a-z.]", fullmatch=True) | st.just(""), 1, 3))
+doc = st.none() | node(
+    tree.Doc, lines=some(st.from_regex(r"([a-z#.] ?){0,20}[a-z.]", fullmatch=True) | st.just(""), 1, 3)
+)
 limits = node(tree.Range, low=value, high=value)
 type_ = node(tree.TypeExpression, name=names, args=some(names | number, 0, 3))
 port = node(tree.Port, name=names, type=type_)

@@ -104,13 +104,15 @@ def test_keywords_are_names_where_a_name_is_asked_for() -> None:
 
 
 def test_a_property_may_stand_before_dataflow() -> None:
-    file = good("pipeline p(a: b) -> b {\n property linear\n x = a\n property range 0..1\n property q r\n y, z = f(a)\n}")
+    file = good(
+        "pipeline p(a: b) -> b {\n property linear\n x = a\n property range 0..1\n property q r\n y, z = f(a)\n}"
+    )
     kinds = [type(each).__name__ for each in file.declarations[0].items]
     assert kinds == ["Property", "Flow", "Property", "Property", "Flow"]
 
 
 def test_white_space_is_free_but_not_needed() -> None:
-    text = "stage f(a:rgb<S,f32>)->rgb<S,f32>{meta x:real<ev>=0ev slider y in-1..1=-.0" "}"
+    text = "stage f(a:rgb<S,f32>)->rgb<S,f32>{meta x:real<ev>=0ev slider y in-1..1=-.0}"
     assert [d.code for d in parse(Source("x", text)).diagnostics] == ["E109"]
     (stage,) = good(text.replace("-.0", "-0.0")).declarations
     assert len(stage.items) == 2
@@ -154,8 +156,8 @@ def test_files_are_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> Non
 
 def test_parsing_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from ispdsl.syntax.printer import format_source; "
-        "print(*sorted({m.split('.')[0] for m in sys.modules} & {'numpy', 'torch', 'rich', 'pydantic', 'networkx', 'typer'}))"
+        "import sys; from ispdsl.syntax.printer import format_source; loaded = {m.split('.')[0] for m in sys.modules}; "
+        "print(*sorted(loaded & {'numpy', 'torch', 'rich', 'pydantic', 'networkx', 'typer'}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "\n"

@@ -16,7 +16,11 @@ from ispdsl.syntax.printer import format_source, format_tree
 from tests.syntax.corpus import FOLDER, TEXTS
 from tests.syntax.strategies import bare, comments_of, files, spellings
 
-GENERATED = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=int(os.environ.get("EXAMPLES", 60)))
+GENERATED = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    max_examples=int(os.environ.get("EXAMPLES", 60)),
+)
 
 
 def formatted(text: str) -> str:

@@ -94,7 +94,9 @@ def test_words_of_the_language(body: str, message: str) -> None:
     assert [d.message for d in parsed.diagnostics] == [message]
 
 
-@pytest.mark.parametrize("statement", ["x = a ->", "x = a -> f(b = ", "x = ", "x == a", "x = a -> f) ", "x = a b", "a -> f"])
+@pytest.mark.parametrize(
+    "statement", ["x = a ->", "x = a -> f(b = ", "x = ", "x == a", "x = a -> f) ", "x = a b", "a -> f"]
+)
 def test_a_broken_flow_costs_one_error_and_not_its_neighbours(statement: str) -> None:
     parsed, codes = told(PIPELINE.format(f"  before = image\n  {statement}\n  after = image -> f(a = 1,\n    b = 2)"))
     assert [line for _, line in codes] == [3]

@@ -24,6 +24,8 @@ D65 = 6504.0
 """Correlated colour temperature of CIE illuminant D65 in kelvin."""
 
 _ITERATIONS = 200
+_LEAST_SHARE = 0.005
+"""Share of each of X, Y and Z in the sum of the three for any light that a picture is taken in."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,16 @@ class ColourModel:
         xy = np.array([0.3457, 0.3585])
         for step in range(_ITERATIONS):
             xyz = np.linalg.solve(self.matrix(temperature_tint_of(xy)[0]), neutral)
-            if not (np.isfinite(xyz).all() and xyz.min() > 0.01 * xyz.sum() > 0.0):
-                raise ValueError("the neutral is no colour of light under these matrices")
-            following = xyz[:2] / xyz.sum()
-            if np.abs(following - xy).max() < 1e-13:
+            # On the way the wrong matrix may give a colour that no light has; only where it ends must be real.
+            light = np.maximum(xyz, _LEAST_SHARE * np.abs(xyz).sum())
+            following = light[:2] / light.sum()
+            if np.abs(following - xy).max() < 1e-12:
+                if (light != xyz).any():
+                    break
                 return following
             # Two whites that map to each other would alternate for ever; the iteration should land between them.
             xy = following if step < _ITERATIONS // 4 else 0.5 * (xy + following)
-        return xy
+        raise ValueError("the neutral is no colour of light under these matrices")
 
 
 def model_of_ccm(balanced_to_srgb: Array, neutral: Array, xy: Array) -> ColourModel:

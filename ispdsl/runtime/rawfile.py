@@ -143,7 +143,7 @@ def _black(tags: Tags, decoded: Decoded, notes: list[str]) -> Array:
 
 
 def _offset(tags: Tags, decoded: Decoded) -> tuple[int, int]:
-    """Rows and columns from the active area, where the tags count from, to the visible one: LibRaw skips odd margins."""
+    """Rows and columns from the active area, where tags count from, to the visible one: LibRaw skips odd margins."""
     top, left = (0, 0) if tags.active_area is None else tags.active_area[:2]
     return max(decoded.origin[0] - top, 0), max(decoded.origin[1] - left, 0)
 

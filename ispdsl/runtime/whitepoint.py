@@ -95,20 +95,29 @@ def _along(uv: Vector, mired: float) -> float:
 
 
 def _nearest_temperature(uv: Vector) -> float:
-    """Temperature of the nearest point of the locus: a grid in mired, then bisection to the foot of the normal."""
+    """Temperature of the nearest point of the locus: the best of a grid in mired, then the foot of the normal.
+
+    The foot is found by regula falsi in its Illinois form (Dowell and Jarratt 1971).
+    """
     best = int(np.argmin([np.hypot(*(uv - point)) for point in _GRID_POINTS]))
-    low, high = _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)]
-    if _along(uv, low) >= 0.0:  # still ahead at the hot end
-        return float(1e6 / low)
-    if _along(uv, high) <= 0.0:
-        return float(1e6 / high)
+    behind, ahead = float(_GRID[max(best - 1, 0)]), float(_GRID[min(best + 1, len(_GRID) - 1)])
+    f_behind, f_ahead = _along(uv, behind), _along(uv, ahead)
+    if f_behind >= 0.0:  # still ahead at the hot end
+        return 1e6 / behind
+    if f_ahead <= 0.0:
+        return 1e6 / ahead
+    old, f_old, new, f_new = behind, f_behind, ahead, f_ahead
     for _ in range(60):
-        middle = 0.5 * (low + high)
-        if _along(uv, middle) > 0.0:
-            high = middle
+        middle = new - f_new * (new - old) / (f_new - f_old)
+        f_middle = _along(uv, middle)
+        if f_middle == 0.0 or abs(middle - new) <= 1e-15 * middle:
+            return 1e6 / middle
+        if f_middle * f_new < 0.0:
+            old, f_old = new, f_new
         else:
-            low = middle
-    return float(2e6 / (low + high))
+            f_old *= 0.5
+        new, f_new = middle, f_middle
+    return 1e6 / new
 
 
 _GRID = np.linspace(1e6 / HOTTEST, 1e6 / COLDEST, 120)

@@ -28,7 +28,7 @@ from ispdsl.ir.model import (
     Value,
 )
 from ispdsl.ir.params import Array, Parameter
-from ispdsl.ir.types import Type
+from ispdsl.ir.types import Type, is_variable
 from ispdsl.ir.units import UNITS, canonical
 from ispdsl.runtime.slots import PhysicalValue, Slot, is_structural
 
@@ -312,7 +312,7 @@ def _substitute(argument: str | int, variables: Mapping[str, str | int]) -> str 
 
 def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
     """The graph with other calls: its edges and what each parameter drives follow from them."""
-    calls = tuple(calls)
+    calls = _typed(graph, tuple(calls))
     previous = {call.address for call in calls if call.previous}
     network: nx.DiGraph[str] = nx.DiGraph()
     for call in calls:
@@ -343,6 +343,22 @@ def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
         for slot in changed.slots
     )
     return replace(changed, slots=tuple(slots))
+
+
+def _typed(graph: Graph, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Type variables of statistics of the frame before: the text names their image before its type is known."""
+    known = {Value(node=None, port=port.name): port.type for port in graph.inputs}
+    known.update({Value(node=call.address, port=port): type_ for call in calls for port, type_ in call.outputs.items()})
+
+    def completed(call: Call) -> Call:
+        found: dict[str, str | int] = {}
+        for port in call.signature.inputs:
+            given = known.get(call.inputs[port.name]) if port.name in call.inputs else None
+            pairs = zip(port.type.args, given.args if given else (), strict=False)
+            found.update({str(asked): argument for asked, argument in pairs if is_variable(asked)})
+        return replace(call, types={**found, **call.types})
+
+    return tuple(completed(call) if call.previous else call for call in calls)
 
 
 def same_frame(network: nx.DiGraph[str]) -> nx.DiGraph[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ispdsl.cli import check, doctor, explain, format, run, show, stages
+from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages
 from ispdsl.cli.boundary import report_error
 from ispdsl.cli.console import emit
 
@@ -31,7 +31,7 @@ for name, command in {
     "explain": explain.explain,
     "stages": stages.stages,
     "run": run.run,
-    "demo": run.demo,
+    "demo": demo.demo,
     "doctor": doctor.doctor,
     "version": doctor.version,
 }.items():

@@ -109,6 +109,8 @@ def _explain(error: BaseException) -> tuple[str, str | None, ExitCode]:
         return f"{where}{error.strerror or error}", None, ExitCode.OUTPUT
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("ispdsl"):
         return f"the package `{error.name}` is not installed", "`ispdsl doctor` says what is missing", ExitCode.EXECUTOR
+    if isinstance(error, MemoryError):
+        return "there is not enough memory", "develop a part with --crop", ExitCode.EXECUTOR
     hint = "this is a fault of ispdsl; run again with ISPDSL_DEBUG=1 and report what it shows"
     return f"{type(error).__name__}: {error}", hint, ExitCode.INTERNAL
 

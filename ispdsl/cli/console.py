@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from enum import Enum
+from enum import StrEnum
 from typing import TextIO
 
 from ispdsl.diagnostics import Report
@@ -13,7 +13,7 @@ from ispdsl.render import human
 from ispdsl.render.characters import clean
 
 
-class Colour(str, Enum):
+class Colour(StrEnum):
     """When to colour: where stdout or stderr is a terminal, always, or never."""
 
     AUTO = "auto"

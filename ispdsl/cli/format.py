@@ -84,9 +84,8 @@ def _format(path: Path) -> Formatted:
     Raises:
         IspError: it is not of the language.
     """
-    from ispdsl.syntax.printer import format_source
-
     from ispdsl.syntax.parser import load_source, parse
+    from ispdsl.syntax.printer import format_source
 
     with reading(path):
         source = Source("<stdin>", sys.stdin.read()) if path == STDIN else load_source(path)

@@ -1,15 +1,227 @@
-"""`ispdsl run` and `ispdsl demo`: from a raw file to a picture."""
+"""`ispdsl run`: from a raw file to a picture."""
 
 from __future__ import annotations
 
-from ispdsl.cli.boundary import guarded
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading, writing
+from ispdsl.cli.console import Colour, emit, note
+from ispdsl.cli.options import ColourOption, Implementations, Json, PipelineFile, PipelineName, pairs
+from ispdsl.cli.progress import Step, progress
+from ispdsl.cli.show import build_graph
+from ispdsl.render.characters import clean
+
+if TYPE_CHECKING:
+    from ispdsl.darkroom import Development
+    from ispdsl.graph import Graph
+    from ispdsl.runtime.frame import Frame
+    from ispdsl.runtime.sidecar import Sidecar
+    from ispdsl.runtime.values import Settings
+
+
+class Bits(StrEnum):
+    """Bits a sample of a picture; 32 are floats."""
+
+    EIGHT = "8"
+    SIXTEEN = "16"
+    FLOAT = "32"
+
+
+class TapFormat(StrEnum):
+    """What a tap is written as: to look at, or its very values."""
+
+    PNG = "png"
+    TIF = "tif"
+    NPY = "npy"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to make of a raw, and where to put it."""
+
+    output: Path
+    taps: Path | None = None
+    tap_format: TapFormat = TapFormat.PNG
+    sheet: Path | None = None
+    sidecar: Path | None = None
+    bits: int | None = None
+    impl: Mapping[str, str] | None = None
+    trust: tuple[str, ...] = ()
 
 
 @guarded
-def run() -> None:
-    """Develop."""
+def run(
+    file: PipelineFile,
+    raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture: .png, .tif, .jpg, .npy or .pfm.")],
+    pipeline: PipelineName = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="ADDRESS=VALUE", help="As exposure.ev=0.7. May be repeated.")
+    ] = None,
+    presets: Annotated[
+        list[Path] | None, typer.Option("--preset", help="Settings from a file; later ones win. May be repeated.")
+    ] = None,
+    taps: Annotated[Path | None, typer.Option("--taps", metavar="DIR", help="Write what every tap sees here.")] = None,
+    tap_format: Annotated[
+        TapFormat, typer.Option("--tap-format", help="png to look at, or exact values.")
+    ] = TapFormat.PNG,
+    describe: Annotated[
+        Path | None, typer.Option("--describe", metavar="JSON", help="The description of a mosaic without a header.")
+    ] = None,
+    save_settings: Annotated[
+        Path | None, typer.Option("--save-settings", metavar="FILE", help="Where to; default: OUTPUT.isp.json.")
+    ] = None,
+    no_sidecar: Annotated[
+        bool, typer.Option("--no-sidecar", help="Neither read RAW.isp.json nor save settings.")
+    ] = False,
+    impl: Implementations = None,
+    trust: Annotated[
+        list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
+    ] = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", metavar="Y,X,H,W", help="Develop this part, in sensor pixels.")
+    ] = None,
+    bits: Annotated[Bits | None, typer.Option("--bits", help="Bits a sample; 32 are floats.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="For programs that draw random numbers.")] = 0,
+    as_json: Json = False,
+    colour: ColourOption = Colour.AUTO,
+) -> None:
+    """Develop a raw file into a picture."""
+    from ispdsl.runtime import sidecar
+    from ispdsl.runtime.rawfile import read
+
+    depth = int(bits.value) if bits else None
+    check_output(output, depth)
+    values = pairs(settings, "--set", "ADDRESS=VALUE")
+    part = parse_crop(crop) if crop else None
+    graph = build_graph(file, pipeline, inline=False)
+    beside = None if no_sidecar else sidecar.path_of(raw)
+    chosen = choose(graph, beside, presets or [], values)
+    frame = read(raw, describe)
+    frame = frame.crop(*part) if part else frame
+    saved = save_settings or (None if no_sidecar else sidecar.path_of(output))
+    chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
+    work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()))
+    perform(graph, frame, chosen, work, seed, as_json)
 
 
-@guarded
-def demo() -> None:
-    """Demonstrate."""
+def check_output(output: Path, bits: int | None) -> None:
+    """Find out before the work whether its result could be written.
+
+    Raises:
+        CommandError: the format is unknown or lacks these bits, or there is no such folder.
+    """
+    from ispdsl.runtime.pictures import PictureError, format_of
+
+    try:
+        form = format_of(output)
+    except PictureError as error:
+        raise CommandError(error.message, error.hint) from error
+    if bits is not None and bits not in form.bits:
+        raise CommandError(
+            f"{output.suffix} holds no {bits} bits a sample", f"it holds {', '.join(map(str, form.bits))}"
+        )
+    if not output.parent.is_dir():
+        message = f"cannot write {output}: there is no folder {output.parent}"
+        raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
+
+
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """Top, left, height, width from ``Y,X,H,W``.
+
+    Raises:
+        CommandError: the text is no four whole numbers.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 4 or not all(word.isascii() and word.isdigit() and len(word) < 8 for word in words):
+        raise CommandError(f"--crop {text} is no Y,X,H,W", "write for example --crop 512,256,1024,1024")
+    top, left, height, width = map(int, words)
+    return top, left, height, width
+
+
+def choose(graph: Graph, beside: Path | None, presets: Iterable[Path], values: list[tuple[str, str]]) -> Settings:
+    """The settings of the raw's own sidecar, then of presets, then of the command line; later ones win.
+
+    Raises:
+        SettingsError: with everything that is wrong in them.
+    """
+    from ispdsl.runtime.sidecar import apply, load
+    from ispdsl.runtime.values import Settings
+
+    layers: list[Sidecar] = []
+    for path in presets:
+        with reading(path), path.open("rb"):
+            layers.append(load(path))
+    if beside is not None and beside.is_file():
+        own = load(beside)
+        if own.pipeline in (None, graph.name):
+            note(f"settings of {clean(str(beside))} apply; --no-sidecar ignores them")
+            layers.insert(0, own)
+        else:
+            note(f"{clean(str(beside))} is of pipeline {clean(str(own.pipeline))} and does not apply")
+    return apply(Settings.of(graph), layers).update(dict(values), Path.cwd())
+
+
+def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, as_json: bool) -> None:
+    """Develop, write everything that was asked for, and say where it is."""
+    for text in frame.notes:
+        note(f"note: {clean(text)}")
+    begun = time.perf_counter()
+    with progress() as step:
+        step(0, 1, "loading torch")
+        development = _develop(graph, frame, settings, work, seed, step)
+        step(1, 1, "writing")
+        written = write(development, work)
+    seconds = time.perf_counter() - begun
+    if as_json:
+        shown: dict[str, Any] = {kind: [str(path) for path in paths] for kind, paths in written.items()}
+        source = {"file": frame.source.path, "sha256": frame.source.sha256, "decoder": frame.source.decoder}
+        emit(json.dumps({**shown, "frame": source, "notes": frame.notes, "seconds": round(seconds, 3)}, indent=2))
+        return
+    for paths in written.values():
+        for path in paths:
+            emit(clean(str(path)))
+    height, width = frame.size
+    note(f"{width} x {height} px developed by {graph.name} in {seconds:.1f} s")
+
+
+def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, step: Step) -> Development:
+    import torch
+
+    from ispdsl.darkroom import develop
+
+    torch.manual_seed(seed)
+    kept = None if work.taps or work.sheet else ()
+    return develop(graph, frame, settings, taps=kept, impl=work.impl, trust=work.trust, progress=step)
+
+
+def write(development: Development, work: Work) -> dict[str, list[Path]]:
+    """Write pictures, taps, contact sheet and sidecar; the paths by kind.
+
+    Raises:
+        PictureError: a picture cannot be written.
+        CommandError: a folder or the sidecar cannot be written.
+    """
+    from ispdsl.darkroom import save_outputs, save_sheet, save_taps, sidecar_of
+    from ispdsl.runtime.sidecar import save
+
+    written = {"outputs": save_outputs(development, work.output, work.bits)}
+    if work.taps is not None:
+        with writing(work.taps):
+            written["taps"] = save_taps(development, work.taps, f".{work.tap_format.value}")
+    if work.sheet is not None:
+        save_sheet(development, work.sheet)
+        written["sheet"] = [work.sheet]
+    if work.sidecar is not None:
+        with writing(work.sidecar):
+            save(sidecar_of(development), work.sidecar)
+        written["settings"] = [work.sidecar]
+    return written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ispdsl.ir.model import Module
 
 
-class Picture(str, Enum):
+class Picture(StrEnum):
     """Forms of a graph."""
 
     MERMAID = "mermaid"

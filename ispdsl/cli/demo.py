@@ -1,0 +1,46 @@
+"""`ispdsl demo`: a photograph from a raw, with all its taps, on a machine that has neither raws nor a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ispdsl.cli.boundary import guarded, writing
+from ispdsl.cli.console import Colour, note
+from ispdsl.cli.options import ColourOption, Json
+from ispdsl.cli.run import Work, choose, perform
+from ispdsl.cli.show import build_graph
+from ispdsl.render.characters import clean
+
+PIPELINE = "photo_finish"
+
+
+@guarded
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to put everything.")] = Path(
+        "out/demo"
+    ),
+    raw: Annotated[
+        Path | None, typer.Option("--raw", help="A raw to develop; default: one made by a synthetic camera.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the synthetic camera.")] = 0,
+    as_json: Json = False,
+    colour: ColourOption = Colour.AUTO,
+) -> None:
+    """Develop a raw with every tap, a contact sheet and a sidecar."""
+    from ispdsl.runtime import sidecar
+    from ispdsl.runtime.rawfile import read
+    from ispdsl.synthetic.samples import write_demo_raw
+
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+    if raw is None:
+        raw = output / "demo.dng"
+        note(f"a synthetic camera takes a photograph: {clean(str(raw))}")
+        write_demo_raw(raw, seed=seed)
+    graph = build_graph(PIPELINE, None, inline=False)
+    picture = output / f"{raw.stem}.png"
+    work = Work(picture, taps=output / "taps", sheet=output / "contact_sheet.png", sidecar=sidecar.path_of(picture))
+    perform(graph, read(raw), choose(graph, None, [], []), work, seed, as_json)

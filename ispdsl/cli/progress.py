@@ -1,0 +1,38 @@
+"""A bar on stderr while a pipeline runs, where stderr is a terminal; nothing at all where it is not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+Step = Callable[[int, int, str], None]
+"""Called before each step with the number of steps done, their number, and its name."""
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Generator[Step]:
+    """Within, the yielded function shows what is being done, how far it is, and for how long it has run."""
+    if quiet or not sys.stderr.isatty():
+        yield _nothing
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<24}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def step(done: int, total: int, name: str) -> None:
+            bar.update(task, description=name, completed=done, total=total)
+
+        yield step
+
+
+def _nothing(done: int, total: int, name: str) -> None:
+    """Nobody watches."""

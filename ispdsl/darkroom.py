@@ -63,6 +63,9 @@ def develop(
 ) -> Development:
     """Run a pipeline on a raw frame.
 
+    A pipeline that reads statistics of the frame before runs twice, as if that frame had been the same: a still is what a
+    camera settles on.
+
     Args:
         graph: a pipeline with one mosaic among its inputs, of any CFA or of the frame's.
         frame: the raw, as `ispdsl.read` gives it.
@@ -88,7 +91,10 @@ def develop(
         composite.on_step(progress)
     with torch.inference_mode():
         image, metadata = tensors(frame)
-        rendering = composite(image, values_of(settings), metadata)
+        values = values_of(settings)
+        rendering = composite(image, values, metadata)
+        if composite.feeds_back:
+            rendering = composite(image, values, metadata, previous=rendering.statistics)
     flat = composite.plan.graph
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}

@@ -135,6 +135,11 @@ class Composite(nn.Module):
         """The address table."""
         return self.plan.graph.slots
 
+    @property
+    def feeds_back(self) -> bool:
+        """Whether it reads a statistic of the frame before."""
+        return bool(self._before)
+
     def on_step(self, callback: Progress | None) -> None:
         """Call `callback` before each step; None stops that. Not called while the module is traced."""
         self._progress = callback

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -95,7 +96,11 @@ def _camera_raw(data: bytes, file: Path, digest: str) -> Frame:
             "the file is damaged",
         )
     model = _model(tags, decoded, notes)
-    neutral = _neutral(tags, decoded, model, data[:4] in QUICKTAKE, notes)
+    if data[:4] in QUICKTAKE:
+        notes.append("the camera balanced the data itself: equal codes taken for grey, the light for D65")
+        model, neutral = _balanced(model), np.ones(3)
+    else:
+        neutral = _neutral(tags, decoded, model, notes)
     if model is None:
         matrix = np.eye(3) if decoded.balanced_to_srgb is None else decoded.balanced_to_srgb
         model = model_of_ccm(matrix, neutral, np.array(D65_XY))
@@ -162,13 +167,19 @@ def _model(tags: Tags, decoded: Decoded, notes: list[str]) -> ColourModel | None
     return None
 
 
-def _neutral(tags: Tags, decoded: Decoded, model: ColourModel | None, balanced: bool, notes: list[str]) -> Array:
+def _balanced(model: ColourModel | None) -> ColourModel | None:
+    """The model of a camera whose data were balanced to daylight after the fact: its codes of a white are equal."""
+    daylight = _seen_neutral(model, np.array(D65_XY))
+    if model is None or daylight is None:
+        return None
+    gains = 1.0 / daylight[:, None]
+    return replace(model, matrix_1=gains * model.matrix_1, matrix_2=gains * model.matrix_2)
+
+
+def _neutral(tags: Tags, decoded: Decoded, model: ColourModel | None, notes: list[str]) -> Array:
     """Camera colour of a neutral, green = 1: as shot if that is believable, else that of daylight."""
     daylight = _seen_neutral(model, np.array(D65_XY))
     daylight = np.ones(3) if daylight is None else daylight
-    if balanced:
-        notes.append("the camera balanced the data itself: equal codes taken for grey")
-        return np.ones(3)
     believable = np.isfinite(decoded.gains).all() and decoded.gains.min() > 0.0
     asked = (
         tags.neutral,

@@ -22,6 +22,12 @@ def test_a_list_holds_its_opcodes_in_order() -> None:
     assert parse(opcode_list(opcode(9, b"abcd"), opcode(14, b""))) == [(9, b"abcd"), (14, b"")]
 
 
+@pytest.mark.parametrize("data", [b"", b"\0\0\0", opcode_list(opcode(9, b"abcd"))[:-1], b"\0\0\0\1", b"\xff" * 40])
+def test_a_list_cut_short_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="shorter|ends inside|claims"):
+        parse(data)
+
+
 def test_a_map_of_one_site_leaves_the_others_alone() -> None:
     item = parse_gain_map(gain_map(area=(1, 0, 32, 48)))
     grid, partial = combine([item], 32, 48, 1)
@@ -37,11 +43,10 @@ def test_maps_of_one_site_multiply() -> None:
 
 
 def test_planes_of_a_frame_with_three_samples_a_site() -> None:
-    item = parse_gain_map(gain_map(pitch=1, plane=1, planes=2))
-    grid, _ = combine([item], 32, 48, 3)
-    np.testing.assert_array_equal(grid[0], np.ones((3, 4)))
-    for site in (1, 2, 3):
-        np.testing.assert_array_equal(grid[site], GAINS)
+    for plane, planes, sites in ((0, 1, {0}), (1, 1, {1, 3}), (2, 1, {2}), (1, 2, {1, 2, 3})):
+        grid, _ = combine([parse_gain_map(gain_map(pitch=1, plane=plane, planes=planes))], 32, 48, 3)
+        for site in range(4):
+            np.testing.assert_array_equal(grid[site], GAINS if site in sites else np.ones((3, 4)))
 
 
 def test_a_map_set_in_from_the_edge_is_carried_to_it() -> None:

@@ -73,6 +73,13 @@ def test_the_crw_has_no_usable_white_balance(data: Path) -> None:
     assert found.source.model == "Canon EOS D30"
 
 
+def test_a_quicktake_balances_its_data_itself(data: Path) -> None:
+    found = opened(data, "containers/quicktake150_08.qtk")
+    np.testing.assert_array_equal(found.metadata["as_shot_neutral"], [1.0, 1.0, 1.0])
+    assert found.metadata["as_shot_temperature"] == pytest.approx(6505.8, abs=0.5)
+    assert any("balanced the data itself" in note for note in found.notes)
+
+
 def test_the_matrix_of_the_dc50_is_that_of_libraw(data: Path) -> None:
     found = opened(data, "containers/kodak_dc50_buildings.kdc")
     assert any("LibRaw's matrix" in note for note in found.notes)

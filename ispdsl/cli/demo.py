@@ -42,5 +42,11 @@ def demo(
         write_demo_raw(raw, seed=seed)
     graph = build_graph(PIPELINE, None, inline=False)
     picture = output / f"{raw.stem}.png"
-    work = Work(picture, taps=output / "taps", sheet=output / "contact_sheet.png", sidecar=sidecar.path_of(picture))
+    work = Work(
+        picture,
+        taps=output / "taps",
+        sheet=output / "contact_sheet.png",
+        sidecar=sidecar.path_of(picture),
+        plain=colour is Colour.NEVER,
+    )
     perform(graph, read(raw), choose(graph, None, [], []), work, seed, as_json)

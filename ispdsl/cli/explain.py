@@ -14,6 +14,7 @@ from ispdsl.cli.boundary import CommandError, guarded
 from ispdsl.cli.console import emit
 from ispdsl.cli.options import Json
 from ispdsl.diagnostics import nearest
+from ispdsl.render.characters import with_bytes_shown
 
 if TYPE_CHECKING:
     from ispdsl.lower.contract import Term
@@ -60,7 +61,7 @@ def page(entry: Entry) -> str:
     """The page of a code: why it is wrong, a file that earns it, the same file mended."""
     paragraphs = [textwrap.fill(paragraph, 100) for paragraph in entry.why.split("\n\n")]
     examples = [
-        f"{title}:\n\n{textwrap.indent(text.strip(), '    ')}"
+        f"{title}:\n\n{textwrap.indent(with_bytes_shown(text).strip(), '    ')}"
         for title, text in (("Wrong", entry.wrong), ("Right", entry.right))
     ]
     return "\n\n".join([f"{entry.code}: {entry.title}", *paragraphs, *examples])

@@ -11,9 +11,12 @@ Step = Callable[[int, int, str], None]
 
 
 @contextmanager
-def progress(quiet: bool = False) -> Generator[Step]:
-    """Within, the yielded function shows what is being done, how far it is, and for how long it has run."""
-    if quiet or not sys.stderr.isatty():
+def progress(plain: bool = False) -> Generator[Step]:
+    """Within, the yielded function shows what is being done, how far it is, and for how long it has run.
+
+    `plain` leaves the colours out; NO_COLOR does as well.
+    """
+    if not sys.stderr.isatty():
         yield _nothing
         return
     from rich.console import Console
@@ -25,7 +28,7 @@ def progress(quiet: bool = False) -> Generator[Step]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True, no_color=plain or None), transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def step(done: int, total: int, name: str) -> None:

@@ -55,6 +55,8 @@ class Work:
     bits: int | None = None
     impl: Mapping[str, str] | None = None
     trust: tuple[str, ...] = ()
+    plain: bool = False
+    """Whether the progress bar goes without colours."""
 
 
 @guarded
@@ -109,7 +111,8 @@ def run(
     frame = frame.crop(*part) if part else frame
     saved = save_settings or (None if no_sidecar else sidecar.path_of(output))
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()))
+    plain = colour is Colour.NEVER
+    work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain)
     perform(graph, frame, chosen, work, seed, as_json)
 
 
@@ -175,7 +178,7 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     for text in frame.notes:
         note(f"note: {clean(text)}")
     begun = time.perf_counter()
-    with progress() as step:
+    with progress(work.plain) as step:
         step(0, 1, "loading torch")
         development = _develop(graph, frame, settings, work, seed, step)
         step(1, 1, "writing")

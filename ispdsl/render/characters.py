@@ -41,3 +41,8 @@ def clean(text: str, limit: int = 1000) -> str:
     """A text on one line, made safe to show, and cut when it is absurdly long."""
     kept = text if len(text) <= limit else text[: limit - 1] + "…"
     return kept if kept.isascii() and kept.isprintable() else "".join(map(shown, kept))
+
+
+def with_bytes_shown(text: str) -> str:
+    r"""A text in which surrogates stand for bytes that are no UTF-8 (PEP 383), with ``\xf6`` in the place of each."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from ispdsl.catalogue import ENTRIES
 from ispdsl.diagnostics import Diagnostic, Label, Report
+from ispdsl.render.characters import with_bytes_shown
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -31,7 +32,8 @@ def _rule(code: str) -> dict[str, Any]:
     if entry := ENTRIES.get(code):
         rule["shortDescription"] = {"text": entry.title}
         rule["fullDescription"] = {"text": entry.why}
-        rule["help"] = {"text": f"{entry.why}\n\nWrong:\n\n{entry.wrong}\n\nRight:\n\n{entry.right}"}
+        text = f"{entry.why}\n\nWrong:\n\n{entry.wrong}\n\nRight:\n\n{entry.right}"
+        rule["help"] = {"text": with_bytes_shown(text)}
     return rule
 
 

@@ -9,6 +9,7 @@ import pytest
 from ispdsl.catalogue import ENTRIES
 from ispdsl.cli import doctor
 from ispdsl.lower.contract import VOCABULARY
+from ispdsl.render.characters import with_bytes_shown
 from tests.cli.conftest import Invoke
 
 
@@ -18,7 +19,7 @@ def test_every_code_has_its_page(invoke: Invoke) -> None:
     for code, entry in ENTRIES.items():
         page = invoke("explain", code.lower()).stdout
         assert page.startswith(f"{code}: {entry.title}\n")
-        assert all(line.strip() in page for line in (entry.wrong + entry.right).splitlines())
+        assert all(line.strip() in page for line in with_bytes_shown(entry.wrong + entry.right).splitlines())
         assert json.loads(invoke("explain", code, "--json").stdout)["title"] == entry.title
 
 

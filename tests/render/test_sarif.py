@@ -80,3 +80,9 @@ def test_the_catalogue_is_the_rules() -> None:
     for code, entry in ENTRIES.items():
         assert rules[code]["shortDescription"]["text"] == entry.title
         assert rules[code]["defaultConfiguration"]["level"] == ("error" if code.startswith("E") else "warning")
+
+
+def test_rules_are_text_that_every_reader_takes() -> None:
+    log = json.loads(sarif.render(Report(), "1"))
+    for rule in log["runs"][0]["tool"]["driver"]["rules"]:
+        rule["help"]["text"].encode("utf-8")

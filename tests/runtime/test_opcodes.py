@@ -24,7 +24,7 @@ def test_a_list_holds_its_opcodes_in_order() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\0", opcode_list(opcode(9, b"abcd"))[:-1], b"\0\0\0\1", b"\xff" * 40])
 def test_a_list_cut_short_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="shorter|ends inside|claims"):
+    with pytest.raises(ValueError, match=r"shorter|ends inside|claims"):
         parse(data)
 
 

@@ -9,6 +9,8 @@ from enum import Enum
 
 from ispdsl.source import Source, Span
 
+MANY_NAMES = 500
+
 
 class Severity(Enum):
     """How grave a diagnostic is; the first letter of its code says it."""
@@ -77,8 +79,13 @@ class IspError(Exception):
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name that a mistyped one most likely meant, if any is near."""
+    """The known name that a mistyped one most likely meant, if any is near.
+
+    Of very many names only those that begin alike are looked at.
+    """
     known = list(names)
+    if len(known) > MANY_NAMES:
+        known = [candidate for candidate in known if candidate[:1].lower() == name[:1].lower()][:MANY_NAMES]
     found = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.6)
     if found:
         return found[0]

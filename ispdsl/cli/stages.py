@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def complete_stage(incomplete: str) -> list[str]:
     """Names of standard stages that begin so."""
-    from ispdsl.lower.loader import standard_names
+    from ispdsl.lower.standard import standard_names
 
     names = standard_names((shipped("stdlib"),))
     return sorted(name for name in names if name.startswith(incomplete))

@@ -62,8 +62,9 @@ class FileReference(BaseModel, frozen=True):
 
     path: str
     sha256: str
-    found: str = Field(exclude=True, repr=False)
-    """Absolute path; not part of the printed form, so that it is the same on every machine."""
+    found: str = Field(default="", exclude=True, repr=False)
+    """Absolute path; not part of the printed form, so that it is the same on every machine. Empty in an IR that was
+    read back: whoever needs the numbers looks for `path` again."""
 
 
 class Array(BaseModel, frozen=True):

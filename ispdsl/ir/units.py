@@ -50,7 +50,8 @@ def convert(value: float, given: str, wanted: str) -> float:
         return value
     source, target = UNITS[given], UNITS[wanted]
     if source.dimension != target.dimension:
-        raise ValueError(f"{given or 'a plain number'} measures {source.dimension}, {wanted} {target.dimension}")
+        names = [unit or "a plain number" for unit in (given, wanted)]
+        raise ValueError(f"{names[0]} measures {source.dimension}, {names[1]} {target.dimension}")
     return float(Fraction(value) * source.scale / target.scale)
 
 

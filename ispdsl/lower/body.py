@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ispdsl.ir.model import Node, Pipeline, Signature, Value
 from ispdsl.ir.types import Type
-from ispdsl.lower.call import Caller, Feed, Site, Typed, lower_call, match_feed, read_value
-from ispdsl.lower.scope import Declared, Scope, Sink, meant
+from ispdsl.lower.call import Caller, Feed, Site, Typed, lower_call, match_feed, read_value, report_count
+from ispdsl.lower.scope import Declared, Scope, Sink, counted, meant
 from ispdsl.lower.signature import Context
-from ispdsl.lower.types import match
+from ispdsl.lower.types import is_closed, match
 from ispdsl.lower.unused import report_unused
 from ispdsl.source import Span
 from ispdsl.syntax import tree as t
+
+LONGEST_CYCLE = 8
+"""Names that are told of a cycle, at most."""
 
 
 @dataclass
@@ -22,20 +25,27 @@ class Unit:
     """One step of the dataflow: a reference, a call, a tap or a statistic. `after` are the units that it reads from."""
 
     step: t.Name | t.Call | t.Tap | t.Stat
-    flow: t.Flow | None
-    defines: tuple[t.Name, ...] = ()
+    taps: tuple[t.Name, ...] = ()
+    """The name of a tap: it stands for the first result."""
+    targets: tuple[t.Name, ...] = ()
+    """The names before ``=``, for the results in order; those of a flow belong to its last step."""
     before: int | None = None
     """The unit before it in the same chain."""
     site: Site | None = None
     result: list[Typed] = field(default_factory=list[Typed])
 
+    @property
+    def defines(self) -> tuple[t.Name, ...]:
+        """The names that this step gives a value."""
+        return self.taps + self.targets
+
 
 def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, context: Context) -> Pipeline:
     """The graph of a pipeline; what is wrong is reported, and the nodes concerned are left out."""
-    sink, already = context.sink, len(context.sink.found)
+    sink, already = context.sink, context.sink.errors
     units = list(_units(declared.tree, scope, sink))
     definers = _definitions(units, signature, sink)
-    caller = Caller(context, signature, declared.written, _given(signature))
+    caller = Caller(context, signature, declared.broken, _given(signature))
     nodes: list[Node] = []
     for index in _order(units, definers, sink):
         node = _lower_unit(units[index], units, definers, caller)
@@ -43,7 +53,7 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
             nodes.append(node)
     nodes = _bind_previous(nodes, units, caller)
     results = _results(declared.tree, signature, definers, caller)
-    if not any(d.code.startswith("E") for d in sink.found[already:]):  # what is wrong leaves much unused behind it
+    if sink.errors == already:  # what is wrong leaves much unused behind it
         report_unused(declared.tree, nodes, caller.values, caller.used, sink)
     names = {name: typed.value for name, typed in caller.values.items()}
     tapped = [unit.step.name.text for unit in units if isinstance(unit.step, t.Tap)]
@@ -68,16 +78,16 @@ def _units(tree: t.Declaration, scope: Scope, sink: Sink) -> Iterator[Unit]:
             site = _site(
                 item.call, item.call.alias or item.name, scope, sink, taken, previous=item.previous, statistic=True
             )
-            yield Unit(item, None, (item.name,), None, site)
+            yield Unit(item, targets=(item.name,), site=site)
             position += 1
         elif isinstance(item, t.Flow):
             steps: list[t.Name | t.Call | t.Tap] = [item.head, *item.steps]
             for index, step in enumerate(steps):
-                defines = (step.name,) if isinstance(step, t.Tap) else ()
+                taps = (step.name,) if isinstance(step, t.Tap) else ()
                 last = index == len(steps) - 1
                 site = _site(step, step.alias or step.name, scope, sink, taken) if isinstance(step, t.Call) else None
                 before = position - 1 if index else None
-                yield Unit(step, item, defines + (item.targets if last else ()), before, site)
+                yield Unit(step, taps, item.targets if last else (), before, site)
                 position += 1
 
 
@@ -127,10 +137,12 @@ def _definitions(units: Sequence[Unit], signature: Signature, sink: Sink) -> dic
         for name in unit.defines:
             if name.text in first:
                 related = [sink.label(first[name.text], "first here")]
-                sink.add("E206", f"the value {name.text} is defined twice", name.span, related=related)
+                hint = "give one of them another name"
+                sink.add("E206", f"the value {name.text} is defined twice", name.span, related=related, hint=hint)
                 continue
             if "." in name.text:
-                sink.add("E212", f"the name {name.text} may not hold a point", name.span)
+                message = f"the name {name.text} may not hold a point"
+                sink.add("E212", message, name.span, hint="points join names into addresses")
             first[name.text] = name.span
             definers[name.text] = index
     return definers
@@ -185,17 +197,22 @@ def _order(units: Sequence[Unit], definers: dict[str, int], sink: Sink) -> list[
 
 def _report_cycle(units: Sequence[Unit], waits: Sequence[set[int]], stuck: set[int], sink: Sink) -> None:
     """Follow the waiting units back until one comes again: that is a cycle."""
-    path: list[int] = []
+    path: dict[int, None] = {}
     index = min(stuck)
     while index not in path:
-        path.append(index)
+        path[index] = None
         index = min(waits[index] & stuck)
-    cycle = path[path.index(index) :][::-1]
+    order = list(path)
+    cycle = order[order.index(index) :][::-1]
     named = [units[i].defines[-1].text for i in cycle if units[i].defines]
+    shown = [*named[:LONGEST_CYCLE], *(["..."] if len(named) > LONGEST_CYCLE else []), named[0]]
     start = units[cycle[0]]
+    message = (
+        f"these values depend on each other: {' -> '.join(shown)}" if named[1:] else f"{named[0]} depends on itself"
+    )
     sink.add(
         "E501",
-        f"these values depend on each other: {' -> '.join([*named, named[0]])}",
+        message,
         start.step.span,
         related=[sink.label(units[i].step.span, "and this") for i in cycle[1:] if units[i].defines][:4],
         hint="a statistic of the frame before breaks a cycle: stat NAME = STAGE() of previous VALUE",
@@ -234,10 +251,13 @@ def _read_all(step: t.Call | t.Stat, caller: Caller) -> None:
 
 
 def _outputs(node: Node | None, site: Site) -> list[Typed]:
-    """A call's results; of one that failed the values stay known, without types, so that no error follows from it."""
+    """A call's results; of one that failed those types that no input decides, so that no error follows from it."""
     if node:
         return [Typed(Value(node=node.name, port=port), type_) for port, type_ in node.outputs.items()]
-    return [Typed(Value(node=site.name, port=port.name), None) for port in site.callee.signature.outputs]
+    return [
+        Typed(Value(node=site.name, port=port.name), port.type if is_closed(port.type, site.callee.known) else None)
+        for port in site.callee.signature.outputs
+    ]
 
 
 def _feeds(unit: Unit, incoming: list[Typed], units: Sequence[Unit], caller: Caller) -> list[Feed] | None:
@@ -267,7 +287,9 @@ def _feeds(unit: Unit, incoming: list[Typed], units: Sequence[Unit], caller: Cal
     for argument in unit.site.call.arguments:
         if argument.name is None:
             if not isinstance(argument.value, t.Name):
-                hint = "settings are given by name: name = value"
+                names = [p.name for p in unit.site.callee.signature.parameters] or ["NAME"]
+                written = argument.value.text if isinstance(argument.value, t.Number) else "VALUE"
+                hint = f"settings are given by name: {names[0] if len(names) == 1 else 'NAME'} = {written}"
                 sink.add("E407", "only images stand without a name", argument.span, hint=hint)
                 return None
             found = read_value(argument.value, caller)
@@ -284,15 +306,16 @@ def _define(unit: Unit, definers: dict[str, int], caller: Caller) -> None:
         caller.used.add(unit.step.name.text)
         if len(unit.result) > 1:
             sink.add("E312", "a tap watches one value, this stage has several results", unit.step.span)
-    targets = unit.flow.targets if unit.flow and set(unit.flow.targets) & set(unit.defines) else ()
+    targets = unit.targets
     if targets and unit.result and len(targets) != len(unit.result):
         span = targets[0].span.to(targets[-1].span)
-        message = f"{len(targets)} names for {len(unit.result)} results"
-        sink.add("E312", message, span, related=[sink.label(unit.step.span, f"gives {len(unit.result)}")])
+        message = f"{counted(len(targets), 'name')} for {counted(len(unit.result), 'result')}"
+        hint = f"write a name for each of {', '.join(typed.value.port for typed in unit.result)}"
+        sink.add("E312", message, span, related=[sink.label(unit.step.span, f"gives {len(unit.result)}")], hint=hint)
     for index, name in enumerate(unit.defines):
         if name.text in caller.values or name.text not in definers:
             continue
-        place = targets.index(name) if name in targets else 0
+        place = max(index - len(unit.taps), 0)
         if place < len(unit.result):
             caller.values[name.text] = unit.result[place]
         else:
@@ -307,12 +330,12 @@ def _bind_previous(nodes: Sequence[Node], units: Sequence[Unit], caller: Caller)
             continue
         found = read_value(unit.step.of, caller)
         inputs = unit.site.callee.signature.inputs
+        given = 1 + sum(argument.name is None for argument in unit.site.call.arguments)
+        if len(inputs) != 1 or given != 1:
+            report_count(unit.site, given, caller.sink)
+            continue
         types: dict[str, str | int] = {}
-        if (
-            found
-            and len(inputs) == 1
-            and match_feed(inputs[0], Feed(found, unit.step.of.span), types, unit.site, caller)
-        ):
+        if found and match_feed(inputs[0], Feed(found, unit.step.of.span), types, unit.site, caller):
             bound[unit.site.name] = {"inputs": {inputs[0].name: found.value}, "types": types}
     return [node.model_copy(update=bound[node.name]) if node.name in bound else node for node in nodes]
 
@@ -343,14 +366,31 @@ def _results(tree: t.Declaration, signature: Signature, definers: dict[str, int]
         if given is None or given.type is None or name not in ports:
             continue
         results[name] = given.value
-        _check_result(port_tree, ports[name].type, given.type, sink)
+        _check_result(port_tree, ports[name].type, given.type, _assignment(name, tree), sink)
     return results
 
 
-def _check_result(port_tree: t.Port, wanted: Type, given: Type, sink: Sink) -> None:
+def _assignment(name: str, tree: t.Declaration) -> Callable[[], Span | None]:
+    """Where a value is defined, asked only when there is something to say about it."""
+
+    def find() -> Span | None:
+        flows = [item for item in tree.items if isinstance(item, t.Flow)]
+        targets = [target for flow in flows for target in flow.targets]
+        taps = [step.name for flow in flows for step in flow.steps if isinstance(step, t.Tap)]
+        return next((found.span for found in (*targets, *taps) if found.text == name), None)
+
+    return find
+
+
+def _check_result(
+    port_tree: t.Port, wanted: Type, given: Type, assignment: Callable[[], Span | None], sink: Sink
+) -> None:
     """A result's type is the caller's to rely on: its own variables stand only for themselves."""
     rigid: dict[str, str | int] = {str(a): a for a in wanted.args if isinstance(a, str) and len(a) == 1}
     mismatch = match(wanted, given, rigid)
     if mismatch:
         name = port_tree.name.text if port_tree.name else ""
-        sink.add(mismatch.code, f"the result {name}: {mismatch.reason}", port_tree.type.span, hint=mismatch.hint)
+        place = assignment()
+        related = [sink.label(place, f"this is {given}")] if place else []
+        message = f"the result {name}: {mismatch.reason}"
+        sink.add(mismatch.code, message, port_tree.type.span, "promised here", related=related, hint=mismatch.hint)

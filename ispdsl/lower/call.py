@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ispdsl.diagnostics import Label
+from ispdsl.diagnostics import Label, nearest
 from ispdsl.ir import params as ip
-from ispdsl.ir.model import Binding, Meta, Node, Port, Signature, Value
+from ispdsl.ir.model import Binding, Meta, Need, Node, Port, Signature, Value
 from ispdsl.ir.types import Type
 from ispdsl.lower.quantity import describe, inside
-from ispdsl.lower.scope import Declared, Sink, listed, meant
+from ispdsl.lower.scope import Declared, Sink, counted, listed, meant
 from ispdsl.lower.settings import bind_constant, bind_parameter_name
 from ispdsl.lower.signature import Context, meta_value
 from ispdsl.lower.types import match, substitute
 from ispdsl.source import Span
 from ispdsl.syntax import tree as t
+from ispdsl.syntax.limits import MAX_ERRORS
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Caller:
 
     context: Context
     signature: Signature
-    written: frozenset[str]
-    """Everything that the text declares, wrong declarations included: nothing is said about those twice."""
+    broken: frozenset[str]
+    """What the text declares wrongly: nothing is said about that twice."""
     values: dict[str, Typed]
     used: set[str] = field(default_factory=set[str])
     """Names of values, parameters and metas that something read."""
@@ -66,13 +67,24 @@ class Site:
 def lower_call(site: Site, feeds: Sequence[Feed], caller: Caller) -> Node | None:
     """The node of a call; None when its images do not fit (reported). A wrong argument costs only itself."""
     signature = site.callee.signature
-    arguments = _named(site, caller.sink)
+    arguments, missed = _named(site, caller.sink)
     structural = {p.name: int(p.default) for p in signature.parameters if isinstance(p, ip.Slider) and p.structural}
-    parameters = {p.name: _parameter(p, arguments.get(p.name), site, caller, structural) for p in signature.parameters}
-    metas = {m.name: _meta(m, arguments.get(m.name), site, caller) for m in signature.metas}
+    parameters = {
+        p.name: binding
+        for p in signature.parameters
+        if p.name in arguments and (binding := _parameter(p, arguments[p.name], caller, site, structural))
+    }
+    metas = {
+        m.name: value
+        for m in signature.metas
+        if m.name not in missed and (value := _meta(m, arguments.get(m.name), site, caller))
+    }
     bound: dict[str, str | int] = dict(structural)
     fits = site.previous or _match_images(site, feeds, bound, caller)
-    needs = {n.name: _need(n.name, n.type, arguments.get(n.name), site, bound, caller) for n in signature.needs}
+    needs = {
+        n.name: None if n.name in missed else _need(n, arguments.get(n.name), site, bound, caller)
+        for n in signature.needs
+    }
     if not fits or None in needs.values():
         return None
     return Node(
@@ -80,8 +92,8 @@ def lower_call(site: Site, feeds: Sequence[Feed], caller: Caller) -> Node | None
         callee=signature.key,
         inputs={port.name: feed.typed.value for port, feed in zip(signature.inputs, feeds, strict=False)},
         needs={name: value for name, value in needs.items() if value},
-        parameters={name: b for name, b in parameters.items() if b.source != "default" or b.fixed},
-        metas={name: b for name, b in metas.items() if b and b.source != "default"},
+        parameters=parameters,
+        metas=metas,
         types={name: value for name, value in bound.items() if name not in structural},
         outputs={port.name: substitute(port.type, bound) for port in signature.outputs},
         statistic=site.statistic,
@@ -90,15 +102,11 @@ def lower_call(site: Site, feeds: Sequence[Feed], caller: Caller) -> Node | None
     )
 
 
-def _named(site: Site, sink: Sink) -> dict[str, t.Argument]:
-    """The arguments given by name, those that the callee knows."""
-    signature = site.callee.signature
-    known = [
-        *(p.name for p in signature.parameters),
-        *(m.name for m in signature.metas),
-        *(n.name for n in signature.needs),
-    ]
+def _named(site: Site, sink: Sink) -> tuple[dict[str, t.Argument], set[str]]:
+    """The arguments given by name, those that the callee knows; and the names that mistyped ones were meant to be."""
+    signature, known = site.callee.signature, site.callee.known
     found: dict[str, t.Argument] = {}
+    missed: set[str] = set()
     for argument in site.call.arguments:
         if argument.name is None:
             continue
@@ -110,20 +118,17 @@ def _named(site: Site, sink: Sink) -> dict[str, t.Argument]:
         elif name in known:
             found[name] = argument
         elif name in {port.name for port in signature.inputs}:
-            hint = "write the value alone, in the order of the stage's images; -> feeds the first"
-            sink.add(
-                "E203",
-                f"{name} is an image of {signature.name}: images are given by position",
-                argument.span,
-                hint=hint,
-            )
-        elif name not in site.callee.written:
+            message = f"{name} is an image of {signature.name}: images are given by position"
+            hint = f"write the images alone, in order: {signature.name}({', '.join(p.name for p in signature.inputs)})"
+            sink.add("E203", message, argument.span, hint=hint)
+        elif name not in site.callee.broken and not site.callee.incomplete:
             related = [site.callee.label(signature.location, f"{signature.name} is declared here")]
-            hint = meant(name, known, f"it takes {listed(known)}")
-            sink.add(
-                "E203", f"{signature.name} has no parameter {name}", argument.name.span, related=related, hint=hint
-            )
-    return found
+            near = nearest(name, [n for n in known if n not in found]) if sink.errors < MAX_ERRORS else None
+            missed |= {near} if near else set()
+            hint = f"did you mean {near}?" if near else f"it takes {listed(known)}"
+            message = f"{signature.name} has no parameter {name}"
+            sink.add("E203", message, argument.name.span, related=related, hint=hint)
+    return found, missed - found.keys()
 
 
 # ---- images and statistics -----------------------------------------------------------------------------
@@ -131,20 +136,29 @@ def _named(site: Site, sink: Sink) -> dict[str, t.Argument]:
 
 def _match_images(site: Site, feeds: Sequence[Feed], bound: dict[str, str | int], caller: Caller) -> bool:
     signature = site.callee.signature
-    if len(signature.inputs) != len(site.callee.tree.inputs):
+    if len(signature.inputs) != len(site.callee.tree.inputs) or site.callee.incomplete:
         return False  # an input of the callee is wrong itself, and reported there
     if len(feeds) != len(signature.inputs):
-        wanted = ", ".join(f"{port.name}: {port.type}" for port in signature.inputs)
-        caller.sink.add(
-            "E311",
-            f"{signature.name} takes {len(signature.inputs)} images, {len(feeds)} are given",
-            site.call.span,
-            related=[site.callee.label(signature.location, "declared here")],
-            hint=f"it takes ({wanted}); -> feeds the first, further ones stand in the parentheses",
-        )
+        names = {port.name for port in signature.inputs}
+        if not any(argument.name and argument.name.text in names for argument in site.call.arguments):
+            report_count(site, len(feeds), caller.sink)  # of an image given by name there was talk before
         return False
     results = [match_feed(port, feed, bound, site, caller) for port, feed in zip(signature.inputs, feeds, strict=True)]
     return all(results)
+
+
+def report_count(site: Site, given: int, sink: Sink) -> None:
+    """Say that a call has too few or too many images."""
+    signature = site.callee.signature
+    wanted = ", ".join(f"{port.name}: {port.type}" for port in signature.inputs)
+    verb = "is" if given == 1 else "are"
+    sink.add(
+        "E311",
+        f"{signature.name} takes {counted(len(signature.inputs), 'image')}, {given} {verb} given",
+        site.call.span,
+        related=[site.callee.label(signature.location, "declared here")],
+        hint=f"it takes ({wanted}); -> feeds the first, further ones stand in the parentheses",
+    )
 
 
 def match_feed(port: Port, feed: Feed, bound: dict[str, str | int], site: Site, caller: Caller) -> bool:
@@ -154,42 +168,44 @@ def match_feed(port: Port, feed: Feed, bound: dict[str, str | int], site: Site, 
     mismatch = match(port.type, feed.typed.type, bound)
     if mismatch is None:
         return True
+    related = [site.callee.label(port.location, f"{port.name}: {port.type}")]
+    call = site.call
+    if not call.span.start <= feed.span.start < call.span.end:
+        related.insert(0, caller.sink.label(call.name.span, f"takes {port.type}"))
+    message = f"{site.callee.signature.name}: {mismatch.reason}"
     caller.sink.add(
-        mismatch.code,
-        f"{site.callee.signature.name}: {mismatch.reason}",
-        feed.span,
-        related=[site.callee.label(port.location, f"{port.name}: {port.type}")],
-        hint=mismatch.hint,
+        mismatch.code, message, feed.span, f"this is {feed.typed.type}", related=related, hint=mismatch.hint
     )
     return False
 
 
 def _need(
-    name: str, type_: Type, argument: t.Argument | None, site: Site, bound: dict[str, str | int], caller: Caller
+    need: Need, argument: t.Argument | None, site: Site, bound: dict[str, str | int], caller: Caller
 ) -> Value | None:
-    sink, signature = caller.sink, site.callee.signature
-    statistics = [n for n, typed in caller.values.items() if typed.type and not typed.type.is_image]
-    need = next(n for n in signature.needs if n.name == name)
+    sink, signature, name = caller.sink, site.callee.signature, need.name
     related = [site.callee.label(need.location, "needed here")]
+
+    def hint() -> str:
+        known = ((n, typed.type) for n, typed in caller.values.items() if typed.type and not typed.type.is_image)
+        fitting = next((n for n, type_ in known if match(need.type, type_, dict(bound)) is None), None)
+        return f"write {name} = {fitting}" if fitting else f"declare one of this type: stat {name} = STAGE() of VALUE"
+
     if argument is None:
-        hint = (
-            f"write {name} = {statistics[0]}" if statistics else f"declare one: stat {name} = histogram() of some_value"
-        )
-        sink.add(
-            "E420", f"{signature.name} needs the statistic {name}: {type_}", site.call.span, related=related, hint=hint
-        )
+        message = f"{signature.name} needs the statistic {name}: {need.type}"
+        sink.add("E420", message, site.call.span, related=related, hint=hint)
         return None
     _refuse_fixed(argument, "a statistic", sink)
     if not isinstance(argument.value, t.Name):
-        hint = f"statistics here: {listed(statistics)}"
-        sink.add("E314", f"{name} must be a statistic, not {describe(argument.value)}", argument.value.span, hint=hint)
+        message = f"{name} must be a statistic, not {describe(argument.value)}"
+        sink.add("E314", message, argument.value.span, related=related, hint=hint)
         return None
     given = read_value(argument.value, caller)
     if given is None or given.type is None:
         return None
-    mismatch = match(type_, given.type, bound)
+    mismatch = match(need.type, given.type, bound)
     if mismatch:
-        sink.add("E314", f"{name}: {mismatch.reason}", argument.value.span, related=related)
+        span = argument.value.span
+        sink.add("E314", f"{name}: {mismatch.reason}", span, f"this is {given.type}", related=related, hint=hint)
         return None
     return given.value
 
@@ -207,19 +223,16 @@ def read_value(name: t.Name, caller: Caller) -> Typed | None:
 
 
 def _parameter(
-    declared: ip.Parameter, argument: t.Argument | None, site: Site, caller: Caller, structural: dict[str, int]
-) -> Binding:
-    default = Binding(source="default", location=caller.sink.place(site.call.span))
-    if argument is None:
-        return default
+    declared: ip.Parameter, argument: t.Argument, caller: Caller, site: Site, structural: dict[str, int]
+) -> Binding | None:
+    """What a call gives a parameter; None when that is wrong, so that the default stays."""
     related = [site.callee.label(declared.location, "declared here")]
     if declared.name in structural:
         _structural(declared, argument, related, caller, structural)
     if isinstance(argument.value, t.Name) and not _is_word(argument.value, declared):
         caller.used.add(argument.value.text)
-        bound = bind_parameter_name(declared, argument, related, caller.signature, caller.written, caller.sink)
-        return bound or default
-    return bind_constant(declared, argument, related, caller.context) or default
+        return bind_parameter_name(declared, argument, related, caller.signature, caller.broken, caller.sink)
+    return bind_constant(declared, argument, related, caller.context)
 
 
 def _structural(
@@ -256,7 +269,7 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
     related = [site.callee.label(declared.location, "declared here")]
     if argument is None:
         if declared.default is not None:
-            return Binding(source="default", location=place)
+            return None
         own = [m.name for m in caller.signature.metas if m.type == declared.type]
         hint = (
             f"write {declared.name} = {own[0]}"
@@ -274,7 +287,7 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
     own_meta = next((m for m in caller.signature.metas if m.name == value.text), None)
     caller.used.add(value.text)
     if own_meta is None:
-        if value.text not in caller.written:
+        if value.text not in caller.broken:
             hint = meant(
                 value.text, [m.name for m in caller.signature.metas], f"declare: meta {value.text}: {declared.type}"
             )
@@ -282,9 +295,11 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
         return None
     if own_meta.type != declared.type:
         related.append(sink.label(Span(own_meta.location.start, own_meta.location.end), f"{own_meta.type}"))
-        sink.add(
-            "E316", f"{declared.name} is {declared.type}, {value.text} is {own_meta.type}", value.span, related=related
+        message = (
+            f"{site.callee.signature.name} takes {declared.name} as {declared.type}, "
+            f"{value.text} of this pipeline is {own_meta.type}"
         )
+        sink.add("E316", message, value.span, related=related)
         return None
     return Binding(source="meta", name=value.text, location=place)
 

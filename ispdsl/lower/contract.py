@@ -11,7 +11,7 @@ from ispdsl.ir.model import Condition, Footprint, Meta, Port
 from ispdsl.ir.model import Property as IrProperty
 from ispdsl.ir.params import Array
 from ispdsl.ir.units import canonical
-from ispdsl.lower.parameters import OFF, ON
+from ispdsl.lower.parameters import truth
 from ispdsl.lower.quantity import array, describe, interval, number, unit_of
 from ispdsl.lower.scope import Scope, Sink, listed, meant
 from ispdsl.syntax.tree import Comparison, ListValue, Name, Number, Property
@@ -70,8 +70,8 @@ class Subject:
     inputs: tuple[Port, ...]
     parameters: tuple[ir.Parameter, ...]
     metas: tuple[Meta, ...]
-    written: frozenset[str]
-    """Names whose own declaration was wrong, among others: nothing is said about them twice."""
+    broken: frozenset[str]
+    """Names whose own declaration is wrong: nothing is said about them twice."""
 
     @property
     def names(self) -> set[str]:
@@ -162,8 +162,8 @@ def _names(tree: Property, term: Term, scope: Scope, sink: Sink) -> tuple[str, .
 def _known(name: Name, subject: Subject, sink: Sink) -> bool:
     if name.text in subject.names:
         return True
-    if name.text not in subject.written:
-        hint = meant(name.text, subject.names, f"it has {listed(sorted(subject.names))}")
+    if name.text not in subject.broken:
+        hint = meant(name.text, sorted(subject.names | subject.broken), f"it has {listed(sorted(subject.names))}")
         sink.add("E211", f"the stage has no image, parameter or meta {name.text}", name.span, hint=hint)
     return False
 
@@ -187,8 +187,8 @@ def _right_side(tree: Comparison, subject: Subject, sink: Sink) -> float | bool 
             hint = meant(value.text, parameter.options, f"options: {listed(parameter.options)}")
             sink.add("E408", f"{value.text} is not an option of {parameter.name}", value.span, hint=hint)
             return None
-        if isinstance(parameter, ir.Toggle) and value.text in ON | OFF:
-            return value.text in ON
+        if isinstance(parameter, ir.Toggle):
+            return truth(value, sink, f"what {parameter.name} is compared with")
         if value.text == "identity" and isinstance(parameter, ir.Table):
             return "identity"
         return value.text if _known(value, subject, sink) else None
@@ -198,8 +198,24 @@ def _right_side(tree: Comparison, subject: Subject, sink: Sink) -> float | bool 
         return None if found is None else canonical(found, unit)
     if isinstance(value, ListValue) and _is_array(tree.left.text, parameter, subject):
         return array(value, _unit_of_name(tree.left.text, parameter, subject), sink, tree.left.text)
-    sink.add("E506", f"{tree.left.text} cannot be compared with {describe(value)}", value.span)
+    if tree.left.text not in subject.broken:
+        message = f"{tree.left.text} cannot be compared with {describe(value)}"
+        sink.add("E506", message, value.span, hint=_comparable(tree.left.text, parameter, subject))
     return None
+
+
+def _comparable(name: str, parameter: ir.Parameter | None, subject: Subject) -> str:
+    match parameter:
+        case ir.Choice():
+            return f"it is one of {listed(parameter.options)}"
+        case ir.Toggle():
+            return "it is on or off"
+        case ir.Table():
+            return "compare it with identity, a number or a list"
+        case None if name not in {meta.name for meta in subject.metas}:
+            return "an image has no value to compare: name a parameter or metadata"
+        case _:
+            return f"compare it with a number, such as 0{_unit_of_name(name, parameter, subject)}"
 
 
 def _is_array(name: str, parameter: ir.Parameter | None, subject: Subject) -> bool:

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ispdsl.diagnostics import Diagnostic, IspError, Report
+from ispdsl.diagnostics import Diagnostic, IspError, Report, Severity
 from ispdsl.ir.model import Module, Pipeline, Stage
 from ispdsl.lower.body import lower_pipeline
 from ispdsl.lower.contract import Subject, footprint_of, lower_property
-from ispdsl.lower.scope import Declared, Scope, Sink, listed, meant
-from ispdsl.lower.search import candidates, display_name, standard_folders
+from ispdsl.lower.imports import Library, Loaded, imported_names, lower_path
+from ispdsl.lower.scope import ABSENCES, Declared, Scope, Sink
+from ispdsl.lower.search import display_name, real, standard_folders
 from ispdsl.lower.signature import Context, lower_signature
+from ispdsl.lower.standard import standard_names
 from ispdsl.lower.tables import Files
+from ispdsl.lower.unused import report_unused_imports
 from ispdsl.source import Source, Span
 from ispdsl.syntax import tree as t
+from ispdsl.syntax.limits import MAX_ERRORS
 from ispdsl.syntax.parser import load_source, parse
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """A lowered file: what it declares, and everything behind it."""
-
-    source: Source
-    callables: Mapping[str, Declared]
-    """What the file itself declares, by name."""
-    stages: Mapping[str, Stage]
-    pipelines: Mapping[str, Pipeline]
-    """By key, with those of all files that it imports."""
-    files: Mapping[str, str]
-
-
-@dataclass
-class Library:
-    """The files of one load, each read once; `open` are those being read, to find circles."""
-
-    main: Path | None
-    loaded: dict[Path, Loaded | None] = field(default_factory=dict[Path, "Loaded | None"])
-    open: list[Path] = field(default_factory=list[Path])
-    found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+__all__ = ["load", "load_all", "load_report", "load_text"]
 
 
 def load(path: str | Path) -> Module:
@@ -58,38 +39,64 @@ def load(path: str | Path) -> Module:
 
 
 def load_report(path: str | Path) -> tuple[Module | None, Report]:
-    """As `load`, but errors and warnings come back; without errors there is a module."""
+    """As `load`, but errors and warnings come back; without errors there is a module.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
     path = Path(path)
-    source = load_source(path, display_name(path, path))
-    if isinstance(source, Diagnostic):
-        return None, Report.of([source])
-    return load_text(source)
+    read = load_source(path, display_name(path, path))
+    return (None, Report.of([read])) if isinstance(read, Diagnostic) else load_text(read)
 
 
 def load_text(source: Source) -> tuple[Module | None, Report]:
     """As `load_report`, from a text at hand."""
-    library = Library(source.path)
-    loaded = _lower_file(source, library)
-    report = Report.of(library.found)
-    return (None if report.errors else _module(loaded)), report
+    library = Library(_lower_file)
+    library.open += [real(source.path)] if source.path else []
+    return _checked(_lower_file(source, library))
 
 
-def _module(loaded: Loaded) -> Module:
-    stages, pipelines = _reachable(loaded)
-    own = [key for d in loaded.callables.values() if (key := d.signature.key) in loaded.pipelines]
-    stem = Path(loaded.source.name).stem
-    named = f"{loaded.source.name}:{stem}"
+def load_all(paths: Iterable[str | Path]) -> dict[Path, tuple[Module | None, Report] | str]:
+    """As `load_report` for many files, each of which is read and lowered once, even when others import it.
+
+    Returns:
+        By path: the module and its report, or why the file cannot be read.
+    """
+    library = Library(_lower_file)
+    found: dict[Path, tuple[Module | None, Report] | str] = {}
+    for path in map(Path, paths):
+        loaded = lower_path(real(path), display_name(path, path), library)
+        if isinstance(loaded, Diagnostic):
+            found[path] = None, Report.of([loaded])
+        else:
+            found[path] = loaded if isinstance(loaded, str) else _checked(loaded)
+    return found
+
+
+def _checked(loaded: Loaded) -> tuple[Module | None, Report]:
+    files = loaded.closure()
+    report = Report.of(diagnostic for file in files for diagnostic in file.diagnostics)
+    return (None if report.errors else _module(loaded, files)), report
+
+
+def _module(loaded: Loaded, files: list[Loaded]) -> Module:
+    name = loaded.source.name
+    stages, pipelines = _reachable(loaded, files)
+    own = list(loaded.pipelines)
+    named = f"{name}:{Path(name).stem}"
     return Module(
-        file=loaded.source.name,
-        files=dict(sorted(loaded.files.items())),
+        file=name,
+        files={file.source.name: file.digest for file in sorted(files, key=lambda file: file.source.name)},
         stages=dict(sorted(stages.items())),
         pipelines=dict(sorted(pipelines.items())),
         main=named if named in own else own[-1] if own else None,
     )
 
 
-def _reachable(loaded: Loaded) -> tuple[dict[str, Stage], dict[str, Pipeline]]:
+def _reachable(loaded: Loaded, files: list[Loaded]) -> tuple[dict[str, Stage], dict[str, Pipeline]]:
     """What the file declares, and what that uses: imports bring whole files along."""
+    stages = {key: stage for file in files for key, stage in file.stages.items()}
+    pipelines = {key: pipeline for file in files for key, pipeline in file.pipelines.items()}
     wanted = [d.signature.key for d in loaded.callables.values()]
     seen: set[str] = set()
     while wanted:
@@ -97,12 +104,14 @@ def _reachable(loaded: Loaded) -> tuple[dict[str, Stage], dict[str, Pipeline]]:
         if key in seen:
             continue
         seen.add(key)
-        if key in loaded.pipelines:
-            wanted += [node.callee for node in loaded.pipelines[key].nodes]
-        callable_ = loaded.stages.get(key) or loaded.pipelines[key]
-        wanted += [name for p in callable_.signature.properties for name in p.names if name in loaded.stages]
-    stages = {key: stage for key, stage in loaded.stages.items() if key in seen}
-    return stages, {key: pipeline for key, pipeline in loaded.pipelines.items() if key in seen}
+        if key in pipelines:
+            wanted += [node.callee for node in pipelines[key].nodes]
+        callable_ = stages.get(key) or pipelines[key]
+        wanted += [name for p in callable_.signature.properties for name in p.names if name in stages]
+    return (
+        {key: stage for key, stage in stages.items() if key in seen},
+        {key: pipeline for key, pipeline in pipelines.items() if key in seen},
+    )
 
 
 # ---- one file --------------------------------------------------------------------------------------------
@@ -110,17 +119,19 @@ def _reachable(loaded: Loaded) -> tuple[dict[str, Stage], dict[str, Pipeline]]:
 
 def _lower_file(source: Source, library: Library) -> Loaded:
     parsed = parse(source)
-    sink = Sink(source)
     tree = parsed.tree
-    imported, others = _imports(tree, source, library, sink)
-    folders = ((source.path.parent,) if source.path else ()) + standard_folders(source.path or library.main)
-    context = Context(sink, Files(folders))
-    own = _declare(tree, imported, context)
-    standard = standard_folders(source.path or library.main)
+    lost = [d.primary.span for d in parsed.diagnostics if d.severity is Severity.ERROR]
+    inside = [d.span for d in tree.declarations if any(_holds(d.span, span) for span in lost)]
+    whole = all(any(_holds(outer, span) for outer in inside) for span in lost)
+    sink = Sink(source, list(parsed.diagnostics), _gaps(tree, inside, bool(lost), whole))
+    imported, files = imported_names(tree, source, library, sink)
+    standard = standard_folders(source.path)
+    context = Context(sink, Files(((source.path.parent,) if source.path else ()) + standard))
+    own = _declare(tree, imported, frozenset(inside), context)
     missing = frozenset(name.text for import_ in tree.imports for name in import_.names) - imported.keys()
     scope = Scope({**imported, **own}, missing, lambda: standard_names(standard))
-    stages = {key: stage for other in others for key, stage in other.stages.items()}
-    pipelines = {key: pipeline for other in others for key, pipeline in other.pipelines.items()}
+    stages: dict[str, Stage] = {}
+    pipelines: dict[str, Pipeline] = {}
     for declared in own.values():
         lowered = _lower_declaration(declared, scope, context)
         if isinstance(lowered, Stage):
@@ -128,14 +139,25 @@ def _lower_file(source: Source, library: Library) -> Loaded:
         else:
             pipelines[declared.signature.key] = lowered
     _report_recursion(own, pipelines, sink)
-    _report_unused_imports(tree, imported, sink)
-    library.found += [*parsed.diagnostics, *sink.found]
-    files = {name: digest for other in others for name, digest in other.files.items()}
-    files[source.name] = hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Loaded(source, own, stages, pipelines, files)
+    if not sink.errors:
+        report_unused_imports(tree, imported, sink)
+    digest = hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Loaded(source, digest, own, stages, pipelines, files, tuple(sink.found), whole)
 
 
-def _declare(tree: t.File, imported: Mapping[str, Declared], context: Context) -> dict[str, Declared]:
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.start <= inner.start <= outer.end
+
+
+def _gaps(tree: t.File, inside: list[Span], broken: bool, whole: bool) -> Mapping[str, tuple[Span, ...]]:
+    """Where which codes would be guesses, since the parser could not read all of the text."""
+    gaps = {code: tuple(inside) for code in ABSENCES} if broken else {}
+    return gaps if whole else {**gaps, **dict.fromkeys(("E201", "E214", "W606"), (tree.span,))}
+
+
+def _declare(
+    tree: t.File, imported: Mapping[str, Declared], broken: frozenset[Span], context: Context
+) -> dict[str, Declared]:
     """Lower the signatures of a file; a name that is taken is reported, and its first declaration stays."""
     sink = context.sink
     own: dict[str, Declared] = {}
@@ -149,17 +171,16 @@ def _declare(tree: t.File, imported: Mapping[str, Declared], context: Context) -
             if name.text in own:
                 continue
         if "." in name.text:
-            sink.add(
-                "E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses"
-            )
-        own[name.text] = Declared(sink.source, declaration, signature)
+            message = f"the name {name.text} may not hold a point"
+            sink.add("E212", message, name.span, hint="points join names into addresses")
+        own[name.text] = Declared(sink.source, declaration, signature, declaration.span in broken)
     return own
 
 
 def _lower_declaration(declared: Declared, scope: Scope, context: Context) -> Stage | Pipeline:
     tree, signature, sink = declared.tree, declared.signature, context.sink
     contract = [item for item in tree.items if isinstance(item, t.Property)]
-    subject = Subject(signature.inputs, signature.parameters, signature.metas, declared.written)
+    subject = Subject(signature.inputs, signature.parameters, signature.metas, declared.broken)
     properties = tuple(p for item in contract if (p := lower_property(item, subject, scope, sink)))
     signature = signature.model_copy(update={"properties": properties})
     footprint = footprint_of(tuple(contract), sink)
@@ -171,157 +192,34 @@ def _lower_declaration(declared: Declared, scope: Scope, context: Context) -> St
     return Stage(signature=signature, footprint=footprint)
 
 
-# ---- imports ---------------------------------------------------------------------------------------------
-
-
-def _imports(tree: t.File, source: Source, library: Library, sink: Sink) -> tuple[dict[str, Declared], list[Loaded]]:
-    """The imported declarations by name, and the files that they come from."""
-    names: dict[str, Declared] = {}
-    first: dict[str, Span] = {}
-    files: list[Loaded] = []
-    for import_ in tree.imports:
-        loaded = _open(import_, source, library, sink)
-        for name in import_.names:
-            if name.text in first:
-                related = [sink.label(first[name.text], "first here")]
-                sink.add("E204", f"{name.text} is imported twice", name.span, related=related)
-                continue
-            first[name.text] = name.span
-            if loaded is None:
-                continue
-            found = loaded.callables.get(name.text)
-            if found is None:
-                hint = meant(name.text, loaded.callables, f"it has {listed(sorted(loaded.callables))}")
-                sink.add("E208", f"{loaded.source.name} has no {name.text}", name.span, hint=hint)
-                continue
-            names[name.text] = found
-        if loaded:
-            files.append(loaded)
-    return names, files
-
-
-def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Loaded | None:
-    """The file behind an import, lowered once; reported when it cannot be had."""
-    span = import_.origin.span
-    if isinstance(import_.origin, t.String) and (
-        not import_.origin.text.endswith(".isp") or import_.origin.text.startswith("/")
-    ):
-        sink.add(
-            "E207",
-            "an import in quotes is the path of a .isp file beside this one",
-            span,
-            hint='such as "common/raw.isp"',
-        )
-        return None
-    paths = [path.resolve() for path in candidates(import_, source.path or library.main) if "\0" not in str(path)]
-    here = source.path.resolve() if source.path else None
-    # A file that bears the name of a standard one may import it: it never means itself.
-    path = next((p for p in paths if p != here and p.is_file()), here if here in paths else None)
-    if path is None:
-        known = standard_files(standard_folders(source.path or library.main))
-        looked = ", ".join(str(p.parent) for p in paths)
-        sink.add(
-            "E207",
-            f"no file for import {import_.origin.text}",
-            span,
-            hint=meant(import_.origin.text, known, f"looked in {looked}"),
-        )
-        return None
-    if path == here or path in library.open:
-        sink.add(
-            "E209",
-            f"{path.name} imports itself, directly or through others",
-            span,
-            hint="move what both need into a third file",
-        )
-        return None
-    if path not in library.loaded:
-        library.loaded[path] = _load_import(path, here, import_, library, sink)
-    return library.loaded[path]
-
-
-def _load_import(path: Path, here: Path | None, import_: t.Import, library: Library, sink: Sink) -> Loaded | None:
-    if len(library.open) > 32:
-        sink.add("E209", "imports are nested more than 32 deep", import_.span)
-        return None
-    try:
-        read = load_source(path, display_name(path, library.main))
-    except OSError as error:
-        sink.add("E207", f"{path.name} cannot be read: {error.strerror}", import_.origin.span)
-        return None
-    if isinstance(read, Diagnostic):
-        library.found.append(read)
-        return None
-    library.open.append(here or Path())
-    try:
-        return _lower_file(read, library)
-    finally:
-        library.open.pop()
-
-
-def _report_unused_imports(tree: t.File, imported: Mapping[str, Declared], sink: Sink) -> None:
-    used: set[str] = set()
-    for declaration in tree.declarations:
-        for item in declaration.items:
-            match item:
-                case t.Flow():
-                    used |= {step.name.text for step in (item.head, *item.steps) if isinstance(step, t.Call)}
-                case t.Stat():
-                    used.add(item.call.name.text)
-                case t.Property():
-                    used |= {name.text for name in item.names}
-                case _:
-                    pass
-    for import_ in tree.imports:
-        for name in import_.names:
-            if name.text in imported and name.text not in used:
-                sink.add("W601", f"{name.text} is imported and never used", name.span, hint="remove it")
-
-
 def _report_recursion(own: Mapping[str, Declared], pipelines: Mapping[str, Pipeline], sink: Sink) -> None:
     """Report pipelines of this file that call themselves; other files cannot call back: imports have no circles."""
-    calls = {
-        d.signature.key: {node.callee for node in pipelines[d.signature.key].nodes}
-        for d in own.values()
-        if d.signature.key in pipelines
-    }
-    for declared in own.values():
-        key = declared.signature.key
-        seen: set[str] = set()
-        reach = list(calls.get(key, ()))
-        while reach:
-            callee = reach.pop()
-            if callee not in seen:
-                seen.add(callee)
-                reach += calls.get(callee, ())
-        if key in seen:
+    calls = {key: {node.callee for node in pipeline.nodes} & pipelines.keys() for key, pipeline in pipelines.items()}
+    callers: dict[str, list[str]] = {key: [] for key in calls}
+    for key, called in calls.items():
+        for callee in called:
+            callers[callee].append(key)
+    # What calls nothing that may recur does not recur itself.
+    waiting = {key: len(called) for key, called in calls.items()}
+    harmless = [key for key, count in waiting.items() if not count]
+    for key in harmless:
+        for caller in callers[key]:
+            waiting[caller] -= 1
+            if not waiting[caller]:
+                harmless.append(caller)
+    suspects = calls.keys() - set(harmless)
+    for declared in [d for d in own.values() if d.signature.key in suspects][:MAX_ERRORS]:
+        if _reaches_itself(declared.signature.key, calls):
             message = f"pipeline {declared.tree.name.text} calls itself, directly or through others"
             sink.add("E213", message, declared.tree.name.span, hint="a graph is finite: write out what repeats")
 
 
-# ---- what the standard library offers, for hints -----------------------------------------------------------
-
-
-@cache
-def standard_files(folders: tuple[Path, ...]) -> tuple[str, ...]:
-    """Names under which the standard files are imported."""
-    found = [
-        path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
-        for folder in folders
-        for path in sorted(folder.rglob("*.isp"))
-    ]
-    return tuple(dict.fromkeys(found))
-
-
-@cache
-def standard_names(folders: tuple[Path, ...]) -> Mapping[str, str]:
-    """The standard stages and pipelines by name, with the file of each."""
-    found: dict[str, str] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob("*.isp")):
-            source = load_source(path, path.name)
-            if isinstance(source, Source):
-                origin = path.relative_to(folder).with_suffix("").as_posix().replace("/", ".")
-                for declaration in parse(source).tree.declarations:
-                    found.setdefault(declaration.name.text, origin)
-    return found
+def _reaches_itself(key: str, calls: Mapping[str, set[str]]) -> bool:
+    seen: set[str] = set()
+    reach = list(calls[key])
+    while reach:
+        callee = reach.pop()
+        if callee not in seen:
+            seen.add(callee)
+            reach += calls[callee]
+    return key in seen

@@ -9,7 +9,7 @@ from ispdsl.ir import params as ir
 from ispdsl.ir.types import Type
 from ispdsl.lower import tables
 from ispdsl.lower.quantity import declared_unit, describe, inside, interval, number
-from ispdsl.lower.scope import Sink, listed, meant, text_of
+from ispdsl.lower.scope import Sink, counted, listed, meant, text_of
 from ispdsl.source import Span
 from ispdsl.syntax.tree import Choice, Name, Number, Parameter, Register, Slider, Table, Toggle, Value
 
@@ -162,7 +162,9 @@ def check_overlaps(trees: Sequence[Parameter], lowered: Sequence[ir.Parameter], 
     for low, high, name in fields:
         if reach and reach[0] >= low:
             related = [sink.label(spans[reach[1]], f"{reach[1]} is here")]
-            sink.add("E412", f"register {name} overlaps register {reach[1]}", spans[name], related=related)
+            bits = counted(min(high, reach[0]) - low + 1, "bit")
+            shared = f"both use {bits} from bit {low % 8} of byte {low // 8:#x} on"
+            sink.add("E412", f"register {name} overlaps register {reach[1]}", spans[name], shared, related=related)
         reach = max(reach, (high, name)) if reach else (high, name)
 
 

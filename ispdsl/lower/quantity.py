@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from ispdsl.ir.params import Array
 from ispdsl.ir.units import UNITS, convert
-from ispdsl.lower.scope import Sink, listed, meant
+from ispdsl.lower.scope import Hint, Sink, listed, meant
 from ispdsl.syntax.tree import ListValue, Name, Number, Range, String, Value
+
+SPELT_OUT = {
+    "stop": "ev",
+    "stops": "ev",
+    "kelvin": "K",
+    "percent": "%",
+    "pct": "%",
+    "pixel": "px",
+    "pixels": "px",
+    "degree": "deg",
+    "degrees": "deg",
+    "nits": "nit",
+    "sec": "s",
+    "bits": "bit",
+}
+"""Units by the words that people try."""
 
 
 def describe(value: Value) -> str:
@@ -26,15 +42,16 @@ def unit_of(value: Value | None, sink: Sink) -> str:
     if not isinstance(value, Number) or not value.unit:
         return ""
     if value.unit not in UNITS:
-        known = [symbol for symbol in UNITS if symbol]
-        sink.add(
-            "E401",
-            f"unknown unit {value.unit}",
-            value.span,
-            hint=meant(value.unit, known, f"units: {', '.join(known)}"),
-        )
+        sink.add("E401", f"unknown unit {value.unit}", value.span, hint=unit_hint(value.unit))
         return ""
     return value.unit
+
+
+def unit_hint(unit: str) -> Hint:
+    """What an unknown unit was meant to be."""
+    known = [symbol for symbol in UNITS if symbol]
+    word = SPELT_OUT.get(unit.lower())
+    return f"write {word}" if word else meant(unit, known, f"units: {', '.join(known)}")
 
 
 def number(value: Value, unit: str, sink: Sink, what: str) -> float | None:
@@ -55,13 +72,16 @@ def number(value: Value, unit: str, sink: Sink, what: str) -> float | None:
     if not value.unit:
         if value.value == 0:
             return 0.0
-        sink.add("E402", f"{what} needs the unit {unit}", value.span, "no unit", hint=f"write {value.text}{unit}")
+        meaning = f"write {value.value * 100:.10g}% for a factor of {value.text}, else {value.text}%"
+        hint = meaning if unit == "%" else f"write {value.text}{unit}"
+        sink.add("E402", f"{what} needs the unit {unit}", value.span, "no unit", hint=hint)
         return None
     try:
         return convert(value.value, value.unit, unit)
     except ValueError as error:
-        same = [u or "none" for u in UNITS if UNITS[u].dimension == UNITS[unit].dimension]
-        sink.add("E402", f"{what}: {error}", value.span, hint=f"unit: {listed(same)}")
+        same = [u for u in UNITS if u and UNITS[u].dimension == UNITS[unit].dimension]
+        hint = f"give it in {listed(same)}" if unit else "write it without a unit"
+        sink.add("E402", f"{what}: {error}", value.span, hint=hint)
         return None
 
 

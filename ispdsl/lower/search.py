@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def installed_stdlib() -> Path:
 
 def project_stdlib(file: Path) -> Path | None:
     """The nearest `stdlib/` folder in or above the folder of a file."""
-    for folder in file.resolve().parents:
+    for folder in real(file).parents:
         candidate = folder / "stdlib"
         if candidate.is_dir():
             return candidate
@@ -29,7 +29,7 @@ def project_stdlib(file: Path) -> Path | None:
 def standard_folders(file: Path | None) -> tuple[Path, ...]:
     """The project's and the installed `stdlib/`, the same one once."""
     found = [project_stdlib(file) if file else None, installed_stdlib()]
-    return tuple(dict.fromkeys(folder.resolve() for folder in found if folder))
+    return tuple(dict.fromkeys(real(folder) for folder in found if folder))
 
 
 def candidates(import_: Import, file: Path | None) -> Iterator[Path]:
@@ -43,13 +43,36 @@ def candidates(import_: Import, file: Path | None) -> Iterator[Path]:
         yield beside / import_.origin.text
 
 
+def real(path: Path) -> Path:
+    """`path` without links; one that goes in circles stays as it is."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file lies there. Devices and pipes are none: reading them might not end."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def named_folders(folders: Iterable[Path]) -> str:
+    """Folders as a hint names them: those below the current one relative to it, each once."""
+    here = Path.cwd()
+    shown = (real(folder) for folder in folders)
+    return ", ".join(dict.fromkeys(str(f.relative_to(here) if f.is_relative_to(here) else f) for f in shown))
+
+
 def display_name(path: Path, beside: Path | None) -> str:
     """How a file is called in diagnostics and in the IR: the same on every machine wherever it can be."""
-    resolved = path.resolve()
+    resolved = real(path)
     for folder in standard_folders(beside):
         if resolved.is_relative_to(folder):
             return (Path("stdlib") / resolved.relative_to(folder)).as_posix()
-    for root in (Path.cwd(), beside.resolve().parent if beside else Path.cwd()):
+    for root in (Path.cwd(), real(beside).parent if beside else Path.cwd()):
         if resolved.is_relative_to(root):
             return resolved.relative_to(root).as_posix()
     return resolved.as_posix()

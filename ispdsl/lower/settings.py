@@ -71,7 +71,7 @@ def bind_parameter_name(
     argument: t.Argument,
     related: Sequence[Label],
     own: Signature,
-    written: frozenset[str],
+    broken: frozenset[str],
     sink: Sink,
 ) -> Binding | None:
     """A name given to a parameter: one of the pipeline's parameters drives it, one of its metas starts it."""
@@ -102,9 +102,10 @@ def bind_parameter_name(
         hint = meant(value.text, declared.options, f"options: {listed(declared.options)}")
         sink.add("E408", f"{value.text} is not an option of {declared.name}", value.span, related=related, hint=hint)
         return None
-    if value.text in written:
+    if value.text in broken:
         return None
     names = [p.name for p in own.parameters] + [m.name for m in own.metas]
+    names += ["identity"] if isinstance(declared, ip.Table) else []
     hint = meant(value.text, names, f"{declared.name} is {_kind(declared)}")
     sink.add(
         "E407",

@@ -11,6 +11,7 @@ from ispdsl.ir.params import Array, FileReference, TableValue
 from ispdsl.ir.params import Table as IrTable
 from ispdsl.lower.quantity import array, declared_unit, describe, inside, interval, number
 from ispdsl.lower.scope import Sink, meant, text_of
+from ispdsl.lower.search import named_folders
 from ispdsl.source import Span
 from ispdsl.syntax.tree import ListValue, Name, Number, String, Table, Value
 
@@ -39,9 +40,9 @@ def lower_table(tree: Table, sink: Sink, files: Files) -> IrTable | None:
         return None
     outside = [x for x in numbers_of(default) if hard and not inside(x, hard)]
     if outside:
-        sink.add(
-            "E405", f"the default of {what} has values outside its range, such as {outside[0]:g}", tree.default.span
-        )
+        message = f"the default of {what} has values outside its range, such as {outside[0]:g}"
+        related = [sink.label(tree.hard.span, "the range")] if tree.hard else []
+        sink.add("E405", message, tree.default.span, related=related)
         return None
     return IrTable(
         kind=tree.kind,
@@ -143,6 +144,5 @@ def _file(name: str, span: Span, kind: str, shape: tuple[int, ...], sink: Sink, 
                 return FileReference(path=str(path), sha256=digest, found=str(found.resolve()))
         except OSError:
             continue
-    looked = ", ".join(str(folder) for folder in files.folders)
-    sink.add("E417", f"no readable file {name}", span, hint=f"looked in {looked}")
+    sink.add("E417", f"no readable file {name}", span, hint=f"looked in {named_folders(files.folders)}")
     return None

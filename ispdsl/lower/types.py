@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ispdsl.ir.types import (
@@ -16,7 +17,8 @@ from ispdsl.ir.types import (
     storage_fits,
 )
 from ispdsl.ir.units import UNITS
-from ispdsl.lower.scope import Sink, meant
+from ispdsl.lower.quantity import unit_hint
+from ispdsl.lower.scope import Hint, Sink, counted, meant
 from ispdsl.syntax.tree import Name, Number, Slider, TypeExpression
 
 
@@ -39,7 +41,7 @@ def lower_type(tree: TypeExpression, sink: Sink, sliders: Mapping[str, Slider]) 
         wanted = f"{tree.name.text}<{', '.join(roles)}>" if roles else tree.name.text
         sink.add(
             "E302",
-            f"{tree.name.text} takes {len(roles)} arguments, not {len(tree.args)}",
+            f"{tree.name.text} takes {counted(len(roles), 'argument')}, not {len(tree.args)}",
             tree.span,
             hint=f"write {wanted}",
         )
@@ -59,21 +61,36 @@ def _check_argument(argument: Name | Number, role: str, sink: Sink, sliders: Map
         return True
     if role == "size":
         return _check_size(argument, sink, sliders)
-    known: tuple[str, ...]
+    known: Collection[str]
     match role:
         case "cfa":
             code, known = "E304", CFAS
         case "space":
             code, known = "E303", SPACES
         case "unit":
-            code, known = "E401", tuple(symbol for symbol in UNITS if symbol)
+            code, known = "E401", UNITS
         case _:
-            code, known = "E305", ("unit", *FLOATS, "u8", "u10", "u12", "u14", "u16")
+            code, known = "E305", ("unit", *FLOATS)
     if text in known or (role == "storage" and INTEGER_STORAGE.fullmatch(text)):
         return True
     what = {"cfa": "CFA", "space": "colour space", "storage": "storage", "unit": "unit"}[role]
-    sink.add(code, f"unknown {what} {text}", argument.span, hint=meant(text, known, f"{what}: {', '.join(known)}"))
+    hints = {"unit": unit_hint, "storage": _storage_meant}
+    hint = hints[role](text) if role in hints else meant(text, known, f"{what}s: {', '.join(known)}")
+    sink.add(code, f"unknown {what} {text}", argument.span, hint=hint)
     return False
+
+
+def _storage_meant(text: str) -> Hint:
+    """The storage that a programmer's name for a type means."""
+    bits = re.fullmatch(r"(?:uint|int|u|i)(\d+)(?:_t)?", text)
+    if bits:
+        width = int(bits[1])
+        return f"write u{width}" if 1 <= width <= 24 else "integer codes have 1 to 24 bits: u8, u10, u12, u14, u16"
+    floats = {"float": "f32", "float16": "f16", "float32": "f32", "float64": "f64", "half": "f16", "double": "f64"}
+    if text in floats:
+        return f"write {floats[text]}"
+    known = ("unit", *FLOATS)
+    return meant(text, known, f"storage: {', '.join(known)}, or codes of 1 to 24 bits such as u8, u12, u16")
 
 
 def _check_size(argument: Name | Number, sink: Sink, sliders: Mapping[str, Slider]) -> bool:
@@ -137,6 +154,11 @@ def substitute(type_: Type, bound: Mapping[str, str | int]) -> Type:
     return Type(name=type_.name, args=tuple(bound.get(str(a), a) if isinstance(a, str) else a for a in type_.args))
 
 
+def is_closed(type_: Type, parameters: Collection[str]) -> bool:
+    """Whether a type of a signature is the same in every call: it names no type variable and none of `parameters`."""
+    return not any(is_variable(argument) or argument in parameters for argument in type_.args)
+
+
 def _layout_hint(wanted: Type, given: Type) -> str | None:
     if (wanted.name, given.name) == ("rgb", "raw"):
         return "a mosaic becomes rgb by a demosaic stage, for example -> demosaic"
@@ -148,7 +170,8 @@ def _layout_hint(wanted: Type, given: Type) -> str | None:
 def _argument_mismatch(role: str, want: str | int, have: str | int, wanted: Type, given: Type) -> Mismatch:
     reason = f"{wanted} is asked for, this is {given}"
     if role == "cfa":
-        return Mismatch("E308", f"the CFA must be {want}, this mosaic is {_unknown(have)}")
+        hint = _variable_hint(want, have) or "a stage for any CFA has a type variable: raw<C, f32>"
+        return Mismatch("E308", f"the CFA must be {want}, this mosaic is {_unknown(have)}", hint)
     if role == "space":
         return Mismatch(
             "E307", f"the colour space must be {want}, this image is in {_unknown(have)}", _space_hint(want, have)
@@ -162,11 +185,19 @@ def _unknown(argument: str | int) -> str:
     return f"{argument} (which may be any)" if is_variable(argument) else str(argument)
 
 
+def _variable_hint(want: str | int, have: str | int) -> str | None:
+    return f"write {want} for {have} in the pipeline's signature" if is_variable(have) else None
+
+
 def _space_hint(want: str | int, have: str | int) -> str | None:
+    if is_variable(have):
+        return _variable_hint(want, have)
     if want == "linear_srgb" and have == "camera":
         return "camera colours become linear_srgb by -> colour_balance or -> camera_matrix"
     if want == "linear_srgb" and have == "srgb":
-        return "the image has its transfer curve already: apply this stage before -> srgb"
+        return "it has its transfer curve already: put this stage before -> srgb, and encode once"
+    if want == "srgb" and have == "linear_srgb":
+        return "linear light is encoded for a display by -> srgb"
     return None
 
 
@@ -175,4 +206,6 @@ def _storage_hint(want: str | int, have: str | int) -> str | None:
         return "values may leave 0..1 here: -> clip limits them"
     if want in FLOATS and INTEGER_STORAGE.fullmatch(str(have)):
         return "integer codes become light by -> black_white"
+    if INTEGER_STORAGE.fullmatch(str(want)) and INTEGER_STORAGE.fullmatch(str(have)):
+        return f"{str(have)[1:]}-bit codes do not fit into {str(want)[1:]} bits"
     return None

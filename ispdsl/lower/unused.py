@@ -1,8 +1,8 @@
-"""Warnings for what is declared and never read: a value, a parameter, metadata."""
+"""Warnings for what is declared and never read: a value, a parameter, metadata, an import."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ispdsl.ir.model import Node, Value
@@ -50,6 +50,26 @@ def report_unused(
                     sink.add("W603", f"the parameter {item.name.text} drives nothing", item.name.span, hint=hint)
             case _:
                 pass
+
+
+def report_unused_imports(tree: t.File, imported: Collection[str], sink: Sink) -> None:
+    """Report the imported names that nothing of a file calls or speaks of."""
+    used: set[str] = set()
+    for declaration in tree.declarations:
+        for item in declaration.items:
+            match item:
+                case t.Flow():
+                    used |= {step.name.text for step in (item.head, *item.steps) if isinstance(step, t.Call)}
+                case t.Stat():
+                    used.add(item.call.name.text)
+                case t.Property():
+                    used |= {name.text for name in item.names}
+                case _:
+                    pass
+    for import_ in tree.imports:
+        for name in import_.names:
+            if name.text in imported and name.text not in used:
+                sink.add("W601", f"{name.text} is imported and never used", name.span, hint="remove it")
 
 
 def _read_values(nodes: Sequence[Node]) -> set[Value]:

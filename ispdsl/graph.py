@@ -6,67 +6,25 @@ A graph is a value. Passes (`ispdsl.passes`) make new ones from it and leave it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx as nx
 
+from ispdsl.calls import Call, Given, Scope, expand, flatten, from_frame, slot_of
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import PlanError
-from ispdsl.ir.location import Location
 from ispdsl.ir.model import (
     Binding,
-    Footprint,
-    Implementation,
     Meta,
     Module,
-    Node,
     Pipeline,
     Port,
-    Signature,
     Value,
 )
-from ispdsl.ir.params import Array, Parameter
 from ispdsl.ir.types import Type, is_variable
-from ispdsl.ir.units import UNITS, canonical
-from ispdsl.runtime.slots import PhysicalValue, Slot, is_structural
-
-
-@dataclass(frozen=True)
-class Given:
-    """Where a call's metadata comes from: a constant in canonical units, the frame, or a parameter."""
-
-    value: float | Array | str | None = None
-    meta: str | None = None
-    slot: str | None = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """A node: one call of a stage, or before `inline` of a pipeline. Types are those of this call."""
-
-    address: str
-    signature: Signature
-    footprint: Footprint | None
-    pipeline: Pipeline | None
-    inputs: Mapping[str, Value]
-    needs: Mapping[str, Value]
-    parameters: Mapping[str, str]
-    """Address of the slot behind each parameter."""
-    metas: Mapping[str, Given]
-    types: Mapping[str, str | int]
-    outputs: Mapping[str, Type]
-    statistic: bool
-    previous: bool
-    location: Location
-    implementation: Implementation | None = None
-    """How it runs; `select` chooses."""
-
-    @property
-    def sources(self) -> tuple[Value, ...]:
-        """Every value that it reads, in the order of the declaration."""
-        return (*self.inputs.values(), *self.needs.values())
+from ispdsl.runtime.slots import Slot, is_structural
 
 
 @dataclass(frozen=True)
@@ -118,7 +76,7 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
     chosen = _choose(module, pipeline)
     signature = chosen.signature
     own = [
-        _slot(parameter.name, parameter, Binding(source="default", location=parameter.location), {})
+        slot_of(parameter.name, parameter, Binding(source="default", location=parameter.location), {})
         for parameter in signature.parameters
     ]
     scope = Scope(
@@ -129,7 +87,8 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         types={},
         frame={meta.name: meta for meta in signature.metas},
     )
-    calls, slots = expand(chosen, module, scope)
+    calls = expand(chosen, module, scope)
+    flat = flatten(calls, module, scope.frame)
     needs = tuple(Port(name=need.name, type=need.type, location=need.location) for need in signature.needs)
     graph = Graph(
         name=signature.name,
@@ -141,10 +100,10 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         results=chosen.results,
         taps=chosen.taps,
         names=chosen.names,
-        slots=(*own, *slots),
-        metas=(*signature.metas, *_from_frame(calls, scope.frame)),
+        slots=(*own, *flat.slots),
+        metas=(*signature.metas, *from_frame(flat.calls, scope.frame)),
     )
-    return rebuilt(graph, calls)
+    return rebuilt(graph, (call for call, _ in calls))
 
 
 def _choose(module: Module, name: str | None) -> Pipeline:
@@ -168,150 +127,11 @@ def _hash(module: Module, key: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# ---- from nodes of the IR to calls ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What the names inside a pipeline stand for where it is called."""
-
-    prefix: str
-    values: Mapping[str, Value]
-    slots: Mapping[str, str]
-    metas: Mapping[str, Given]
-    types: Mapping[str, str | int]
-    frame: Mapping[str, Meta]
-    """The metadata of the outermost pipeline, which frames are asked for."""
-
-
-def expand(pipeline: Pipeline, module: Module, scope: Scope) -> tuple[list[Call], list[Slot]]:
-    """The calls of a pipeline and the parameters that they bring, as seen from where it is called."""
-    calls: list[Call] = []
-    slots: list[Slot] = []
-    for node in pipeline.nodes:
-        signature = module.signature(node.callee)
-        address = scope.prefix + node.name
-        parameters: dict[str, str] = {}
-        for parameter in signature.parameters:
-            binding = node.parameters.get(parameter.name) or Binding(source="default", location=node.location)
-            driver = _driver(binding, scope)
-            parameters[parameter.name] = driver or f"{address}.{parameter.name}"
-            if driver is None:
-                slots.append(_slot(parameters[parameter.name], parameter, binding, scope.metas, scope.frame))
-        calls.append(_call(node, address, parameters, module, scope))
-    return calls, slots
-
-
-def _driver(binding: Binding, scope: Scope) -> str | None:
-    """The slot that a parameter bound to a name takes its value from, if it has none of its own."""
-    if binding.source == "parameter" and binding.name is not None:
-        return scope.slots[binding.name]
-    if binding.source == "meta" and binding.name is not None:
-        return scope.metas[binding.name].slot
-    return None
-
-
-def _slot(
-    address: str,
-    parameter: Parameter,
-    binding: Binding,
-    metas: Mapping[str, Given],
-    frame: Mapping[str, Meta] | None = None,
-) -> Slot:
-    """A parameter's own row of the address table."""
-    start: PhysicalValue | None = parameter.default if binding.source == "default" else binding.value
-    start_meta = None
-    if binding.source == "meta" and binding.name is not None:
-        given = metas[binding.name]
-        start_meta = given.meta
-        meta = (frame or {}).get(given.meta) if given.meta is not None else None
-        known = given.value if meta is None or meta.default is None else canonical_meta(meta, meta.default)
-        start = _in_unit(known, parameter)
-    structural = is_structural(parameter)
-    return Slot(address, parameter, start, start_meta, fixed=binding.fixed, structural=structural)
-
-
-def _in_unit(value: float | Array | str | None, parameter: Parameter) -> PhysicalValue | None:
-    """A canonical value of metadata in the unit of the parameter that starts there."""
-    unit = getattr(parameter, "unit", "")
-    scale = UNITS[unit].scale
-    if isinstance(value, float):
-        return value * scale.denominator / scale.numerator
-    if isinstance(value, Array):
-        values = tuple(number * scale.denominator / scale.numerator for number in value.values)
-        return Array(shape=value.shape, values=values)
-    return value
-
-
-def canonical_meta(meta: Meta, value: Any) -> float | Array | str | None:
-    """A declared or literal value of metadata in canonical units."""
-    unit = str(meta.type.args[0]) if meta.type.name == "real" and meta.type.args else ""
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return canonical(float(value), unit)
-    return value
-
-
-def _call(node: Node, address: str, parameters: Mapping[str, str], module: Module, scope: Scope) -> Call:
-    signature = module.signature(node.callee)
-    stage = module.stages.get(node.callee)
-
-    def seen(value: Value) -> Value:
-        inside = Value(node=scope.prefix + (value.node or ""), port=value.port)
-        return scope.values[value.port] if value.node is None else inside
-
-    return Call(
-        address=address,
-        signature=signature,
-        footprint=stage.footprint if stage else None,
-        pipeline=module.pipelines.get(node.callee),
-        inputs={name: seen(value) for name, value in node.inputs.items()},
-        needs={name: seen(value) for name, value in node.needs.items()},
-        parameters=parameters,
-        metas={meta.name: _given(meta, node.metas.get(meta.name), scope) for meta in signature.metas},
-        types={name: _substitute(argument, scope.types) for name, argument in node.types.items()},
-        outputs={name: substitute(type_, scope.types) for name, type_ in node.outputs.items()},
-        statistic=node.statistic,
-        previous=node.previous,
-        location=node.location,
-    )
-
-
-def _given(meta: Meta, binding: Binding | None, scope: Scope) -> Given:
-    """Where a call's metadata comes from. Unbound and without a default, it is the frame's of the same name."""
-    if binding is None or binding.source == "default":
-        return Given(meta=meta.name) if meta.default is None else Given(value=canonical_meta(meta, meta.default))
-    if binding.source == "literal":
-        return Given(value=canonical_meta(meta, binding.value))
-    if binding.source == "meta":
-        return scope.metas[str(binding.name)]
-    return Given(slot=scope.slots[str(binding.name)])
-
-
-def _from_frame(calls: Iterable[Call], known: Mapping[str, Meta]) -> Iterator[Meta]:
-    """Metadata that calls want from the frame though the pipeline does not list it."""
-    found = dict(known)
-    for call in calls:
-        for meta in call.signature.metas:
-            given = call.metas[meta.name]
-            if given.meta is not None and given.meta not in found:
-                found[given.meta] = meta
-                yield meta
-
-
-def substitute(type_: Type, variables: Mapping[str, str | int]) -> Type:
-    """A type with its type variables replaced where `variables` has them."""
-    return Type(name=type_.name, args=tuple(_substitute(argument, variables) for argument in type_.args))
-
-
-def _substitute(argument: str | int, variables: Mapping[str, str | int]) -> str | int:
-    return variables.get(argument, argument) if isinstance(argument, str) else argument
-
-
 # ---- putting a graph together, and checking it ------------------------------------------------------------
 
 
 def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
-    """The graph with other calls: its edges and what each parameter drives follow from them."""
+    """The graph with other calls: its edges and what each parameter drives, inside sub-pipelines too, follow."""
     calls = _typed(graph, tuple(calls))
     previous = {call.address for call in calls if call.previous}
     network: nx.DiGraph[str] = nx.DiGraph()
@@ -325,7 +145,8 @@ def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
                 network.add_edge(value.node, call.address, ports=ports, previous=value.node in previous)
     drives: dict[str, list[tuple[str, str]]] = {}
     structural: set[str] = set()
-    for call in calls:
+    opened = flatten(((call, ()) for call in calls), graph.module, {meta.name: meta for meta in graph.metas})
+    for call in opened.calls:
         for name, address in call.parameters.items():
             drives.setdefault(address, []).append((call.address, name))
         for name, given in call.metas.items():

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ispdsl.graph import Call, Graph
+from ispdsl.calls import Call
+from ispdsl.graph import Graph
 from ispdsl.ir.model import Value
 from ispdsl.runtime.reading import plain
 from ispdsl.runtime.slots import Slot

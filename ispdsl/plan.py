@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
-from ispdsl.graph import Call, Graph
+from ispdsl.calls import Call
+from ispdsl.graph import Graph
 from ispdsl.graph_text import footprint_text
 from ispdsl.ir.model import Port, Value
 from ispdsl.passes.identity import identity

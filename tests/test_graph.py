@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from ispdsl.calls import Given
 from ispdsl.errors import PlanError
-from ispdsl.graph import Given, build, parameters, rebuilt, verify
+from ispdsl.graph import build, parameters, rebuilt, verify
 from ispdsl.ir.model import Value
 from tests import modules as m
 
@@ -20,13 +21,16 @@ def test_build_orders_calls_and_binds_values():
     assert str(graph.type_of(Value(node=None, port="linear"))) == "rgb<S, f32>"
 
 
-def test_address_table_of_the_unflattened_graph():
+def test_the_address_table_is_whole_before_sub_pipelines_are_opened():
     table = parameters(build(m.finishing()))
     addresses = [slot.address for slot in table]
     assert addresses == [
         "adaptation",
         "exposure.ev",
         "denoise.strength",
+        "denoise.soft.radius",
+        "denoise.soft.shape",
+        "denoise.lift.ev",
         "nothing.ev",
         "small.strength",
         "small.radius",
@@ -35,6 +39,7 @@ def test_address_table_of_the_unflattened_graph():
     slots = {slot.address: slot for slot in table}
     assert slots["adaptation"].drives == (("adapt", "amount"),)
     assert (slots["exposure.ev"].start, slots["exposure.ev"].fixed, slots["exposure.ev"].free) == (0.3, False, True)
+    assert slots["denoise.strength"].drives == (("denoise.soft", "strength"),)
     assert slots["nothing.ev"].fixed
     assert not slots["nothing.ev"].free
     assert slots["small.shape"].static
@@ -140,3 +145,11 @@ def test_a_statistic_of_the_frame_before_makes_no_circle():
     graph = verify(build(m.module(m.ADAPT, m.MEAN, main)))
     assert [call.address for call in graph.calls] == ["adapt", "level"]
     assert graph.network.edges["level", "adapt"]["previous"]
+
+
+def test_metadata_that_only_a_sub_pipeline_asks_for_is_asked_from_the_frame():
+    white = m.stage("white", {"image": m.RGB}, {"out": m.RGB}, "p:q", metas=[m.meta("as_shot_neutral", "vector<3>")])
+    ports = ({"a": m.RGB}, {"b": m.RGB})
+    inner = m.pipeline("inner", *ports, [m.node("white", "white", {"image": "a"})], {"b": "white.out"})
+    main = m.pipeline("main", *ports, [m.node("one", "inner", {"a": "a"}, {"b": m.RGB})], {"b": "one.b"})
+    assert [meta.name for meta in build(m.module(white, inner, main)).metas] == ["as_shot_neutral"]

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ispdsl.backends import programs, values
+from ispdsl.calls import Call, Given, canonical_meta
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import RunError, StageError
-from ispdsl.graph import Call, Given, Graph, canonical_meta
+from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Port, Value
 from ispdsl.ir.types import INTEGER_STORAGE, Type
 from ispdsl.plan import Plan, plan

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from ispdsl.calls import Call, substitute
 from ispdsl.errors import CompileError
-from ispdsl.graph import Call, substitute
 from ispdsl.ir.types import is_variable
 
 OWN = "ispdsl.programs"

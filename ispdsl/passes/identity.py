@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ispdsl.graph import Call, Graph, rebuilt, verify
+from ispdsl.calls import Call
+from ispdsl.graph import Graph, rebuilt, verify
 from ispdsl.ir.model import Condition, Value
 from ispdsl.ir.params import Array, FileReference
 from ispdsl.ir.units import canonical

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ispdsl.calls import Call, substitute
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import PlanError
-from ispdsl.graph import Call, Graph, rebuilt, substitute, verify
+from ispdsl.graph import Graph, rebuilt, verify
 from ispdsl.ir.model import Implementation, Port
 from ispdsl.ir.types import BAYER, CFAS, SPACES, Type, is_variable, storage_fits
 

@@ -41,7 +41,8 @@ def single(stage: m.Stage, **more: Any):
     call = m.node("one", stage.signature.name, given, outputs, types=types, **more)
     results = {name: f"one.{name}" for name in outputs}
     main = m.pipeline("main", ports, outputs, [call], results, metas=metas)
-    return compile(build(m.module(stage, main)), **({"trust": TRUST} | compiling))
+    options: dict[str, Any] = {"trust": TRUST} | compiling
+    return compile(build(m.module(stage, main)), **options)
 
 
 def spied(*parameters: Any, metas: Any = (), needs: Any = None, **more: Any) -> Composite:

@@ -85,6 +85,11 @@ def test_inline_goes_down_any_number_of_levels():
     assert flat.slots[0].drives == (("one.one.one", "ev"), ("one.one.two", "ev"))
 
 
+def test_pipelines_that_multiply_are_refused_at_once():
+    with pytest.raises(PlanError, match="more than 10000 calls"):
+        build(m.module(m.EXPOSURE, *nested(40)))
+
+
 def test_inline_follows_a_sub_pipeline_that_gives_its_input_back():
     through = m.pipeline("through", {"image": m.RGB}, {"same": m.RGB}, [], {"same": "image"})
     main = m.pipeline(

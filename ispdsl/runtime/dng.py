@@ -57,6 +57,8 @@ class Tags:
     noise_profile: Array | None = None
     exposure: dict[str, float] = field(default_factory=dict[str, float])
     compression: int = 1
+    floating: bool = False
+    """Whether the samples are floating-point numbers, which LibRaw turns into integer codes of its own."""
     opcodes: dict[int, bytes] = field(default_factory=dict[int, bytes])
     """The opcode lists 1, 2 and 3."""
     notes: tuple[str, ...] = ()
@@ -139,6 +141,7 @@ def _dng_tags(pages: _Pages) -> Tags:
         noise_profile=noise,
         exposure=_exposure(pages),
         compression=_code(pages.raw, 259) or 1,
+        floating=pages.number(339) == 3,
         opcodes={number: value for number, value in lists.items() if isinstance(value, bytes)},
         notes=tuple(notes),
     )

@@ -89,7 +89,7 @@ def _camera_raw(data: bytes, file: Path, digest: str) -> Frame:
     tags = read_tags(data)
     decoded = decode(data, str(file))
     notes = [*decoded.notes, *tags.notes]
-    black = _black(tags, decoded, notes)
+    black = _black(tags, decoded, file, notes)
     if decoded.white <= black.max():
         raise RawError(
             f"{file}: the white level {decoded.white:g} is not above the black level {black.max():g}",
@@ -138,10 +138,17 @@ def _camera(data: bytes, tags: Tags) -> tuple[str, str]:
     return tags.make, tags.model
 
 
-def _black(tags: Tags, decoded: Decoded, notes: list[str]) -> Array:
+def _black(tags: Tags, decoded: Decoded, path: Path, notes: list[str]) -> Array:
     """Black levels of the sites: the tag's where LibRaw only rounded them, else LibRaw's."""
     if tags.varying_black:
         notes.append("the black level varies by row or column: its mean is taken")
+    if tags.floating:
+        if tags.black is not None and tags.black.any():
+            raise RawError(
+                f"{path}: floating-point samples with a black level", "only such samples from 0 up can be read"
+            )
+        notes.append("floating-point samples: rounded to 14 bits, white at the brighter of WhiteLevel and any sample")
+        return decoded.black
     if tags.black is None or abs(tags.black.mean() - decoded.black.mean()) > 1.0:
         return decoded.black
     return tags.black if decoded.cfa == "linear" else tags.black[sites_from(*_offset(tags, decoded))]

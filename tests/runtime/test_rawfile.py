@@ -71,6 +71,17 @@ def test_three_samples_a_site(dng: Path) -> None:
     np.testing.assert_array_equal(found.metadata["black_level"], [64.0] * 4)
 
 
+@pytest.mark.parametrize("planes", [0, 3])
+def test_floating_point_samples_become_codes(dng: Path, planes: int) -> None:
+    light = (scene(planes=planes) / 1023).astype(np.float32)
+    found = read(write_dng(dng, light, white=1, black=(0.0,)))
+    codes = found.image[0] if planes == 0 else found.image.transpose(1, 2, 0)
+    np.testing.assert_allclose(codes / float(found.metadata["white_level"]), light, atol=1e-4)
+    assert any("floating-point" in note for note in found.notes)
+    with pytest.raises(RawError, match="with a black level"):
+        read(write_dng(dng, light, white=1, black=(0.125,)))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation(dng: Path, orientation: int) -> None:
     found = read(write_dng(dng, scene(), orientation=orientation))

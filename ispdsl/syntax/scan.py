@@ -124,23 +124,19 @@ def _comment(token: Token) -> tree.Comment:
 
 
 def _set_strays_apart(tokens: list[Token]) -> tuple[list[Token], list[Token]]:
-    """A doc stands on its own line outside brackets, and the next word begins something that can be documented."""
+    """A doc stands on its own line, and a keyword with a name follows: so only things that can be documented begin."""
     kept: list[Token] = []
     strays: list[Token] = []
     waiting: list[Token] = []
-    depth = 0
     for index, token in enumerate(tokens):
         if token.kind == "doc":
-            (waiting if depth <= 0 and token.leads else strays).append(token)
+            (waiting if token.leads else strays).append(token)
             continue
         follows = tokens[index + 1].kind if index + 1 < len(tokens) else ""
         documents = token.text in DOCUMENTED and follows in ("word", "bad")
         (kept if documents else strays).extend(waiting)
         waiting.clear()
         kept.append(token)
-        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
-        if (token.text in DOCUMENTED and follows == "word") or token.text in ("{", "}"):
-            depth = 0  # an unclosed bracket must not cost the docs of all that follows
     return kept, sorted([*strays, *waiting], key=lambda token: token.start)
 
 

@@ -69,6 +69,7 @@ BOMBS = {
     "a long line in error": STAGE.format("toggle a = 0 " + " " * 900_000 + "toggle = = "),
     "broken statements": STAGE.format("toggle a\n" * 6000),
     "broken statements on one line": STAGE.format("toggle a " * 6000),
+    "broken chains": PIPELINE.format("a = b -> f(c, d = ->\n" * 1600),
     "broken stages": "stage f(\n" * 4000,
     "closing braces": "}" * 15_000,
     "accents": "é" * (MIB // 2),

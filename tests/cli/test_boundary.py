@@ -115,12 +115,11 @@ def test_the_side_of_an_io_error_is_known(tmp_path: Path) -> None:
     assert wrote.value.code == ExitCode.OUTPUT
 
 
-def test_a_broken_pipe_is_quiet() -> None:
+@pytest.mark.parametrize("words", [["ir", "--schema"], ["version"]], ids=["while writing", "at the last flush"])
+def test_a_broken_pipe_is_quiet(words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-m", "ispdsl", "ir", "--schema"], stdout=writer, stderr=subprocess.PIPE, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "ispdsl", *words], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (ExitCode.GOOD, b"")
 

@@ -16,7 +16,6 @@ from ispdsl.lower.signature import Context, meta_value
 from ispdsl.lower.types import match, substitute
 from ispdsl.source import Span
 from ispdsl.syntax import tree as t
-from ispdsl.syntax.limits import MAX_ERRORS
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _named(site: Site, sink: Sink) -> tuple[dict[str, t.Argument], set[str]]:
             sink.add("E203", message, argument.span, hint=hint)
         elif name not in site.callee.broken and not site.callee.incomplete:
             related = [site.callee.label(signature.location, f"{signature.name} is declared here")]
-            near = nearest(name, [n for n in known if n not in found]) if sink.errors < MAX_ERRORS else None
+            near = nearest(name, [n for n in known if n not in found]) if not sink.full else None
             missed |= {near} if near else set()
             hint = f"did you mean {near}?" if near else f"it takes {listed(known)}"
             message = f"{signature.name} has no parameter {name}"
@@ -265,20 +264,12 @@ def _is_word(name: t.Name, declared: ip.Parameter) -> bool:
 
 def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Caller) -> Binding | None:
     sink = caller.sink
-    place = sink.place(argument.span if argument else site.call.span)
-    related = [site.callee.label(declared.location, "declared here")]
     if argument is None:
-        if declared.default is not None:
-            return None
-        own = [m.name for m in caller.signature.metas if m.type == declared.type]
-        hint = (
-            f"write {declared.name} = {own[0]}"
-            if own
-            else f"declare it in the pipeline: meta {declared.name}: {declared.type}"
-        )
-        message = f"{site.callee.signature.name} needs the metadata {declared.name}: {declared.type}"
-        sink.add("E419", message, site.call.span, related=related, hint=hint)
+        if declared.default is None and not sink.full:
+            _report_missing(declared, site, caller)
         return None
+    place = sink.place(argument.span)
+    related = [site.callee.label(declared.location, "declared here")]
     _refuse_fixed(argument, "metadata", sink)
     value = argument.value
     if not isinstance(value, t.Name):
@@ -302,6 +293,15 @@ def _meta(declared: Meta, argument: t.Argument | None, site: Site, caller: Calle
         sink.add("E316", message, value.span, related=related)
         return None
     return Binding(source="meta", name=value.text, location=place)
+
+
+def _report_missing(declared: Meta, site: Site, caller: Caller) -> None:
+    own = [m.name for m in caller.signature.metas if m.type == declared.type]
+    declare = f"declare it in the pipeline: meta {declared.name}: {declared.type}"
+    hint = f"write {declared.name} = {own[0]}" if own else declare
+    message = f"{site.callee.signature.name} needs the metadata {declared.name}: {declared.type}"
+    related = [site.callee.label(declared.location, "declared here")]
+    caller.sink.add("E419", message, site.call.span, related=related, hint=hint)
 
 
 def _refuse_fixed(argument: t.Argument, what: str, sink: Sink) -> None:

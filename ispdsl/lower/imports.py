@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ispdsl.diagnostics import Diagnostic
+from ispdsl.diagnostics import Diagnostic, nearest
 from ispdsl.ir.model import Pipeline, Stage
 from ispdsl.lower.scope import Declared, Hint, Sink, listed, meant
-from ispdsl.lower.search import candidates, display_name, is_file, named_folders, real, standard_folders
+from ispdsl.lower.search import candidates, display_name, is_file, named_folders, real
 from ispdsl.lower.standard import standard_files
 from ispdsl.source import Source, Span
 from ispdsl.syntax import tree as t
@@ -49,6 +49,9 @@ class Loaded:
         return list(found.values())
 
 
+Read = Loaded | Diagnostic | OSError
+"""A file; or what is wrong with its text, so that none of it was understood; or why it cannot be read."""
+
 Lower = Callable[[Source, "Library"], Loaded]
 
 
@@ -57,10 +60,8 @@ class Library:
     """The files of a run, each read and lowered once by `lower`; `open` are those being lowered, to find circles."""
 
     lower: Lower
-    loaded: dict[tuple[Path, str], Loaded | Diagnostic | str] = field(
-        default_factory=dict[tuple[Path, str], "Loaded | Diagnostic | str"]
-    )
-    """By path and shown name: the file, what is wrong with its text, or why it cannot be read."""
+    loaded: dict[tuple[Path, str], Read] = field(default_factory=dict[tuple[Path, str], "Read"])
+    """What has been read, by path and shown name."""
     places: dict[tuple[Path, str, bool], tuple[Path, str] | None] = field(
         default_factory=dict[tuple[Path, str, bool], "tuple[Path, str] | None"]
     )
@@ -68,7 +69,7 @@ class Library:
     open: list[Path] = field(default_factory=list[Path])
 
 
-def lower_path(path: Path, name: str, library: Library) -> Loaded | Diagnostic | str:
+def lower_path(path: Path, name: str, library: Library) -> Read:
     """The lowered file at a path that is free of links, or why there is none."""
     known = library.loaded.get((path, name))
     if known is not None:
@@ -76,7 +77,7 @@ def lower_path(path: Path, name: str, library: Library) -> Loaded | Diagnostic |
     try:
         read = load_source(path, name)
     except OSError as error:
-        found: Loaded | Diagnostic | str = error.strerror or "it cannot be read"
+        found: Read = error
     else:
         if isinstance(read, Source):
             library.open.append(path)
@@ -91,14 +92,14 @@ def lower_path(path: Path, name: str, library: Library) -> Loaded | Diagnostic |
 
 
 def imported_names(
-    tree: t.File, source: Source, library: Library, sink: Sink
+    tree: t.File, source: Source, standard: tuple[Path, ...], library: Library, sink: Sink
 ) -> tuple[dict[str, Declared], tuple[Loaded, ...]]:
-    """The imported declarations by name, and the files that they come from."""
+    """The imported declarations by name, and the files that they come from; `standard` are the standard folders."""
     names: dict[str, Declared] = {}
     first: dict[str, Span] = {}
     files: dict[str, Loaded] = {}
     for import_ in tree.imports:
-        loaded = _open(import_, source, library, sink)
+        loaded = _open(import_, source, standard, library, sink)
         for name in import_.names:
             if name.text in first:
                 related = [sink.label(first[name.text], "first here")]
@@ -118,7 +119,7 @@ def imported_names(
     return names, tuple(files.values())
 
 
-def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Loaded | None:
+def _open(import_: t.Import, source: Source, standard: tuple[Path, ...], library: Library, sink: Sink) -> Loaded | None:
     """The file behind an import; reported when it cannot be had."""
     origin, span = import_.origin, import_.origin.span
     if isinstance(origin, t.String) and (not origin.text.endswith(".isp") or origin.text.startswith("/")):
@@ -126,9 +127,9 @@ def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Lo
         hint = f'write "{origin.text}.isp", or without quotes for a standard file' if named else 'as "common/raw.isp"'
         sink.add("E207", "an import in quotes is the path of a .isp file beside this one", span, hint=hint)
         return None
-    place = _place(import_, source, library)
+    place = _place(import_, source, standard, library)
     if place is None:
-        sink.add("E207", f"no file for import {origin.text}", span, hint=_nowhere(import_, source))
+        sink.add("E207", f"no file for import {origin.text}", span, hint=_nowhere(import_, source, standard))
         return None
     path, name = place
     if path in library.open:
@@ -146,27 +147,32 @@ def _open(import_: t.Import, source: Source, library: Library, sink: Sink) -> Lo
         sink.found.append(found)
         sink.errors += 1
     else:
-        sink.add("E207", f"{path.name} cannot be read: {found}", span)
+        sink.add("E207", f"{path.name} cannot be read: {found.strerror}", span)
     return None
 
 
-def _place(import_: t.Import, source: Source, library: Library) -> tuple[Path, str] | None:
+def _place(import_: t.Import, source: Source, standard: tuple[Path, ...], library: Library) -> tuple[Path, str] | None:
     """The path and shown name of the file that an import means."""
     origin = import_.origin
     here = real(source.path) if source.path else None
     key = (here or Path(), origin.text, isinstance(origin, t.String))
     if key not in library.places:
-        paths = [real(path) for path in candidates(import_, source.path) if "\0" not in str(path)]
+        paths = [real(path) for path in candidates(import_, source.path, standard) if "\0" not in str(path)]
         # A file that bears the name of a standard one may import it: it means itself only where there is no other.
         path = next((p for p in paths if p != here and is_file(p)), here if here in paths else None)
         library.places[key] = (path, display_name(path, source.path)) if path else None
     return library.places[key]
 
 
-def _nowhere(import_: t.Import, source: Source) -> Hint:
+def _nowhere(import_: t.Import, source: Source, standard: tuple[Path, ...]) -> Hint:
     """How to mend an import that leads nowhere."""
     text = import_.origin.text
     if isinstance(import_.origin, t.Name) and text.endswith(".isp"):
         return f'write: from {text.removesuffix(".isp")} import ..., or the path in quotes: from "{text}" import ...'
-    folders = [path.parent for path in candidates(import_, source.path)]
-    return meant(text, standard_files(standard_folders(source.path)), f"looked in {named_folders(folders)}")
+
+    def look() -> str:
+        near = nearest(text, standard_files(standard))
+        folders = [path.parent for path in candidates(import_, source.path, standard)]
+        return f"did you mean {near}?" if near else f"looked in {named_folders(folders)}"
+
+    return look

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ispdsl.diagnostics import Diagnostic, IspError, Report, Severity
@@ -20,9 +20,9 @@ from ispdsl.lower.unused import report_unused_imports
 from ispdsl.source import Source, Span
 from ispdsl.syntax import tree as t
 from ispdsl.syntax.limits import MAX_ERRORS
-from ispdsl.syntax.parser import load_source, parse
+from ispdsl.syntax.parser import parse
 
-__all__ = ["load", "load_all", "load_report", "load_text"]
+__all__ = ["empty_library", "load", "load_report", "load_text"]
 
 
 def load(path: str | Path) -> Module:
@@ -38,39 +38,33 @@ def load(path: str | Path) -> Module:
     return module
 
 
-def load_report(path: str | Path) -> tuple[Module | None, Report]:
+def load_report(path: str | Path, library: Library | None = None) -> tuple[Module | None, Report]:
     """As `load`, but errors and warnings come back; without errors there is a module.
+
+    Args:
+        path: the file.
+        library: an `empty_library` for all the files of a run: what several of them import is read and lowered once.
 
     Raises:
         OSError: the file cannot be opened.
     """
     path = Path(path)
-    read = load_source(path, display_name(path, path))
-    return (None, Report.of([read])) if isinstance(read, Diagnostic) else load_text(read)
+    loaded = lower_path(real(path), display_name(path, path), library or empty_library())
+    if isinstance(loaded, OSError):
+        raise loaded
+    return (None, Report.of([loaded])) if isinstance(loaded, Diagnostic) else _checked(loaded)
 
 
 def load_text(source: Source) -> tuple[Module | None, Report]:
     """As `load_report`, from a text at hand."""
-    library = Library(_lower_file)
+    library = empty_library()
     library.open += [real(source.path)] if source.path else []
     return _checked(_lower_file(source, library))
 
 
-def load_all(paths: Iterable[str | Path]) -> dict[Path, tuple[Module | None, Report] | str]:
-    """As `load_report` for many files, each of which is read and lowered once, even when others import it.
-
-    Returns:
-        By path: the module and its report, or why the file cannot be read.
-    """
-    library = Library(_lower_file)
-    found: dict[Path, tuple[Module | None, Report] | str] = {}
-    for path in map(Path, paths):
-        loaded = lower_path(real(path), display_name(path, path), library)
-        if isinstance(loaded, Diagnostic):
-            found[path] = None, Report.of([loaded])
-        else:
-            found[path] = loaded if isinstance(loaded, str) else _checked(loaded)
-    return found
+def empty_library() -> Library:
+    """A library that holds no file yet."""
+    return Library(_lower_file)
 
 
 def _checked(loaded: Loaded) -> tuple[Module | None, Report]:
@@ -124,8 +118,8 @@ def _lower_file(source: Source, library: Library) -> Loaded:
     inside = [d.span for d in tree.declarations if any(_holds(d.span, span) for span in lost)]
     whole = all(any(_holds(outer, span) for outer in inside) for span in lost)
     sink = Sink(source, list(parsed.diagnostics), _gaps(tree, inside, bool(lost), whole))
-    imported, files = imported_names(tree, source, library, sink)
     standard = standard_folders(source.path)
+    imported, files = imported_names(tree, source, standard, library, sink)
     context = Context(sink, Files(((source.path.parent,) if source.path else ()) + standard))
     own = _declare(tree, imported, frozenset(inside), context)
     missing = frozenset(name.text for import_ in tree.imports for name in import_.names) - imported.keys()

@@ -37,6 +37,11 @@ class Sink:
     def __post_init__(self) -> None:
         self.errors = sum(d.severity is Severity.ERROR for d in self.found)
 
+    @property
+    def full(self) -> bool:
+        """Whether further errors are not told."""
+        return self.errors > MAX_ERRORS
+
     def add(
         self,
         code: str,
@@ -52,7 +57,7 @@ class Sink:
             return
         if code.startswith("E"):
             self.errors += 1
-            if self.errors > MAX_ERRORS:
+            if self.full:
                 if self.errors == MAX_ERRORS + 1:
                     self._stop(at)
                 return

@@ -32,12 +32,12 @@ def standard_folders(file: Path | None) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(real(folder) for folder in found if folder))
 
 
-def candidates(import_: Import, file: Path | None) -> Iterator[Path]:
-    """Paths at which an import may lie, in order."""
+def candidates(import_: Import, file: Path | None, standard: Iterable[Path]) -> Iterator[Path]:
+    """Paths at which an import may lie, in order; `standard` are the standard folders of the file."""
     beside = file.parent if file else Path.cwd()
     if isinstance(import_.origin, Name):
         relative = Path(*import_.origin.text.split(".")).with_suffix(".isp")
-        for folder in (beside, *standard_folders(file)):
+        for folder in (beside, *standard):
             yield folder / relative
     else:
         yield beside / import_.origin.text

@@ -88,6 +88,33 @@ def test_reach_is_a_sum_along_a_chain():
     assert [step.reach for step in chain(2, None, 3).steps] == ["all", "all", 3]
 
 
+def test_reach_takes_the_widest_way():
+    wide = m.stage("wide", {"image": m.RGB}, {"out": m.RGB}, "p:q", radius=4)
+    narrow = m.stage("narrow", {"image": m.RGB}, {"out": m.RGB}, "p:q", radius=1)
+    join = m.stage("join", {"image": m.RGB, "other": m.RGB}, {"out": m.RGB}, "p:q")
+    start = m.stage("start", {"image": m.RGB}, {"out": m.RGB}, "p:q")
+    for first, second in (("wide", "narrow"), ("narrow", "wide")):
+        nodes = [
+            m.node("start", "start", {"image": "a"}),
+            m.node(first, first, {"image": "start.out"}),
+            m.node(second, second, {"image": "start.out"}),
+            m.node("join", "join", {"image": "wide.out", "other": "narrow.out"}),
+        ]
+        main = m.pipeline("main", {"a": m.RGB}, {"b": m.RGB}, nodes, {"b": "join.out"})
+        made = plan(build(m.module(start, wide, narrow, join, main)))
+        assert steps(made)["start"].reach == 4
+
+
+def test_a_statistic_looks_everywhere_even_when_its_own_footprint_is_small():
+    local = m.stage("mean", {"image": m.RGB}, {"out": "vector<3>"}, "p:q", radius=1)
+    nodes = [
+        m.node("level", "mean", {"image": "a"}, {"out": "vector<3>"}, statistic=True),
+        m.node("adapt", "adapt", {"image": "a"}, needs={"level": "level.out"}),
+    ]
+    main = m.pipeline("main", {"a": m.RGB}, {"b": m.RGB}, nodes, {"b": "adapt.out"})
+    assert steps(plan(build(m.module(local, m.ADAPT, main))))["level"].reach == "all"
+
+
 def test_runs_of_pointwise_steps_are_labelled():
     assert [step.group for step in chain(0, 0, 2, 0, 1, 0, 0, 0).steps] == [
         "pointwise 1",

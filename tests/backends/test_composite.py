@@ -135,6 +135,23 @@ def test_progress_is_told_before_each_step():
     assert len(seen) == 6
 
 
+def test_values_that_nothing_reads_any_more_are_let_go():
+    stage = m.stage("s", {"image": m.RGB}, {"out": m.RGB}, "tests.stand_ins:remembered")
+    nodes = [m.node(f"n{i}", "s", {"image": f"n{i - 1}.out" if i else "a"}) for i in range(4)]
+    main = m.pipeline("main", {"a": m.RGB}, {"b": m.RGB}, nodes, {"b": "n3.out"}, taps={"second": "n1.out"})
+    alive: list[list[bool]] = []
+
+    def look(*_: object) -> None:
+        alive.append([made() is not None for made in stand_ins.MADE])
+
+    for taps, last in (([], [False, False, True]), (None, [False, True, True])):
+        stand_ins.MADE.clear()
+        composite = compile(build(m.module(stage, main)), types=SPACE, trust=TRUST, taps=taps)
+        composite.on_step(look)
+        composite(image())
+        assert alive[-1] == last
+
+
 # ---- what programs receive ----------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from ispdsl.ir.types import Type
 from ispdsl.passes.select import match
 from ispdsl.runtime.contact_sheet import contact_sheet, to_display
 from ispdsl.runtime.frame import Frame
-from ispdsl.runtime.pictures import write_picture
+from ispdsl.runtime.pictures import orient, write_picture
 from ispdsl.runtime.sidecar import Sidecar
 from ispdsl.runtime.values import Settings
 
@@ -63,8 +63,8 @@ def develop(
 ) -> Development:
     """Run a pipeline on a raw frame.
 
-    A pipeline that reads statistics of the frame before runs twice, as if that frame had been the same: a still is what a
-    camera settles on.
+    A pipeline that reads statistics of the frame before runs twice, as if that frame had been the same: a still is
+    what a camera settles on.
 
     Args:
         graph: a pipeline with one mosaic among its inputs, of any CFA or of the frame's.
@@ -174,22 +174,17 @@ def save_taps(development: Development, folder: Path, suffix: str = ".png") -> l
         PictureError: the format is unknown or a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    orientation = development.frame.orientation
     written: list[Path] = []
     for name, picture in development.taps.items():
-        target = folder / f"{name}{suffix}"
-        orientation = development.frame.orientation
+        target, image = folder / f"{name}{suffix}", _planes(picture.image)
         if suffix in (".png", ".jpg", ".jpeg"):
-            write_picture(target, to_display(picture.image, picture.space), orientation=orientation)
+            write_picture(target, to_display(image, picture.space), orientation=orientation)
         else:
-            write_picture(
-                target, _planes(picture.image), space=picture.space, orientation=orientation, bits=_bits(suffix)
-            )
+            bits = 32 if suffix in (".tif", ".tiff") else None
+            write_picture(target, image, space=picture.space, orientation=orientation, bits=bits)
         written.append(target)
     return written
-
-
-def _bits(suffix: str) -> int | None:
-    return 32 if suffix in (".tif", ".tiff") else None
 
 
 def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -203,11 +198,9 @@ def save_sheet(development: Development, path: Path) -> None:
     Raises:
         PictureError: the file cannot be written.
     """
-    from ispdsl.runtime.pictures import orient
-
     pictures = [*development.taps.items(), *development.outputs.items()]
-    upright = [(name, orient(p.image, development.frame.orientation), p.space) for name, p in pictures]
-    contact_sheet(path, upright)
+    orientation = development.frame.orientation
+    contact_sheet(path, [(name, orient(_planes(p.image), orientation), p.space) for name, p in pictures])
 
 
 def sidecar_of(development: Development) -> Sidecar:

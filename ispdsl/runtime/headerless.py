@@ -12,6 +12,7 @@ from ispdsl.ir.types import Type
 from ispdsl.runtime.camera_colour import Array, as_shot_metadata, model_of_ccm
 from ispdsl.runtime.description import BITS, RawDescription
 from ispdsl.runtime.frame import Frame, FrameSource, RawError
+from ispdsl.runtime.grey_world import grey_world
 from ispdsl.runtime.spaces import D65_XY
 from ispdsl.runtime.whitepoint import xy_of
 
@@ -19,9 +20,6 @@ Codes = NDArray[np.uint8] | NDArray[np.uint16]
 
 _PGM_TOKEN = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
 _PGM_HEADER = re.compile(rb"P5" + 3 * _PGM_TOKEN + rb"\s")
-
-_UNCLIPPED = 0.98
-"""Share of the range below which a sample counts as unclipped in the grey-world estimate."""
 
 _DEFECTS = 0.005
 """Share of samples that may be larger than the bits allow: defective pixels; more of them are a wrong description."""
@@ -145,17 +143,12 @@ def _neutral(codes: Codes, description: RawDescription, black: Array, white: flo
     if description.wb_rgb is not None:
         gains = np.array(description.wb_rgb)
         return gains[1] / gains
-    rows, columns = codes.shape[0] // 2 * 2, codes.shape[1] // 2 * 2
-    sites = np.stack([codes[i:rows:2, j:columns:2] for i in (0, 1) for j in (0, 1)])
-    relative = (sites - black[:, None, None]) / (white - black[:, None, None])
-    means = relative[:, (relative < _UNCLIPPED).all(axis=0)]
-    totals = means.mean(axis=1) if means.size else np.ones(4)
-    colours = np.array([np.mean([totals[k] for k in range(4) if description.cfa[k] == name]) for name in "rgb"])
-    if not means.size or colours.min() <= 1e-3 * colours.max():
+    estimate = grey_world(codes, description.cfa, black, white)
+    if estimate is None:
         notes.append("no white balance given and none can be estimated: equal codes taken for grey")
         return np.ones(3)
     notes.append("no white balance given: the mean of all unclipped samples taken for grey")
-    return colours / colours[1]
+    return estimate
 
 
 def _balanced_to_srgb(description: RawDescription, notes: list[str]) -> Array:

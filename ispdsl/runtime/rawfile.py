@@ -18,6 +18,7 @@ from ispdsl.runtime.decode import DECODER, Decoded, decode
 from ispdsl.runtime.description import RawDescription, describe, find_description, load_description
 from ispdsl.runtime.dng import Tags, read_tags
 from ispdsl.runtime.frame import Frame, FrameSource, RawError, sites_from, window
+from ispdsl.runtime.grey_world import grey_world
 from ispdsl.runtime.headerless import read_headerless
 from ispdsl.runtime.spaces import D65_XY
 
@@ -28,7 +29,7 @@ LARGEST_GAIN_RATIO = 8.0
 """How far an as-shot white balance may lie from daylight before it is not believed: candle light is within 4."""
 
 QUICKTAKE = {b"qktk": "QuickTake 100", b"qktn": "QuickTake 150"}
-"""First bytes of Apple's raws. These cameras balance their data themselves and store no white balance."""
+"""First bytes of Apple's raws. These cameras store no white balance."""
 
 LOSSY_JPEG = 34892
 
@@ -97,8 +98,10 @@ def _camera_raw(data: bytes, file: Path, digest: str) -> Frame:
         )
     model = _model(tags, decoded, notes)
     if data[:4] in QUICKTAKE:
-        notes.append("the camera balanced the data itself: equal codes taken for grey, the light for D65")
-        model, neutral = _balanced(model), np.ones(3)
+        notes.append("the file has no white balance: the mean of all unclipped samples taken for grey under D65")
+        estimate = grey_world(decoded.image[0], decoded.cfa, black, decoded.white)
+        neutral = np.ones(3) if estimate is None else estimate
+        model = _under_daylight(model, neutral)
     else:
         neutral = _neutral(tags, decoded, model, notes)
     if model is None:
@@ -174,12 +177,12 @@ def _model(tags: Tags, decoded: Decoded, notes: list[str]) -> ColourModel | None
     return None
 
 
-def _balanced(model: ColourModel | None) -> ColourModel | None:
-    """The model of a camera whose data were balanced to daylight after the fact: its codes of a white are equal."""
+def _under_daylight(model: ColourModel | None, neutral: Array) -> ColourModel | None:
+    """The model of a camera that sees daylight as `neutral`: what is left to assume of an unknown light."""
     daylight = _seen_neutral(model, np.array(D65_XY))
     if model is None or daylight is None:
         return None
-    gains = 1.0 / daylight[:, None]
+    gains = (neutral / daylight)[:, None]
     return replace(model, matrix_1=gains * model.matrix_1, matrix_2=gains * model.matrix_2)
 
 

@@ -1,9 +1,10 @@
 """White points: correlated colour temperature and tint to CIE xy chromaticity and back.
 
 The temperature is that of the nearest point of the exact Planckian locus in the CIE 1960 (u, v) plane, the tint the
-signed distance to it times -3000, the scale of the DNG specification's reference code: a positive tint lies below the
-locus and looks magenta. The locus is Planck's law integrated against the CIE 1931 colour matching functions, never a
-fit, so that both directions agree to rounding. Sources: CIE 015:2018, sections 7 and 9.4; ITS-90 (c2 = 0.014388 m K).
+signed distance above it times 3000, as in raw developers: a light of positive tint lies above the locus and is
+greenish, so that assuming it makes a picture more magenta. The locus is Planck's law integrated against the CIE 1931
+colour matching functions, never a fit, so that both directions agree to rounding. Sources: CIE 015:2018, sections 7
+and 9.4; ITS-90 (c2 = 0.014388 m K).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ COLDEST = 1667.0
 HOTTEST = 50000.0
 """Range of temperatures in kelvin; a chromaticity beyond takes the nearer end."""
 
-TINT_SCALE = -3000.0
+TINT_SCALE = 3000.0
 """Tint of a unit distance above the locus in CIE 1960 (u, v)."""
 
 SECOND_RADIATION = 1.4388e-2

@@ -84,7 +84,7 @@ def stage(
     others: Sequence[tuple[Any, str]] = (),
 ) -> Stage:
     """A stage; `radius` None means a global footprint."""
-    offered = [("program", program)] if program else []
+    offered: list[tuple[Any, str]] = [("program", program)] if program else []
     kind: Any = "global" if radius is None else "local" if radius else "pointwise"
     return Stage(
         footprint=Footprint(kind=kind, radius=radius or None),

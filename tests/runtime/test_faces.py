@@ -59,8 +59,12 @@ def test_the_ends_of_a_range_are_0_and_1(declaration):
 @given(within(KELVIN), within(KELVIN))
 def test_kelvin_rises_and_is_even_in_mired(one, other):
     assume(one < other)
-    assert faces.to_unit(KELVIN, one) < faces.to_unit(KELVIN, other)
+    places = [faces.to_unit(KELVIN, number) for number in (one, other)]
+    assert isinstance(places[0], Fraction)
+    assert isinstance(places[1], Fraction)
+    assert places[0] < places[1]
     middle = faces.from_unit(KELVIN, Fraction(1, 2))
+    assert isinstance(middle, float)
     assert 1e6 / middle == pytest.approx((1e6 / 2000 + 1e6 / 25000) / 2)
 
 
@@ -116,6 +120,7 @@ def test_every_code_comes_back(declaration, data):
 @given(within(GAIN))
 def test_a_number_takes_the_nearest_code(number):
     code = faces.to_code(GAIN, number)
+    assert isinstance(code, int)
     assert abs(Fraction(number) - Fraction(code, 256)) <= Fraction(1, 512)
 
 
@@ -156,6 +161,7 @@ def test_a_code_stays_inside_the_hard_range():
 def test_a_slider_is_coded_as_its_binary64(number):
     back = faces.from_code(EV, faces.to_code(EV, number))
     assert back == number
+    assert isinstance(back, float)
     assert math.copysign(1.0, back) == math.copysign(1.0, number)
 
 

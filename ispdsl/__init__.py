@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ispdsl.backends.composite import Composite, Rendering, compile
-    from ispdsl.darkroom import Development, develop
+    from ispdsl.darkroom import Development, develop, tensors
     from ispdsl.diagnostics import Diagnostic, IspError, Report
     from ispdsl.graph import Graph, build
     from ispdsl.lower.loader import load, load_report
@@ -36,6 +36,7 @@ _HOMES = {
     "load": "ispdsl.lower.loader",
     "load_report": "ispdsl.lower.loader",
     "read": "ispdsl.runtime.rawfile",
+    "tensors": "ispdsl.darkroom",
 }
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "load",
     "load_report",
     "read",
+    "tensors",
 ]
 
 

@@ -305,14 +305,13 @@ def test_the_balance_agrees_with_the_steps_of_the_specification() -> None:
     np.testing.assert_allclose(balance(image, 4000.0, 12.0).movedim(0, -1).numpy(), wanted, atol=1e-6)
 
 
-def test_a_higher_temperature_is_warmer_and_tint_moves_green_against_magenta() -> None:
+def test_a_higher_temperature_is_warmer_and_a_higher_tint_more_magenta() -> None:
     grey = torch.full((3, 1, 1), 0.5, dtype=F64)
     outs = torch.stack([balance(grey, kelvin)[:, 0, 0] for kelvin in (3000.0, 4500.0, 6500.0, 10000.0)])
     assert ((outs[:, 0] / outs[:, 2]).diff() > 0).all()
     tints = torch.stack([balance(grey, 5500.0, tint)[:, 0, 0] for tint in (-40.0, 0.0, 40.0)])
     green = tints[:, 1] / (tints[:, 0] * tints[:, 2]).sqrt()
-    assert (green.diff().sign() == green.diff().sign()[0]).all()
-    assert (green.diff().abs() > 0.02).all()
+    assert (green.diff() < -0.02).all()
 
 
 def test_float32_is_enough_for_the_balance() -> None:

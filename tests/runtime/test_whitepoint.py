@@ -32,9 +32,9 @@ def test_the_locus_is_that_of_colour_science(temperature: float) -> None:
 
 
 @pytest.mark.parametrize("temperature", [2000.0, 5000.0, 15000.0])
-def test_the_tint_is_minus_3000_times_duv(temperature: float) -> None:
+def test_the_tint_is_3000_times_duv(temperature: float) -> None:
     expected = colour.temperature.CCT_to_uv([temperature, 0.01], method="Ohno 2013")
-    np.testing.assert_allclose(uv_of_xy(xy_of(temperature, -30.0)), expected, atol=6e-5)
+    np.testing.assert_allclose(uv_of_xy(xy_of(temperature, 30.0)), expected, atol=6e-5)
 
 
 @pytest.mark.parametrize("temperature", [1700.0, 4000.0, 20000.0])
@@ -44,14 +44,14 @@ def test_the_derivative_of_the_locus(temperature: float) -> None:
     np.testing.assert_allclose(locus(temperature)[1], slope, rtol=1e-4)
 
 
-def test_a_positive_tint_lies_below_the_locus() -> None:
-    assert uv_of_xy(xy_of(5000.0, 20.0))[1] < uv_of_xy(xy_of(5000.0))[1]
+def test_a_positive_tint_lies_above_the_locus() -> None:
+    assert uv_of_xy(xy_of(5000.0, 20.0))[1] > uv_of_xy(xy_of(5000.0))[1]
 
 
 def test_daylight_lies_above_the_locus() -> None:
     temperature, tint = temperature_tint_of([0.3127, 0.3290])
     assert temperature == pytest.approx(6504, abs=5)
-    assert tint == pytest.approx(-9.6, abs=0.2)
+    assert tint == pytest.approx(9.6, abs=0.2)
 
 
 @pytest.mark.parametrize(("xy", "end"), [((0.6, 0.38), COLDEST), ((0.235, 0.23), HOTTEST)])

@@ -83,6 +83,7 @@ def develop(
     import torch
 
     from ispdsl.backends.composite import compile
+    from ispdsl.backends.vector import tensors as settings_tensors
 
     settings = (settings or Settings.of(graph)).resolved(frame.metadata)
     variables = match(graph, {mosaic_input(graph): frame.type})
@@ -91,7 +92,7 @@ def develop(
         composite.on_step(progress)
     with torch.inference_mode():
         image, metadata = tensors(frame)
-        values = values_of(settings)
+        values = settings_tensors(settings)
         rendering = composite(image, values, metadata)
         if composite.feeds_back:
             rendering = composite(image, values, metadata, previous=rendering.statistics)
@@ -122,27 +123,6 @@ def tensors(frame: Frame) -> tuple[Tensor, dict[str, Tensor]]:
     image = torch.from_numpy(frame.image.astype(np.float32))
     metadata = {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in frame.metadata.items()}
     return image, metadata
-
-
-def values_of(settings: Settings) -> dict[str, Tensor | str | bool]:
-    """Settings as the composite takes them: canonical values by address, numbers and tables as float64 tensors.
-
-    Raises:
-        CompileError: a table's file cannot be read.
-    """
-    import torch
-
-    from ispdsl.backends.values import table_tensor
-    from ispdsl.runtime.slots import is_table
-
-    found: dict[str, Tensor | str | bool] = {}
-    for address, value in settings.canonical().items():
-        slot = settings.slot(address)
-        if is_table(slot):
-            found[address] = table_tensor(slot, settings[address])
-        else:
-            found[address] = value if isinstance(value, str | bool) else torch.tensor(value, dtype=torch.float64)
-    return found
 
 
 def _array(value: Any) -> NDArray[np.float32]:

@@ -55,11 +55,14 @@ def load_report(path: str | Path, library: Library | None = None) -> tuple[Modul
     return (None, Report.of([loaded])) if isinstance(loaded, Diagnostic) else _checked(loaded)
 
 
-def load_text(source: Source) -> tuple[Module | None, Report]:
-    """As `load_report`, from a text at hand."""
-    library = empty_library()
-    library.open += [real(source.path)] if source.path else []
-    return _checked(_lower_file(source, library))
+def load_text(source: Source, library: Library | None = None) -> tuple[Module | None, Report]:
+    """As `load_report`, from a text at hand, which itself is not kept in the library."""
+    library = library or empty_library()
+    library.open.append(real(source.path or Path(source.name)))
+    try:
+        return _checked(_lower_file(source, library))
+    finally:
+        library.open.pop()
 
 
 def empty_library() -> Library:

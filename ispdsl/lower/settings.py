@@ -108,7 +108,7 @@ def bind_parameter_name(
     names += ["identity"] if isinstance(declared, ip.Table) else []
     hint = meant(value.text, names, f"{declared.name} is {_kind(declared)}")
     sink.add(
-        "E407",
+        "E202",
         f"{declared.name} cannot be {value.text}: no parameter or metadata here is called so",
         value.span,
         related=related,

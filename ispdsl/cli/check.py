@@ -41,12 +41,13 @@ def check(
 ) -> None:
     """Report everything that is wrong, without running anything."""
     paths = list(isp_files(files or [Path()]))
-    from ispdsl.lower.loader import load_report
+    from ispdsl.lower.loader import empty_library, load_report
 
     found: list[Diagnostic] = []
+    library = empty_library()
     for path in paths:
         with reading(path):
-            _, report = load_report(path)
+            _, report = load_report(path, library)
         found.extend(report.diagnostics)
     report = Report.of(found)
     form = Format.JSON if as_json else form

@@ -123,6 +123,8 @@ def _unit(failure: Failure) -> Complaint | None:
         return None  # the next argument, without its comma
     if number.kind != "number" or number.text[-1].isalpha() or "\n" in failure.source.text[number.end : found.start]:
         return None
+    if found.text == "to":
+        return "E133", "'to' makes no range", "a range has two dots: 0..1"
     both = shown(number.text + found.text)
     return "E146", f"the unit '{shown(found.text)}' stands apart from its number", f"write {both}"
 

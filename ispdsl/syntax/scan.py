@@ -160,7 +160,7 @@ def _lexical(source: Source, tokens: list[Token]) -> Iterator[Diagnostic]:
         elif token.kind == "word":
             found = _word(token)
         elif token.kind == "bad":
-            found = _bad(token)
+            found = _bad(token, tokens[index - 1] if index else None, tokens[index + 1 : index + 2])
         if found:
             code, message, hint = found
             width = min(len(token.text), MAX_WORD)
@@ -181,7 +181,8 @@ def _number(token: Token, before: Token | None) -> _Found | None:
         return "E109", f"'{shown(text)}' is not a number: numbers take no plus sign", f"write {shown(text[1:])}"
     match = _NUMBER.fullmatch(text)
     if not match:
-        return "E109", f"'{shown(text)}' is not a number", _number_hint(text)
+        dots = glued and text.startswith(".") and before is not None and before.text == ".."
+        return "E109", f"'{shown(text)}' is not a number", _CHARACTER_HINTS["."] if dots else _number_hint(text)
     digits = match["digits"]
     if digits and (math.isinf(float(digits)) or (float(digits) == 0 and digits.lower().split("e")[0].strip("0."))):
         return "E110", f"{shown(text)} is out of range", "numbers are double precision: from about 1e-307 to 1e308"
@@ -225,10 +226,14 @@ def _word(token: Token) -> _Found | None:
     return None
 
 
-def _bad(token: Token) -> _Found | None:
+def _bad(token: Token, before: Token | None, after: list[Token]) -> _Found | None:
     text = token.text
     if _INVISIBLE.match(text):
         return None  # told by _invisible, once
+    if text == "/" and before and before.text == "/" and before.end == token.start:
+        return None  # told at the first stroke
+    if text == "/" and after and after[0].text == "/" and after[0].start == token.end:
+        return "E106", "'//' is not of the language", "write # for a comment"
     if text in "+-*/^":
         return _expression(text)
     return "E106", f"'{shown(text)}' is not of the language", _CHARACTER_HINTS.get(text[0])

@@ -14,6 +14,7 @@ import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading, writing
 from ispdsl.cli.console import Colour, emit, note
+from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Implementations, Json, PipelineFile, PipelineName, pairs
 from ispdsl.cli.progress import Step, progress
 from ispdsl.cli.show import build_graph
@@ -197,6 +198,7 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
 
 
 def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, step: Step) -> Development:
+    keep_pages()
     import torch
 
     from ispdsl.darkroom import develop

@@ -1,0 +1,24 @@
+"""Keep freed memory in the process: torch's large temporaries otherwise cost more in page faults than in arithmetic."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+"""Parameters of glibc's mallopt(3)."""
+
+
+def keep_pages() -> bool:
+    """Let glibc serve large blocks from a heap that it does not give back; False where there is no glibc.
+
+    ISPDSL_KEEP_PAGES=0 leaves the allocator alone, for machines that are short of memory.
+    """
+    if os.environ.get("ISPDSL_KEEP_PAGES") == "0":
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20))
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings)

@@ -2,6 +2,7 @@
 #   make demo      render a photograph with its taps into OUT
 #   make test      the tests        make lint    style and types
 #   make bench     the benchmarks   make clean   remove what these made
+#   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
 OUT    ?= out/demo
@@ -13,7 +14,7 @@ STAMP  := .venv/installed
 test bench: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench install clean
+.PHONY: demo test lint bench reproduce-neutral install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -29,6 +30,9 @@ lint: install
 # pytest leaves with 5 where no test is marked as a benchmark.
 bench: install
 	$(BIN)/pytest -q -m bench || test $$? -eq 5
+
+reproduce-neutral: install
+	$(BIN)/python -m benchmarks.reproduce.neutral $(if $(DATA),--data "$(DATA)")
 
 install: $(STAMP)
 

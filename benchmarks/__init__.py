@@ -1,0 +1,1 @@
+"""Measurements, outside of what is installed."""

@@ -76,10 +76,10 @@ def test_forward_mode_agrees_with_reverse_mode_and_with_differences(name: str, f
     def outputs(settings: Leaves) -> dict[str, Tensor]:
         return this.render(settings).outputs
 
-    values, tangent = torch.func.jvp(outputs, (this.settings,), (step,))
+    values, tangent = torch.func.jvp(outputs, (this.settings,), (step,))[:2]
     nudge = 1e-6
     above, below = outputs(this.along(step, nudge)), outputs(this.along(step, -nudge))
-    _, pull = torch.func.vjp(outputs, this.settings)
+    pull = torch.func.vjp(outputs, this.settings)[1]
     weight = {key: torch.rand_like(image) for key, image in values.items()}
     (back,) = pull(weight)
     for key, image in values.items():

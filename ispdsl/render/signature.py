@@ -11,7 +11,7 @@ from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, 
 
 
 def listing(found: Mapping[str, Signature]) -> str:
-    """A line for each stage, grouped by file."""
+    """Every stage with its parameters, their ranges, units and defaults, grouped by file."""
     size = max((len(signature.name) for signature in found.values()), default=0)
     lines: list[str] = []
     origin = None
@@ -20,6 +20,8 @@ def listing(found: Mapping[str, Signature]) -> str:
             lines += [*([""] if origin else []), f"from {file} import"]
             origin = file
         lines.append(f"  {signature.name:<{size}}  {_gist(signature.doc)}")
+        rows = [(p.name, p.kind, f"{_range(p)} = {_default(p)}") for p in signature.parameters]
+        lines += [f"{'':{size + 4}}{row.strip()}" for row in _table(rows)]
     return "\n".join(lines)
 
 
@@ -57,7 +59,7 @@ def _result(signature: Signature) -> str:
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     """Columns as wide as their widest cell; the last one, the doc, runs on."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
     return [f"  {' '.join(line.splitlines())}".rstrip() for line in lines]
 

@@ -44,7 +44,8 @@ def test_every_property_is_explained(invoke: Invoke) -> None:
 def test_stages_are_listed_by_file(invoke: Invoke) -> None:
     lines = invoke("stages").stdout.splitlines()
     assert "from tone import" in lines
-    assert any(line.startswith("  exposure ") for line in lines)
+    place = next(index for index, line in enumerate(lines) if line.startswith("  exposure "))
+    assert lines[place + 1].split() == ["ev", "slider", "-18ev..18ev", "soft", "-4ev..4ev", "=", "0ev"]
     known = {each["import"] for each in json.loads(invoke("stages", "--json").stdout)}
     assert {"tone.exposure", "demosaic.malvar", "colour.srgb"} <= known
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from ispdsl.backends.composite import Composite
 from ispdsl.darkroom import develop, tensors
 from ispdsl.errors import PlanError
-from ispdsl.ir.model import Stage
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.rawfile import read
 from ispdsl.runtime.values import Settings
@@ -121,14 +125,18 @@ def test_a_batch_gives_what_each_image_with_its_settings_gives_alone(name: str, 
 # ---- footprints --------------------------------------------------------------------------------------------------
 
 
+def seen_within(run: Callable[[Tensor], Tensor], image: Tensor, place: tuple[int, int]) -> int:
+    """How far, in px, a change of all planes of one pixel is seen in the result; -1 where it is not seen."""
+    y, x = place
+    other = image.clone()
+    other[..., y, x] = 0.5 * other[..., y, x] + 0.1 * image.max()
+    rows, columns = (run(image) != run(other)).any(0).nonzero().T
+    return int(torch.maximum((rows - y).abs(), (columns - x).abs()).max()) if len(rows) else -1
+
+
 @pipelines
 def test_every_stage_says_its_footprint(name: str):
-    module = graph(name).module
-    assert composite(name).plan.steps
     for call in composite(name).plan.graph.calls:
-        stage = module.stages[call.signature.key]
-        assert isinstance(stage, Stage)
-        assert stage.footprint is not None, call.address
         assert sum(item.name in ("pointwise", "local", "global") for item in call.signature.properties) == 1
 
 
@@ -141,25 +149,50 @@ LOCAL = {
 """What is without statistics of this frame: whole pipelines, a tap, or the rest where the statistic has no say."""
 
 
-def changed_within(name: str, frame: Frame, seed: int) -> int:
-    """How far, in px, a change of one raw sample is seen in what `LOCAL` names."""
-    taps, settings = LOCAL[name]
-    made = composite(name, frame.cfa, taps)
+@pipelines
+def test_every_node_keeps_to_its_footprint(name: str, frame: Frame, monkeypatch: pytest.MonkeyPatch):
+    """Each node is run again where it stands, with one pixel of one of its images changed."""
+    made, run = composite(name, frame.cfa), Composite._run
     image, metadata = exact(frame)
-    generator = torch.Generator().manual_seed(seed)
-    y, x = (int(torch.randint(0, size, (), generator=generator)) for size in frame.size)
-    other = image.clone()
-    other[0, y, x] = 0.5 * other[0, y, x] + 2000
-    before, after = (made(raw, settings, metadata) for raw in (image, other))
-    seen = [(before.taps[tap], after.taps[tap]) for tap in taps] or [(before.image, after.image)]
-    rows, columns = torch.cat([(one != two).any(0).nonzero() for one, two in seen]).T
-    return int(torch.maximum((rows - y).abs(), (columns - x).abs()).max())
+    settings = {**moved(name, frame, share=0.1), **({} if name == "low_light" else {"demosaic.method": "menon"})}
+    places = [(0, 0), (17, 30), (33, 21), (34, 35)]
+    farthest: dict[str, int] = {}
+
+    def again(made: Composite, step: Any, images: list[Tensor], *rest: Any) -> Any:
+        def port(index: int, changed: Tensor) -> Tensor:
+            given = [changed if place == index else each for place, each in enumerate(images)]
+            return torch.cat(run(made, step, given, *rest), -3)
+
+        if isinstance(radius[step.node], int):
+            farthest[step.node] = max(
+                seen_within(partial(port, index), image, place)
+                for index, image in enumerate(images)
+                for place in places
+            )
+        return run(made, step, images, *rest)
+
+    stages = graph(name).module.stages
+    footprints = {call.address: stages[call.signature.key].footprint for call in made.plan.graph.calls}
+    radius = {key: None if f.kind == "global" else f.radius or 0 for key, f in footprints.items()}
+    monkeypatch.setattr(Composite, "_run", again)
+    made(image, settings, metadata)
+    assert farthest.keys() == {key for key, reach in radius.items() if reach is not None}
+    for key, seen in farthest.items():
+        reach = radius[key]
+        assert reach is not None
+        assert min(1, reach) <= seen <= reach, key
 
 
 @pipelines
 def test_one_raw_sample_is_seen_no_farther_than_the_footprints_reach(name: str, frame: Frame):
-    steps = composite(name, frame.cfa, LOCAL[name][0]).plan.steps
-    first = steps[0].reach
+    taps, settings = LOCAL[name]
+    made = composite(name, frame.cfa, taps)
+    image, metadata = exact(frame)
+    first = made.plan.steps[0].reach
     reach = first if isinstance(first, int) else {"low_light": 2, "photo_finish": 8 + 23}[name]
-    farthest = max(changed_within(name, frame, seed) for seed in range(4))
-    assert 0 < farthest <= reach
+
+    def run(raw: Tensor) -> Tensor:
+        found = made(raw, settings, metadata)
+        return torch.cat([found.taps[tap] for tap in taps]) if taps else found.image
+
+    assert 0 < max(seen_within(run, image, place) for place in [(0, 0), (17, 30), (40, 21), (70, 71)]) <= reach

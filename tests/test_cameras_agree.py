@@ -117,5 +117,4 @@ def test_every_orientation_gives_the_same_upright_picture(name: str, orientation
         pictures[turn] = [np.asarray(picture) for picture in with_tag]
     for one, other in zip(pictures[1], pictures[orientation], strict=True):
         assert one.shape == other.shape == (48, 64, 3)
-        apart = np.abs(one.astype(int) - other)
-        assert np.quantile(apart, 0.99) <= 1, "a tie in a demosaic may fall the other way, but hardly ever"
+        assert np.abs(one.astype(int) - other).max() <= 1

@@ -95,7 +95,7 @@ def compare(path: Path, name: str | None = None, largest: int | None = None, eve
     return Comparison(
         file=name or path.name,
         sha256=frame.source.sha256,
-        camera=f"{frame.source.make} {frame.source.model}".strip(),
+        camera=_camera(frame),
         type=str(frame.type),
         width=width,
         height=height,
@@ -104,6 +104,12 @@ def compare(path: Path, name: str | None = None, largest: int | None = None, eve
         max=round(float(found.max()), 4),
         seconds=round(seconds, 3),
     )
+
+
+def _camera(frame: Frame) -> str:
+    """Make and model; many models begin with their make."""
+    make, model = frame.source.make, frame.source.model
+    return model if make and model.startswith(make) else f"{make} {model}".strip()
 
 
 def middle(size: tuple[int, int], largest: int | None) -> tuple[int, int, int, int]:
@@ -250,11 +256,16 @@ def table(found: dict[str, object]) -> str:
 def main() -> None:
     """Measure, and write `neutral.json` and `neutral.md`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="a folder of raws, searched through; without it, synthetic raws only")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a folder of raws, searched through, or one that holds them in raw/; without it, synthetic raws only",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "reproduce", help="where the results go")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="of the synthetic raws")
     given = parser.parse_args()
-    found = measure(given.data, given.seeds)
+    data = given.data / "raw" if given.data and (given.data / "raw").is_dir() else given.data
+    found = measure(data, given.seeds)
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "neutral.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     (given.output / "neutral.md").write_text(table(found))

@@ -8,13 +8,16 @@ from torch import Tensor
 from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, constant, luma, matrix_multiply
 from ispdsl.programs.white import (
     XYZ_TO_LINEAR_SRGB,
-    adaptation,
     blend_by_temperature,
+    bradford,
     inverse3,
     white_xy,
     xy_to_xyz,
 )
 from ispdsl.runtime.spaces import D65_XY
+
+D65_KELVIN = 6504.0
+"""Correlated colour temperature of D65."""
 
 VIBRANCE_FALL = 8.0
 """How fast vibrance lets go of colours as their saturation grows."""
@@ -33,6 +36,7 @@ def colour_balance(
     illuminant_2: Scalar,
     temperature: Scalar,
     tint: Scalar,
+    adaptation: str = "bradford",
 ) -> Tensor:
     """Render camera colour under an assumed illuminant, as the DNG specification 1.4, chapter 6, prescribes.
 
@@ -50,21 +54,29 @@ def colour_balance(
         illuminant_2: K; equal to `illuminant_1` where there is one matrix only.
         temperature: K, of the assumed illuminant.
         tint: of the assumed illuminant, its distance from the locus on the scale of `ispdsl.runtime.whitepoint`.
+        adaptation: ``bradford`` as above; ``camera`` scales the camera's own colours instead (von Kries) and takes the
+            matrix for daylight whatever the illuminant, as dcraw and LibRaw do.
     """
     kelvin, offset = _per_image(temperature, image), _per_image(tint, image)
-    white = white_xy(kelvin, offset)
-    matrix = blend_by_temperature(
-        constant(colour_matrix_1, image),
-        constant(colour_matrix_2, image),
-        _per_image(illuminant_1, image),
-        _per_image(illuminant_2, image),
-        kelvin,
-    )
-    seen = (matrix * xy_to_xyz(white)[..., None, :]).sum(-1)
+    first, second = constant(colour_matrix_1, image), constant(colour_matrix_2, image)
+    light_1, light_2 = _per_image(illuminant_1, image), _per_image(illuminant_2, image)
+    white, daylight = white_xy(kelvin, offset), constant(list(D65_XY), image)
+    matrix = blend_by_temperature(first, second, light_1, light_2, kelvin)
+    seen = _seen(matrix, white)
     as_shot = constant(neutral, image)
     native = as_shot / as_shot[..., 1:2] * seen[..., 1:2]
-    to_srgb = constant(XYZ_TO_LINEAR_SRGB, image) @ adaptation(white, constant(list(D65_XY), image))
+    to_srgb = constant(XYZ_TO_LINEAR_SRGB, image)
+    if adaptation == "camera":
+        matrix = blend_by_temperature(first, second, light_1, light_2, constant(D65_KELVIN, image))
+        native = native / seen * _seen(matrix, daylight)
+    else:
+        to_srgb = to_srgb @ bradford(white, daylight)
     return matrix_multiply(to_srgb @ inverse3(matrix) * native[..., None, :], image)
+
+
+def _seen(matrix: Tensor, white: Tensor) -> Tensor:
+    """Camera colour ``(..., 3)`` of a white of chromaticity ``(..., 2)`` and luminance 1."""
+    return (matrix * xy_to_xyz(white)[..., None, :]).sum(-1)
 
 
 def _per_image(value: Scalar, like: Tensor) -> Tensor:

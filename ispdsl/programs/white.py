@@ -56,7 +56,7 @@ def xy_to_xyz(xy: Tensor) -> Tensor:
     return torch.stack([x / y, torch.ones_like(y), (1.0 - x - y) / y], -1)
 
 
-def adaptation(source: Tensor, target: Tensor) -> Tensor:
+def bradford(source: Tensor, target: Tensor) -> Tensor:
     """Bradford's linear adaptation ``(..., 3, 3)`` of XYZ from white `source` to white `target`, chromaticities both.
 
     Source: Lam 1985, as ICC.1:2022, annex E, gives it.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.programs import colour as programs
-from ispdsl.programs.white import adaptation, blend_by_temperature, inverse3, white_xy
+from ispdsl.programs.white import blend_by_temperature, bradford, inverse3, white_xy
 from ispdsl.runtime import whitepoint
 from tests.programs.checks import check_program
 
@@ -249,7 +249,7 @@ def test_adaptation_agrees_with_colour_science() -> None:
     wanted = colour.adaptation.matrix_chromatic_adaptation_VonKries(
         colour.xy_to_XYZ(source), colour.xy_to_XYZ(target), transform="Bradford"
     )
-    found = adaptation(torch.from_numpy(source), torch.from_numpy(target))
+    found = bradford(torch.from_numpy(source), torch.from_numpy(target))
     np.testing.assert_allclose(found.numpy(), wanted, atol=1e-12)
 
 
@@ -303,6 +303,20 @@ def test_the_balance_agrees_with_the_steps_of_the_specification() -> None:
     srgb.use_derived_transformation_matrices(True)
     wanted = colour.XYZ_to_RGB(xyz, srgb, illuminant=xy, chromatic_adaptation_transform="Bradford")
     np.testing.assert_allclose(balance(image, 4000.0, 12.0).movedim(0, -1).numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("kelvin", [2900.0, 4000.0])
+def test_the_cameras_own_adaptation_is_that_of_libraw(kelvin: float) -> None:
+    """LibRaw: the matrix for daylight alone, sRGB to camera with rows that sum to 1, inverted."""
+    image, cold, daylight = picture(), COLOUR_MATRIX_A.numpy(), COLOUR_MATRIX_D65.numpy()
+    to_camera = daylight @ np.linalg.inv(np.array(programs.XYZ_TO_LINEAR_SRGB))
+    wanted = np.linalg.inv(to_camera / to_camera.sum(1, keepdims=True))
+    share = (1 / kelvin - 1 / 6504) / (1 / 2856 - 1 / 6504)
+    neutral = (share * cold + (1 - share) * daylight) @ colour.xy_to_XYZ(whitepoint.xy_of(kelvin, 7.0))
+    found = programs.colour_balance(
+        image, neutral=torch.from_numpy(neutral), temperature=kelvin, tint=7.0, adaptation="camera", **BALANCE
+    )
+    np.testing.assert_allclose(found, np.einsum("ij,jhw->ihw", wanted, image.numpy()), atol=1e-6)
 
 
 def test_a_higher_temperature_is_warmer_and_a_higher_tint_more_magenta() -> None:

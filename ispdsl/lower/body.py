@@ -10,7 +10,7 @@ from ispdsl.ir.model import Node, Pipeline, Signature, Value
 from ispdsl.ir.types import Type
 from ispdsl.lower.call import Caller, Feed, Site, Typed, lower_call, match_feed, read_value, report_count
 from ispdsl.lower.scope import Declared, Scope, Sink, counted, meant
-from ispdsl.lower.signature import Context
+from ispdsl.lower.signature import UNNAMED_RESULT, Context
 from ispdsl.lower.types import is_closed, match
 from ispdsl.lower.unused import report_unused
 from ispdsl.source import Span
@@ -45,7 +45,7 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
     sink, already = context.sink, context.sink.errors
     units = list(_units(declared.tree, scope, sink))
     definers = _definitions(units, signature, sink)
-    caller = Caller(context, signature, declared.broken, _given(signature))
+    caller = Caller(context, signature, declared.broken, _given(declared.tree, signature))
     nodes: list[Node] = []
     for index in _order(units, definers, sink):
         node = _lower_unit(units[index], units, definers, caller)
@@ -61,9 +61,13 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
     return Pipeline(signature=signature, nodes=tuple(nodes), results=results, taps=taps, names=names)
 
 
-def _given(signature: Signature) -> dict[str, Typed]:
+def _given(tree: t.Declaration, signature: Signature) -> dict[str, Typed]:
+    """The images and statistics that a pipeline is given; those declared wrongly have no type."""
     ports = {port.name: port.type for port in signature.inputs} | {need.name: need.type for need in signature.needs}
-    return {name: Typed(Value(node=None, port=name), type_) for name, type_ in ports.items()}
+    declared = [
+        item.name.text for item in (*tree.inputs, *tree.items) if isinstance(item, t.Port | t.Needs) and item.name
+    ]
+    return {name: Typed(Value(node=None, port=name), ports.get(name)) for name in declared}
 
 
 # ---- taking the text apart -------------------------------------------------------------------------------
@@ -251,13 +255,14 @@ def _read_all(step: t.Call | t.Stat, caller: Caller) -> None:
 
 
 def _outputs(node: Node | None, site: Site) -> list[Typed]:
-    """A call's results; of one that failed those types that no input decides, so that no error follows from it."""
-    if node:
-        return [Typed(Value(node=node.name, port=port), type_) for port, type_ in node.outputs.items()]
-    return [
-        Typed(Value(node=site.name, port=port.name), port.type if is_closed(port.type, site.callee.known) else None)
-        for port in site.callee.signature.outputs
-    ]
+    """A call's results; of one that failed those types that no input decides, so that no error follows from it.
+
+    What is declared wrongly has no type.
+    """
+    closed = {p.name: p.type for p in site.callee.signature.outputs if is_closed(p.type, site.callee.known)}
+    types = node.outputs if node else closed
+    names = [port.name.text if port.name else UNNAMED_RESULT for port in site.callee.tree.outputs]
+    return [Typed(Value(node=site.name, port=name), types.get(name)) for name in names]
 
 
 def _feeds(unit: Unit, incoming: list[Typed], units: Sequence[Unit], caller: Caller) -> list[Feed] | None:

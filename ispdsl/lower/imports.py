@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ispdsl.diagnostics import Diagnostic, nearest
+from ispdsl.ir.cube import CubeError
 from ispdsl.ir.model import Pipeline, Stage
+from ispdsl.ir.params import FileReference
 from ispdsl.lower.scope import Declared, Hint, Sink, listed, meant
 from ispdsl.lower.search import candidates, display_name, is_file, named_folders, real
 from ispdsl.lower.standard import standard_files
@@ -67,6 +69,10 @@ class Library:
     )
     """Where an import leads, by the importing file and what is written there."""
     open: list[Path] = field(default_factory=list[Path])
+    tables: dict[tuple[Path, str], FileReference | CubeError] = field(
+        default_factory=dict[tuple[Path, str], "FileReference | CubeError"]
+    )
+    """The tables' files that have been read, as `Files` keeps them."""
 
 
 def lower_path(path: Path, name: str, library: Library) -> Read:

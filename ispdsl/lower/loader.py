@@ -123,7 +123,8 @@ def _lower_file(source: Source, library: Library) -> Loaded:
     sink = Sink(source, list(parsed.diagnostics), _gaps(tree, inside, bool(lost), whole))
     standard = standard_folders(source.path)
     imported, files = imported_names(tree, source, standard, library, sink)
-    context = Context(sink, Files(((source.path.parent,) if source.path else ()) + standard))
+    folders = ((source.path.parent,) if source.path else ()) + standard
+    context = Context(sink, Files(folders, library.tables))
     own = _declare(tree, imported, frozenset(inside), context)
     missing = frozenset(name.text for import_ in tree.imports for name in import_.names) - imported.keys()
     scope = Scope({**imported, **own}, missing, lambda: standard_names(standard))

@@ -91,11 +91,13 @@ class Declared:
 
     @cached_property
     def broken(self) -> frozenset[str]:
-        """Parameters, metadata and needs whose own declaration is wrong: nothing is said about those twice."""
+        """Images, parameters, metadata and needs whose own declaration is wrong: nothing is said about those twice."""
         items = (
             i for i in self.tree.items if isinstance(i, Slider | Register | Choice | Toggle | Table | Meta | Needs)
         )
-        return frozenset(item.name.text for item in items) - self.known.keys()
+        images = (port.name.text for port in self.tree.inputs if port.name)
+        whole = self.known.keys() | {port.name for port in self.signature.inputs}
+        return frozenset((*(item.name.text for item in items), *images)) - whole
 
     @cached_property
     def known(self) -> Mapping[str, None]:

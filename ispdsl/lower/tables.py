@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path, PurePosixPath
 
+from ispdsl.ir.cube import CubeError, cube_content, cube_numbers
 from ispdsl.ir.params import Array, FileReference, TableValue
 from ispdsl.ir.params import Table as IrTable
 from ispdsl.lower.quantity import array, declared_unit, describe, inside, interval, number
-from ispdsl.lower.scope import Sink, meant, text_of
-from ispdsl.lower.search import named_folders
+from ispdsl.lower.scope import Sink, counted, meant, text_of
+from ispdsl.lower.search import is_file, named_folders
 from ispdsl.source import Span
 from ispdsl.syntax.tree import ListValue, Name, Number, String, Table, Value
 
 LARGEST_TABLE = 1 << 22
-LARGEST_FILE = 1 << 26
+MOST_POINTS_READ = 65
+"""Points per axis of a `.cube` file whose numbers are checked; of a larger one the head and the rows are."""
 SUFFIXES = (".cube",)
 
 
@@ -25,6 +27,10 @@ class Files:
     """Folders where a table's file may lie, in order: that of the `.isp` file, then the standard ones."""
 
     folders: tuple[Path, ...]
+    read: dict[tuple[Path, str], FileReference | CubeError] = field(
+        default_factory=dict[tuple[Path, str], "FileReference | CubeError"]
+    )
+    """What the files of a run hold, or what is wrong with them, by place and written name: each is read once."""
 
 
 def lower_table(tree: Table, sink: Sink, files: Files) -> IrTable | None:
@@ -82,15 +88,22 @@ def _shape(tree: Table, sink: Sink) -> tuple[int, ...] | None:
 def table_value(
     value: Value, kind: str, shape: tuple[int, ...], unit: str, sink: Sink, files: Files, what: str
 ) -> TableValue | None:
-    """What a table is set to: one number for all, a list that broadcasts, ``identity``, or a file."""
+    """What a table is set to: one number for all, a list that broadcasts, ``identity``, or a file.
+
+    A matrix takes all its numbers, ``identity`` or 0: what broadcasts would make another matrix than it looks like.
+    """
     match value:
+        case Number() if kind == "matrix" and value.value:
+            sink.add("E416", f"{what}: one number is no matrix of {_by(shape)}", value.span, hint=_whole_matrix(shape))
+            return None
         case Number():
             return number(value, unit, sink, what)
         case ListValue():
             found = array(value, unit, sink, what)
-            if found and not _broadcasts(found.shape, shape):
-                given = " x ".join(map(str, found.shape))
-                sink.add("E416", f"{what}: a list of {given} does not fit {' x '.join(map(str, shape))}", value.span)
+            fits = found is None or (found.shape == shape if kind == "matrix" else _broadcasts(found.shape, shape))
+            if found and not fits:
+                message = f"{what}: a list of {_by(found.shape)} does not fit {_by(shape)}"
+                sink.add("E416", message, value.span, hint=_whole_matrix(shape) if kind == "matrix" else None)
                 return None
             return found
         case Name(text="identity"):
@@ -104,6 +117,17 @@ def table_value(
             hint = meant(value.text, ["identity"], "write a number, a list, identity, or a file name in quotes")
             sink.add("E407", f"{what} cannot be {describe(value)}", value.span, hint=hint)
             return None
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _whole_matrix(shape: tuple[int, ...]) -> str:
+    """How a matrix is written."""
+    return (
+        f"write {shape[0]} rows of {counted(shape[1], 'number')}, {'identity, ' * _has_identity('matrix', shape)}or 0"
+    )
 
 
 def _broadcasts(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -136,13 +160,23 @@ def _file(name: str, span: Span, kind: str, shape: tuple[int, ...], sink: Sink, 
             "E417", f"only .cube files are read, into a lut of shape [n, n, n, 3]; this is {path.name}", span, hint=hint
         )
         return None
-    for folder in files.folders:
-        found = folder / path
-        try:
-            if found.is_file() and found.stat().st_size <= LARGEST_FILE:
-                digest = hashlib.sha256(found.read_bytes()).hexdigest()
-                return FileReference(path=str(path), sha256=digest, found=str(found.resolve()))
-        except OSError:
-            continue
-    sink.add("E417", f"no readable file {name}", span, hint=f"looked in {named_folders(files.folders)}")
-    return None
+    found = next((folder / path for folder in files.folders if is_file(folder / path)), None)
+    if found is None:
+        sink.add("E417", f"no file {name}", span, hint=f"looked in {named_folders(files.folders)}")
+        return None
+    held = files.read.get((found, name)) or _cube(found, path)
+    files.read[found, name] = held
+    if isinstance(held, CubeError):
+        sink.add("E417", held.message, span, hint=held.hint)
+        return None
+    return held
+
+
+def _cube(found: Path, path: PurePosixPath) -> FileReference | CubeError:
+    """The reference to a table's file, once it is known to be one."""
+    try:
+        content = cube_content(found)
+        cube_numbers(content, str(path), MOST_POINTS_READ)
+    except CubeError as error:
+        return error
+    return FileReference(path=str(path), sha256=hashlib.sha256(content).hexdigest(), found=str(found.resolve()))

@@ -74,10 +74,18 @@ def _check_argument(argument: Name | Number, role: str, sink: Sink, sliders: Map
     if text in known or (role == "storage" and INTEGER_STORAGE.fullmatch(text)):
         return True
     what = {"cfa": "CFA", "space": "colour space", "storage": "storage", "unit": "unit"}[role]
-    hints = {"unit": unit_hint, "storage": _storage_meant}
+    hints = {"unit": unit_hint, "storage": _storage_meant, "cfa": _cfa_meant}
     hint = hints[role](text) if role in hints else meant(text, known, f"{what}s: {', '.join(known)}")
     sink.add(code, f"unknown {what} {text}", argument.span, hint=hint)
     return False
+
+
+def _cfa_meant(text: str) -> Hint:
+    """What a mosaic that is no 2x2 Bayer pattern can be done with."""
+    if re.search("trans|quad|tetra|nona|w|ir|cmy|foveon|x3|mono|none", text.lower()):
+        known = ", ".join(CFAS)
+        return f"only 2x2 Bayer patterns are handled (and linear, three samples at every site): {known}"
+    return meant(text, CFAS, f"CFAs: {', '.join(CFAS)}")
 
 
 def _storage_meant(text: str) -> Hint:

@@ -27,7 +27,8 @@ CodeFace = int | tuple[int, ...]
 def check(declaration: Parameter, value: object) -> PhysicalValue:
     """A physical value as its kind has it, once it is known to be legal: finite, in range, one of the options.
 
-    Whole numbers become floats; a table may be a number, an `Array` that broadcasts, ``identity`` or a file.
+    Whole numbers become floats; a table may be a number, an `Array` that broadcasts, ``identity`` or a file. A
+    matrix is an `Array` of its own shape, ``identity`` or 0.
 
     Raises:
         ValueError: another kind of value, or outside what is legal.
@@ -91,11 +92,17 @@ def checked_table(declaration: Table, value: object) -> TableValue:
         identity_values(declaration)
         return value
     if not isinstance(value, Array):
+        if declaration.kind == "matrix" and finite(value):
+            raise ValueError(f"one number is no matrix of {_by(declaration.shape)}; write all of them, identity or 0")
         return _legal(finite(value), declaration.hard, declaration.unit)
     if len(value.values) != math.prod(value.shape):
         raise ValueError(f"{len(value.values)} numbers make no table of {_by(value.shape)}")
     for number in value.values:
         _legal(finite(number), declaration.hard, declaration.unit)
+    if declaration.kind == "matrix" and value.shape != declaration.shape:
+        raise ValueError(
+            f"a list of {_by(value.shape)} is no matrix of {_by(declaration.shape)}; write all its numbers"
+        )
     broadcast(value, declaration.shape)
     return value
 

@@ -124,8 +124,13 @@ def test_tables_keep_what_is_written() -> None:
         ("curve c[1] = identity", ["E407"]),
         ("lut t[3, 3, 3, 3] = identity", []),
         ("lut t[3, 3, 3, 2] = identity", ["E407"]),
-        ("matrix m[3, 3] = [1, 2, 3]", []),
-        ("matrix m[3, 3] = [[1], [2], [3]]", []),
+        ("matrix m[3, 3] = 0", []),
+        ("matrix m[3, 3] = 1", ["E416"]),
+        ("matrix m[3, 3] = [1, 2, 3]", ["E416"]),
+        ("matrix m[3, 3] = [[1], [2], [3]]", ["E416"]),
+        ("lut t[3, 3] = [1, 2, 3]", []),
+        ("lut t[3, 3] = [[1], [2], [3]]", []),
+        ("lut t[3, 3] = 2", []),
         ("matrix m[3, 3] = [[[1]]]", ["E416"]),
         ("curve c[3] = [1, [2], 3]", ["E416"]),
         ("curve c[3] = [[], []]", ["E416"]),
@@ -137,10 +142,12 @@ def test_identity_and_broadcasting(line: str, found: list[str]) -> None:
 
 # ---- files of tables ---------------------------------------------------------------------------------------
 
+CUBE = "LUT_3D_SIZE 2\n" + "0 0.5 1\n" * 8
+
 
 def test_a_file_is_found_beside_the_text_and_named_relative_to_it(tmp_path: Path) -> None:
     (tmp_path / "looks").mkdir()
-    (tmp_path / "looks" / "warm.cube").write_text("LUT_3D_SIZE 2\n")
+    (tmp_path / "looks" / "warm.cube").write_text(CUBE)
     module = lowered(stage('lut look[2, 2, 2, 3] = "looks/warm.cube"'), path=tmp_path / "test.isp")
     table = the_stage(module).signature.parameters[0]
     assert isinstance(table, Table)
@@ -165,7 +172,38 @@ def test_files_outside_are_refused_even_when_they_are_there(name: str, tmp_path:
     inner.mkdir()
     found = told(stage(f'lut look[2, 2, 2, 3] = "{name}"'), path=inner / "test.isp")
     assert [d.code for d in found] == ["E417"]
-    assert "no readable file" not in found[0].message  # it was not even looked for
+    assert "no file" not in found[0].message  # it was not even looked for
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "look.cube: LUT_3D_SIZE is missing"),
+        ("LUT_3D_SIZE 2\n0 0 0\n", "look.cube: ends after 1 of 8 rows"),
+        (CUBE + "0 0 0\n", "look.cube, line 10: more than 8 rows"),
+        (CUBE.replace("0 0.5 1", "0 x 1", 1), "look.cube, line 2: '0 x 1' is not 3 finite numbers"),
+        (CUBE + "LUT_3D_INPUT_RANGE 0.0 1.0\n", None),
+        (CUBE + "LUT_3D_INPUT_RANGE 0 2\n", "look.cube, line 10: LUT_3D_INPUT_RANGE is not 0 1"),
+    ],
+)
+def test_a_file_that_is_named_is_read(text: str, reason: str | None, tmp_path: Path) -> None:
+    (tmp_path / "look.cube").write_text(text)
+    found = told(stage('lut look[2, 2, 2, 3] = "look.cube"'), path=tmp_path / "test.isp")
+    assert [(d.code, d.message) for d in found] == ([("E417", reason)] if reason else [])
+
+
+def test_a_file_is_read_once_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "look.cube").write_text(CUBE)
+    opened: list[Path] = []
+
+    def counting(path: Path) -> bytes:
+        opened.append(path)
+        return path.read_bytes()
+
+    monkeypatch.setattr("ispdsl.lower.tables.cube_content", counting)
+    lines = [f'lut look_{n}[2, 2, 2, 3] = "look.cube"' for n in range(3)]
+    assert codes(stage(*lines), path=tmp_path / "test.isp") == []
+    assert opened == [tmp_path / "look.cube"]
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def test_a_result_may_be_narrower_than_promised_but_not_wider() -> None:
     assert codes(GAIN, pipeline("out = image -> gain", signature=narrow)) == ["E309"]
 
 
+def test_an_image_of_an_unknown_type_is_still_known() -> None:
+    """One error where the type is written, and none where the value is used, its results included."""
+    bad = pipeline("out = image -> gain", signature="p(image: rgb<nowhere, f32>) -> (out: rgb<srgb, f32>)")
+    assert codes(GAIN, bad) == ["E303"]
+    named = pipeline("hue, rest = image -> odd", "out = rest -> gain", "seen = hue -> gain as second -> tap kept")
+    odd = stage(signature="odd(image: rgb<S, f32>) -> (hue: rgb<nowhere, f32>, rest: rgb<S, f32>)")
+    assert codes(GAIN, odd, named) == ["E303"]
+
+
 def test_the_types_of_a_failed_call_that_no_input_decides_stay_known() -> None:
     encode = stage(signature="encode(image: rgb<linear_srgb, f32>) -> rgb<srgb, unit>")
     found = told(encode, pipeline("out = image -> encode -> encode as second"))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ispdsl.ir.cube import cube_numbers
 from ispdsl.runtime.cube import CubeError, format_cube, parse_cube, read_cube
 
 ROWS = "\n".join(["0 0 0", "1 0 0", "0 1 0", "1 1 0", "0 0 1", "1 0 1", "0 1 1", "1 1 1"])
@@ -44,6 +45,7 @@ def test_a_written_table_reads_back_here_and_in_colour_science(tmp_path: Path) -
         ("LUT_3D_SIZE 2\nLUT_3D_SIZE 2\n", "line 2: LUT_3D_SIZE is given twice"),
         ("LUT_1D_SIZE 4\n", "line 1: a one-dimensional table"),
         ("LUT_3D_SIZE 2\nDOMAIN_MAX 2 2 2\n", "line 2: DOMAIN_MAX is not 1 1 1"),
+        ("LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 0.0 2.0\n", "line 2: LUT_3D_INPUT_RANGE is not 0 1"),
         ("COLOUR yes\n", "line 1: unknown keyword 'COLOUR'"),
         ("LUT_3D_SIZE 2\n0 0\n", "line 2: '0 0' is not 3 finite numbers"),
         ("LUT_3D_SIZE 2\n0 0 nan\n", "line 2: '0 0 nan' is not 3 finite numbers"),
@@ -60,6 +62,19 @@ def test_wrong_files_are_told_where_and_how_to_mend(text: str, message: str) -> 
         parse_cube(text, "wrong.cube")
     assert message in caught.value.message
     assert caught.value.hint
+
+
+def test_the_input_range_that_grading_programs_write_is_accepted() -> None:
+    text = GOOD.replace("DOMAIN_MIN", "LUT_3D_INPUT_RANGE 0.0 1.0\nDOMAIN_MIN")
+    np.testing.assert_array_equal(parse_cube(text, "range.cube"), parse_cube(GOOD, "good.cube"))
+
+
+def test_rows_of_a_large_table_are_counted_and_not_read() -> None:
+    large = "LUT_3D_SIZE 3\n" + "0 0 0\n" * 26
+    assert cube_numbers(large + "0 x 0\n", "large.cube", most=2) == (3, [])
+    for rest, message in (("", "ends after 26 of 27 rows"), ("0 0 0\n0 0 0\n", "line 29: more than 27 rows")):
+        with pytest.raises(CubeError, match=message):
+            cube_numbers(large + rest, "large.cube", most=2)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ispdsl.ir.params import Array
 from ispdsl.runtime import faces
+from ispdsl.runtime.reading import read
 from tests import modules as m
 
 EV = m.slider("ev", (-18.0, 18.0), unit="ev", soft=(-4.0, 4.0))
@@ -221,6 +222,20 @@ def test_tables_broadcast_from_the_last_axis():
     assert faces.elements(table, 7.0) == (7.0,) * 12
     with pytest.raises(ValueError, match="a table of 2 does not fit 2 x 2 x 3"):
         faces.check(table, m.array(1.0, 2.0))
+
+
+@pytest.mark.parametrize("given", ["[1, 2]", "2", "[[1, 2]]", "[[1], [2]]", [1, 2], [[1, 2]], 0.5, 1])
+def test_a_matrix_is_not_broadcast(given: object):
+    with pytest.raises(ValueError, match="no matrix of 2 x 2"):
+        read(m.table("matrix", "x", (2, 2)), given)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("0", 0.0), (0, 0.0), ("identity", "identity"), ("[[1, 2], [3, 4]]", Array(shape=(2, 2), values=(1, 2, 3, 4)))],
+)
+def test_a_matrix_is_all_its_numbers_or_identity_or_nothing(given: object, value: object):
+    assert read(m.table("matrix", "x", (2, 2)), given) == value
 
 
 def test_programs_receive_canonical_values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,7 @@ def develop(
     Raises:
         PlanError: the pipeline takes no such frame.
         SettingsError: a starting value is missing from the frame.
-        CompileError, RunError: a program is missing or fails, metadata is missing.
+        CompileError, RunError: a program is missing, fails or gives what is not finite; metadata is missing.
     """
     import torch
 
@@ -90,12 +90,19 @@ def develop(
     composite = compile(graph, types=variables, impl=impl or {}, taps=taps, trust=tuple(trust))
     if progress:
         composite.on_step(progress)
-    with torch.inference_mode():
+    with torch.no_grad():  # unlike inference_mode it lets a program that writes into its input be found
         image, metadata = tensors(frame)
         values = settings_tensors(settings)
+        before = None
         rendering = composite(image, values, metadata)
         if composite.feeds_back:
-            rendering = composite(image, values, metadata, previous=rendering.statistics)
+            before = rendering.statistics
+            rendering = composite(image, values, metadata, before)
+        if not all(output.isfinite().all() for output in rendering.outputs.values()):
+            composite.on_step(None)
+            composite.inspect(image, values, metadata)
+            if before is not None:
+                composite.inspect(image, values, metadata, before)
     flat = composite.plan.graph
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}
@@ -132,19 +139,28 @@ def _array(value: Any) -> NDArray[np.float32]:
 # ---- writing ---------------------------------------------------------------------------------------------
 
 
+def output_paths(names: Collection[str], path: Path) -> dict[str, Path]:
+    """Where outputs go: the first to `path`, a further one beside it as ``name.output.suffix``."""
+    further = (path.with_suffix(f".{name}{path.suffix}") for name in names)
+    return {name: target if index else path for index, (name, target) in enumerate(zip(names, further, strict=True))}
+
+
+def tap_paths(names: Iterable[str], folder: Path, suffix: str) -> dict[str, Path]:
+    """Where taps go: each into `folder` under its own name."""
+    return {name: folder / f"{name}{suffix}" for name in names}
+
+
 def save_outputs(development: Development, path: Path, bits: int | None = None) -> list[Path]:
     """Write the outputs upright: the first to `path`, a further one beside it as ``name.output.suffix``.
 
     Raises:
         PictureError: the format is unknown or the file cannot be written.
     """
-    written: list[Path] = []
-    for index, (name, picture) in enumerate(development.outputs.items()):
-        target = path if index == 0 else path.with_suffix(f".{name}{path.suffix}")
+    targets = output_paths(development.outputs, path)
+    for name, picture in development.outputs.items():
         orientation = development.frame.orientation
-        write_picture(target, picture.image, space=picture.space, orientation=orientation, bits=bits)
-        written.append(target)
-    return written
+        write_picture(targets[name], picture.image, space=picture.space, orientation=orientation, bits=bits)
+    return list(targets.values())
 
 
 def save_taps(development: Development, folder: Path, suffix: str = ".png") -> list[Path]:
@@ -155,16 +171,15 @@ def save_taps(development: Development, folder: Path, suffix: str = ".png") -> l
     """
     folder.mkdir(parents=True, exist_ok=True)
     orientation = development.frame.orientation
-    written: list[Path] = []
+    targets = tap_paths(development.taps, folder, suffix)
     for name, picture in development.taps.items():
-        target, image = folder / f"{name}{suffix}", _planes(picture.image)
+        target, image = targets[name], _planes(picture.image)
         if suffix in (".png", ".jpg", ".jpeg"):
             write_picture(target, to_display(image, picture.space), orientation=orientation)
         else:
             bits = 32 if suffix in (".tif", ".tiff") else None
             write_picture(target, image, space=picture.space, orientation=orientation, bits=bits)
-        written.append(target)
-    return written
+    return list(targets.values())
 
 
 def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:

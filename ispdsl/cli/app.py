@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages
-from ispdsl.cli.boundary import report_error
 from ispdsl.cli.console import emit
 
 app = typer.Typer(
@@ -45,7 +44,8 @@ def _say_version(wanted: bool) -> None:
 
 
 @app.callback(
-    epilog="Exit codes: 0 good, 1 diagnostics, 2 usage, 3 unreadable input, 4 executor failed, 5 I/O, 130 interrupted."
+    epilog="Exit codes: 0 good, 1 diagnostics, 2 usage, 3 unreadable input, 4 a stage or executor failed, "
+    "5 output cannot be written, 70 a fault of ispdsl, 130 interrupted."
 )
 def options(
     _version: Annotated[
@@ -60,7 +60,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except KeyboardInterrupt as error:
-        sys.exit(report_error(error))
+    app()

@@ -16,6 +16,7 @@ import typer
 
 from ispdsl.cli.console import Colour, complain, show
 from ispdsl.diagnostics import IspError
+from ispdsl.errors import UserError
 from ispdsl.render import json as json_report
 
 
@@ -40,6 +41,11 @@ class CommandError(Exception):
         self.message = message
         self.hint = hint
         self.code = code
+
+
+def as_usage(error: UserError) -> CommandError:
+    """An error whose cause is a word of the command line."""
+    return CommandError(error.message, error.hint)
 
 
 CODES = {
@@ -83,6 +89,7 @@ def guarded(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
 def report_error(error: BaseException, as_json: bool = False, colour: Colour = Colour.AUTO) -> ExitCode:
     """Say on stderr what went wrong, as a report, as JSON, or in a line with a hint, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
     if isinstance(error, IspError):
         if as_json:

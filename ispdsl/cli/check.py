@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ispdsl.cli.boundary import ExitCode, guarded, reading
-from ispdsl.cli.console import Colour, emit, note, show
+from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading
+from ispdsl.cli.console import Colour, complain, emit, note, show
 from ispdsl.cli.doctor import ispdsl_version
-from ispdsl.cli.files import isp_files
+from ispdsl.cli.files import STDIN, isp_files, named_or_shipped, require_file
 from ispdsl.cli.options import ColourOption, Json, complete_file
 from ispdsl.diagnostics import Diagnostic, Report
 from ispdsl.render import human, json, sarif
+from ispdsl.source import Source
+
+if TYPE_CHECKING:
+    from ispdsl.lower.imports import Library
 
 
 class Format(StrEnum):
@@ -31,7 +35,9 @@ def check(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Files, and folders to search for .isp files; default: here.", autocompletion=complete_file
+            metavar="[FILE]...",
+            help="Files, folders to search for .isp files, shipped pipelines by name, - for stdin; default: here.",
+            autocompletion=complete_file,
         ),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print what was found.")] = Format.HUMAN,
@@ -40,22 +46,43 @@ def check(
     colour: ColourOption = Colour.AUTO,
 ) -> None:
     """Report everything that is wrong, without running anything."""
-    paths = list(isp_files(files or [Path()]))
-    from ispdsl.lower.loader import empty_library, load_report
+    paths = isp_files(map(named_or_shipped, files or [Path()]))
+    from ispdsl.lower.loader import empty_library
 
     found: list[Diagnostic] = []
+    unreadable = 0
     library = empty_library()
     for path in paths:
-        with reading(path):
-            _, report = load_report(path, library)
-        found.extend(report.diagnostics)
+        try:
+            found.extend(_examine(path, library).diagnostics)
+        except CommandError as error:
+            unreadable += 1
+            complain(error.message, error.hint, colour)
     report = Report.of(found)
     form = Format.JSON if as_json else form
     if form is Format.HUMAN:
         show(report, colour, sys.stdout)
     else:
         emit(json.render(report) if form is Format.JSON else sarif.render(report, ispdsl_version()))
-    if not report.diagnostics:
+    if not report.diagnostics and not unreadable:
         note(f"{len(paths)} file{'' if len(paths) == 1 else 's'} checked, {human.summary(report)}")
+    if unreadable:
+        raise typer.Exit(ExitCode.UNREADABLE)
     if report.errors or (strict and report.warnings):
         raise typer.Exit(ExitCode.DIAGNOSTICS)
+
+
+def _examine(path: Path, library: Library) -> Report:
+    """What is wrong with one file.
+
+    Raises:
+        CommandError: it cannot be read.
+    """
+    from ispdsl.lower.loader import load_report, load_text
+
+    if path == STDIN:
+        with reading("stdin"):
+            return load_text(Source("<stdin>", sys.stdin.read()), library)[1]
+    require_file(path)
+    with reading(path):
+        return load_report(path, library)[1]

@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from ispdsl.cli.boundary import guarded, writing
+from ispdsl.cli.collisions import inputs_of_raw
 from ispdsl.cli.console import Colour, note
+from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import ColourOption, Json
-from ispdsl.cli.run import Work, choose, perform
+from ispdsl.cli.run import Work, check_places, perform
+from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean
 
@@ -49,4 +52,5 @@ def demo(
         sidecar=sidecar.path_of(picture),
         plain=colour is Colour.NEVER,
     )
+    check_places(graph, find_pipeline(PIPELINE), inputs_of_raw(raw, None, None, ()), work)
     perform(graph, read(raw), choose(graph, None, [], []), work, seed, as_json)

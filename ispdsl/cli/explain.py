@@ -11,7 +11,7 @@ import typer
 
 from ispdsl.catalogue import ENTRIES, Entry
 from ispdsl.cli.boundary import CommandError, guarded
-from ispdsl.cli.console import emit
+from ispdsl.cli.console import emit, note
 from ispdsl.cli.options import Json
 from ispdsl.diagnostics import nearest
 from ispdsl.render.characters import with_bytes_shown
@@ -40,21 +40,31 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain a diagnostic code, or a property of a contract."""
-    match words or []:
+    match _completed(words or []):
         case []:
             _list({code: entry.title for code, entry in ENTRIES.items()}, as_json)
+            note("`ispdsl explain CODE` shows a page; `ispdsl explain property` lists the properties of a contract")
         case ["property"]:
             _list({name: text.partition("\n")[0] for name, text in _properties().items()}, as_json)
         case ["property", name]:
             text = _find(name, _properties(), "property")
             emit(json.dumps({"property": name, "meaning": text}, indent=2) if as_json else f"property {name}\n\n{text}")
         case [code]:
-            entry = _find(code.upper(), ENTRIES, "code")
-            emit(json.dumps(asdict(entry), indent=2) if as_json else page(entry))
+            entry = _find(code.upper() if code.upper() in ENTRIES else code, ENTRIES, "code")
+            plain = {name: with_bytes_shown(text) for name, text in asdict(entry).items()}
+            emit(json.dumps(plain, indent=2) if as_json else page(entry))
         case _:
             raise CommandError(
                 "too many words", "write for example: ispdsl explain E201, or ispdsl explain property linear"
             )
+
+
+def _completed(words: list[str]) -> list[str]:
+    """The name of a property alone means that property."""
+    from ispdsl.lower.contract import VOCABULARY
+
+    alone = len(words) == 1 and words[0].lower() in VOCABULARY
+    return ["property", words[0].lower()] if alone else words
 
 
 def page(entry: Entry) -> str:

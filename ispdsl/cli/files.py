@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from ispdsl.cli.boundary import CommandError, ExitCode, writing
 from ispdsl.diagnostics import nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
+STDIN = Path("-")
+"""The name that stands for stdin."""
 
 
 def shipped(folder: str) -> Path:
@@ -37,29 +39,60 @@ def find_pipeline(argument: str) -> Path:
         return shipped("pipelines") / f"{argument}.isp"
     if path.is_dir():
         raise CommandError(f"{argument} is a folder", "name a .isp file in it", ExitCode.UNREADABLE)
+    if os.path.lexists(path):
+        require_file(path)
     near = nearest(argument, shipped_pipelines()) if path.suffix != ".isp" else _near_file(path)
     raise CommandError(
         f"cannot read {argument}: there is no such file", near and f"did you mean {near}?", ExitCode.UNREADABLE
     )
 
 
-def isp_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files themselves, and every `.isp` file under the folders, in order; hidden folders are left out.
+def isp_files(paths: Iterable[Path]) -> list[Path]:
+    """The files as they are named, and every `.isp` file under the folders, in order; hidden folders are left out.
+
+    In a folder only what can be read as a file counts: no pipe, no device. A path that leads nowhere is handed on,
+    for `require_file` to complain about.
 
     Raises:
-        CommandError: a path does not exist.
+        CommandError: there is nothing but folders, and no `.isp` file in them.
     """
-    for path in paths:
-        if not path.exists():
-            near = _near_file(path)
-            hint = f"did you mean {near}?" if near else None
-            raise CommandError(f"cannot read {path}: there is no such file", hint, ExitCode.UNREADABLE)
+    given = list(paths)
+    found: list[Path] = []
+    for path in given:
         if not path.is_dir():
-            yield path
+            found.append(path)
             continue
         for folder, inner, names in os.walk(path):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
-            yield from (Path(folder) / name for name in sorted(names) if name.endswith(".isp"))
+            inside = (Path(folder) / name for name in sorted(names) if name.endswith(".isp"))
+            found += [file for file in inside if file.is_file() or not file.exists()]
+    if not found:
+        names = ", ".join(map(str, given))
+        raise CommandError(f"there are no .isp files in {names}", "name a file, or a folder that has some")
+    return found
+
+
+def require_file(path: Path) -> None:
+    """Make sure that a path can be read as a file.
+
+    Raises:
+        CommandError: it does not exist, or reading it might never end.
+    """
+    if path.is_file():
+        return
+    if path.is_symlink() and not path.exists():
+        raise CommandError(f"cannot read {path}: it is a link that leads nowhere", code=ExitCode.UNREADABLE)
+    if path.exists():
+        raise CommandError(f"cannot read {path}: it is no regular file", code=ExitCode.UNREADABLE)
+    near = _near_file(path)
+    hint = f"did you mean {near}?" if near else None
+    raise CommandError(f"cannot read {path}: there is no such file", hint, ExitCode.UNREADABLE)
+
+
+def named_or_shipped(path: Path) -> Path:
+    """The path itself, or the pipeline that comes with ispdsl where only one of that name exists."""
+    bare = not os.path.lexists(path) and str(path) in shipped_pipelines()
+    return shipped("pipelines") / f"{path}.isp" if bare else path
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -85,7 +118,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def _near_file(path: Path) -> str | None:
     try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".isp"]
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".isp" and entry.name != path.name]
     except OSError:
         return None
     near = nearest(path.name, names)

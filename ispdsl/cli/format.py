@@ -13,12 +13,10 @@ import typer
 
 from ispdsl.cli.boundary import ExitCode, guarded, reading
 from ispdsl.cli.console import Colour, emit, note, show
-from ispdsl.cli.files import isp_files, write_whole
+from ispdsl.cli.files import STDIN, isp_files, require_file, write_whole
 from ispdsl.cli.options import ColourOption, Json, complete_file
 from ispdsl.diagnostics import Diagnostic, IspError, Report
 from ispdsl.source import Source
-
-STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,10 @@ def fmt(
     colour: ColourOption = Colour.AUTO,
 ) -> None:
     """Format .isp files in place. Comments survive; a file with a syntax error is left as it is."""
-    paths = [STDIN, *isp_files(p for p in files if p != STDIN)] if STDIN in files else list(isp_files(files))
+    paths = isp_files(files)
+    for path in paths:
+        if path != STDIN:
+            require_file(path)
     done: list[Formatted] = []
     report = Report()
     for path in paths:

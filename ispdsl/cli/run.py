@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading, writing
+from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
+from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
+from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Implementations, Json, PipelineFile, PipelineName, pairs
 from ispdsl.cli.progress import Step, progress
-from ispdsl.cli.show import build_graph
+from ispdsl.cli.settings import choose
+from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
     from ispdsl.darkroom import Development
     from ispdsl.graph import Graph
     from ispdsl.runtime.frame import Frame
-    from ispdsl.runtime.sidecar import Sidecar
     from ispdsl.runtime.values import Settings
 
 
@@ -90,7 +92,12 @@ def run(
         list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
     ] = None,
     crop: Annotated[
-        str | None, typer.Option("--crop", metavar="Y,X,H,W", help="Develop this part, in sensor pixels.")
+        str | None,
+        typer.Option(
+            "--crop",
+            metavar="Y,X,H,W",
+            help="Develop this part, in sensor pixels before turning; statistics are of the part.",
+        ),
     ] = None,
     bits: Annotated[Bits | None, typer.Option("--bits", help="Bits a sample; 32 are floats.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="For programs that draw random numbers.")] = 0,
@@ -106,15 +113,68 @@ def run(
     values = pairs(settings, "--set", "ADDRESS=VALUE")
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
+    chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
+    check_implementations(graph, chosen_impl)
+    check_trust(trust or [])
     beside = None if no_sidecar else sidecar.path_of(raw)
     chosen = choose(graph, beside, presets or [], values)
-    frame = read(raw, describe)
-    frame = frame.crop(*part) if part else frame
     saved = save_settings or (None if no_sidecar else sidecar.path_of(output))
-    chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
     plain = colour is Colour.NEVER
     work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain)
+    given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
+    check_places(graph, find_pipeline(file), given, work)
+    frame = read(raw, describe)
+    frame = cropped(frame, part) if part else frame
     perform(graph, frame, chosen, work, seed, as_json)
+
+
+def check_places(graph: Graph, file: Path, given: Iterable[Use], work: Work) -> None:
+    """Find out before the work whether its results would overwrite what it reads, or each other.
+
+    Raises:
+        CommandError: they would.
+    """
+    from ispdsl.darkroom import output_paths, tap_paths
+    from ispdsl.passes.inline import inline
+
+    pictures = output_paths([port.name for port in graph.outputs], work.output)
+    outputs = [Use("the picture" if path == work.output else f"output {name}", path) for name, path in pictures.items()]
+    if work.taps is not None:
+        taps = tap_paths(inline(graph).taps, work.taps, f".{work.tap_format.value}")
+        outputs += [Use(f"tap {name}", path) for name, path in taps.items()]
+    outputs += [Use("the contact sheet", work.sheet)] if work.sheet else []
+    outputs += [Use(SETTINGS, work.sidecar)] if work.sidecar else []
+    refuse_collisions((*inputs_of(graph, file), *given), outputs)
+
+
+def check_trust(packages: Iterable[str]) -> None:
+    """Find out before the work whether the packages to trust are there.
+
+    Raises:
+        CommandError: one is not.
+    """
+    from importlib.util import find_spec
+
+    for package in packages:
+        if not package.isidentifier() or find_spec(package) is None:
+            raise CommandError(f"--trust {package}: there is no such package", "name an installed top-level package")
+
+
+def cropped(frame: Frame, part: tuple[int, int, int, int]) -> Frame:
+    """A part of a frame, counted before the picture is turned upright.
+
+    Raises:
+        CommandError: it reaches beyond the frame.
+    """
+    from ispdsl.runtime.frame import RawError
+
+    try:
+        found = frame.crop(*part)
+    except RawError as error:
+        raise CommandError(error.message, "--crop Y,X,H,W counts sensor pixels, before turning") from error
+    if frame.orientation != 1:
+        note("note: --crop counts sensor pixels, before the picture is turned upright")
+    return found
 
 
 def check_output(output: Path, bits: int | None) -> None:
@@ -151,33 +211,14 @@ def parse_crop(text: str) -> tuple[int, int, int, int]:
     return top, left, height, width
 
 
-def choose(graph: Graph, beside: Path | None, presets: Iterable[Path], values: list[tuple[str, str]]) -> Settings:
-    """The settings of the raw's own sidecar, then of presets, then of the command line; later ones win.
-
-    Raises:
-        SettingsError: with everything that is wrong in them.
-    """
-    from ispdsl.runtime.sidecar import apply, load
-    from ispdsl.runtime.values import Settings
-
-    layers: list[Sidecar] = []
-    for path in presets:
-        with reading(path), path.open("rb"):
-            layers.append(load(path))
-    if beside is not None and beside.is_file():
-        own = load(beside)
-        if own.pipeline in (None, graph.name):
-            note(f"settings of {clean(str(beside))} apply; --no-sidecar ignores them")
-            layers.insert(0, own)
-        else:
-            note(f"{clean(str(beside))} is of pipeline {clean(str(own.pipeline))} and does not apply")
-    return apply(Settings.of(graph), layers).update(dict(values), Path.cwd())
-
-
 def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, as_json: bool) -> None:
     """Develop, write everything that was asked for, and say where it is."""
+    from ispdsl.passes.inline import inline
+
     for text in frame.notes:
         note(f"note: {clean(text)}")
+    if any(call.previous for call in inline(graph).calls):
+        note(f"note: {graph.name} reads statistics of the frame before; a still runs twice, as its own predecessor")
     begun = time.perf_counter()
     with progress(work.plain) as step:
         step(0, 1, "loading torch")

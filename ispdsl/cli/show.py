@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ispdsl.cli.boundary import guarded, reading
+from ispdsl.cli.boundary import CommandError, as_usage, guarded, reading
+from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.console import Colour, emit, note, show
 from ispdsl.cli.files import find_pipeline, write_whole
 from ispdsl.cli.options import ColourOption, Implementations, Json, Output, PipelineFile, PipelineName, pairs
 from ispdsl.diagnostics import Diagnostic, IspError, Report
+from ispdsl.errors import PlanError
 
 if TYPE_CHECKING:
     from ispdsl.graph import Graph
     from ispdsl.ir.model import Module
+
+
+LEGEND = """reach  how far from its own place a pixel of an output looks into the step's input; all: everywhere
+run    neighbouring pointwise steps: together they could be one pass over the image
+frees  values that nothing reads after the step, so that their memory is free again
+`--parameters` lists every parameter with its range, `--json` the program of every step
+"""
 
 
 class Picture(StrEnum):
@@ -81,10 +91,13 @@ def graph(
     colour: ColourOption = Colour.AUTO,
 ) -> None:
     """Draw a pipeline and what flows through it."""
-    text = _draw(build_graph(file, pipeline, inline), Picture.JSON if as_json else form)
+    built = build_graph(file, pipeline, inline)
+    text = _draw(built, Picture.JSON if as_json else form)
     if output is None:
         emit(text)
     else:
+        path = find_pipeline(file)
+        refuse_collisions(inputs_of(built, path), [Use("the drawing", output)])
         write_whole(output, text)
         note(f"wrote {output}")
 
@@ -97,16 +110,45 @@ def plan(
         str | None, typer.Option("--cfa", help="Plan for this mosaic: rggb, bggr, grbg, gbrg, linear.")
     ] = None,
     impl: Implementations = None,
+    parameters: Annotated[
+        bool,
+        typer.Option("--parameters", help="List every parameter by address: range, unit, start, what may move it."),
+    ] = False,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:
-    """Print what would run: the steps, and how each is done."""
+    """Print what would run: the steps, and how each is done; or every parameter that can be set."""
+    from ispdsl.ir.types import CFAS
     from ispdsl.plan import plan as make_plan
+    from ispdsl.render.parameters import rows, table
 
-    made = make_plan(
-        build_graph(file, pipeline, inline=False), cfa=cfa, impl=dict(pairs(impl, "--impl", "stage=program"))
-    )
-    emit(made.to_json() if as_json else str(made))
+    built = build_graph(file, pipeline, inline=False)
+    chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
+    check_implementations(built, chosen)
+    if cfa is not None and cfa not in CFAS:
+        raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
+    made = make_plan(built, cfa=cfa, impl=chosen)
+    slots = made.graph.slots
+    if as_json:
+        emit(json.dumps({**json.loads(made.to_json()), "parameters": rows(slots)}, indent=2))
+    else:
+        emit(table(slots) if parameters else f"{made}\n{LEGEND}")
+
+
+def check_implementations(graph: Graph, impl: Mapping[str, str]) -> None:
+    """Find out before the work whether every stage has the implementation that was asked for.
+
+    Raises:
+        CommandError: a word of --impl names no stage, or nothing that it has.
+    """
+    from ispdsl.plan import prepared
+
+    if impl:
+        prepared(graph)
+        try:
+            prepared(graph, impl=impl)
+        except PlanError as error:
+            raise as_usage(error) from error
 
 
 def load_module(file: str) -> Module:
@@ -124,11 +166,21 @@ def load_module(file: str) -> Module:
 
 
 def build_graph(file: str, pipeline: str | None, inline: bool) -> Graph:
-    """The graph of a pipeline of a file, with sub-pipelines opened if `inline`."""
+    """The graph of a pipeline of a file, with sub-pipelines opened if `inline`.
+
+    Raises:
+        CommandError: the file has no pipeline of that name.
+    """
     from ispdsl.graph import build
     from ispdsl.passes.inline import inline as open_calls
 
-    built = build(load_module(file), pipeline)
+    module = load_module(file)
+    try:
+        built = build(module, pipeline)
+    except PlanError as error:
+        if pipeline is None:
+            raise
+        raise as_usage(error) from error
     return open_calls(built) if inline else built
 
 

@@ -30,20 +30,28 @@ def complete_stage(incomplete: str) -> list[str]:
 @guarded
 def stages(
     name: Annotated[
-        str | None, typer.Argument(help="A stage, as malvar or demosaic.malvar.", autocompletion=complete_stage)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A stage, as malvar or demosaic.malvar, or a file of stages, as tone.",
+            autocompletion=complete_stage,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the standard stages, or describe one."""
+    """List the standard stages, or those of one file, or describe one."""
     from ispdsl.render.signature import describe, listing
 
     found = dict(standard())
-    if name is None:
-        emit(json.dumps([_summary(*item) for item in found.items()], indent=2) if as_json else listing(found))
+    inside = {key: signature for key, signature in found.items() if key.rpartition(".")[0] == name}
+    if name is None or (inside and not any(signature.name == name for signature in found.values())):
+        listed = inside or found
+        emit(json.dumps([_summary(*item) for item in listed.items()], indent=2) if as_json else listing(listed))
         return
     chosen = {key: signature for key, signature in found.items() if name in (key, signature.name)}
     if not chosen:
-        near = nearest(name, [*found, *(signature.name for signature in found.values())])
+        files = {key.rpartition(".")[0] for key in found}
+        near = nearest(name, [*found, *sorted(files), *(signature.name for signature in found.values())])
         raise CommandError(
             f"there is no stage {name}", f"did you mean {near}?" if near else "`ispdsl stages` lists them all"
         )

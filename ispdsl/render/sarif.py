@@ -15,8 +15,8 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def render(report: Report, version: str) -> str:
-    """The report as one run of the tool `ispdsl` of this version, with the whole catalogue as its rules."""
-    codes = sorted({*ENTRIES, *(diagnostic.code for diagnostic in report.diagnostics)})
+    """The report as one run of the tool `ispdsl` of this version, with the codes that occur as its rules."""
+    codes = sorted({diagnostic.code for diagnostic in report.diagnostics})
     rules = {code: index for index, code in enumerate(codes)}
     run = {
         "tool": {"driver": {"name": "ispdsl", "version": version, "rules": [_rule(code) for code in codes]}},

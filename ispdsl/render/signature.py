@@ -9,6 +9,12 @@ from collections.abc import Mapping
 from ispdsl.ir.model import Meta, Port, Property, Signature
 from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Toggle
 
+_SENTENCE_END = re.compile(r"(?<!\bsec)(?<!\beq)(?<!\bfig)(?<!\bal)(?<!\be\.g)(?<!\bi\.e)[.:;](?:\s|$)", re.IGNORECASE)
+"""The end of a sentence or of its first part; the stop of an abbreviation is none."""
+WIDEST = 120
+NARROWEST_DOC = 40
+"""Columns that a doc beside its parameter needs at least; with fewer it stands below."""
+
 
 def listing(found: Mapping[str, Signature]) -> str:
     """Every stage with its parameters, their ranges, units and defaults, grouped by file."""
@@ -20,25 +26,26 @@ def listing(found: Mapping[str, Signature]) -> str:
             lines += [*([""] if origin else []), f"from {file} import"]
             origin = file
         lines.append(f"  {signature.name:<{size}}  {_gist(signature.doc)}")
-        rows = [(p.name, p.kind, f"{_range(p)} = {_default(p)}") for p in signature.parameters]
+        rows = [(p.name, p.kind, f"{_range(p)} = {default(p)}") for p in signature.parameters]
         lines += [f"{'':{size + 4}}{row.strip()}" for row in _table(rows)]
     return "\n".join(lines)
 
 
 def _gist(doc: str) -> str:
-    return textwrap.shorten(re.split(r"[.:;](?:\s|$)", doc)[0], 100, placeholder=" …")
+    """The first sentence of a doc: the stop after an abbreviation ends none."""
+    return textwrap.shorten(_SENTENCE_END.split(doc)[0], 100, placeholder=" …")
 
 
 def describe(key: str, signature: Signature) -> str:
     """All that a caller must know of a stage."""
     heads = [f"{key}{_ports(signature.inputs)} -> {_result(signature)}", *([signature.doc] if signature.doc else [])]
-    rows = [(p.name, p.kind, _range(p), f"= {_default(p)}", p.doc) for p in signature.parameters]
+    rows = [(p.name, p.kind, _range(p), f"= {default(p)}", p.doc) for p in signature.parameters]
     metas = [
         (m.name, "meta", str(m.type), "" if m.default is None else f"= {_shown(m.default, _unit(m))}", m.doc)
         for m in signature.metas
     ]
     needs = [(n.name, "needs", str(n.type), "", n.doc) for n in signature.needs]
-    table = _table([*rows, *metas, *needs])
+    table = _documented([*rows, *metas, *needs])
     runs = [f"  {each.kind} {each.target}" for each in signature.implementations]
     contract = [f"  property {_property(each)}" for each in signature.properties]
     return "\n\n".join([*heads, *("\n".join(part) for part in (table, runs, contract) if part)])
@@ -58,7 +65,7 @@ def _result(signature: Signature) -> str:
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as their widest cell; the last one, the doc, runs on."""
+    """Columns as wide as their widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
     return [f"  {' '.join(line.splitlines())}".rstrip() for line in lines]
@@ -72,25 +79,41 @@ def _range(parameter: Parameter) -> str:
         case Toggle():
             return "on or off"
         case Slider() | Register():
-            hard = _interval(parameter.hard, parameter.unit)
+            hard = interval(parameter.hard, parameter.unit)
             where = ""
             if isinstance(parameter, Register):
                 field = parameter.field
                 where = f"@ {field.address:#x}[{field.high}:{field.low}] {field.format} "
-            soft = "" if parameter.soft == parameter.hard else f" soft {_interval(parameter.soft, parameter.unit)}"
+            soft = "" if parameter.soft == parameter.hard else f" soft {interval(parameter.soft, parameter.unit)}"
             return f"{where}{hard}{soft}"
         case _:
             shape = "[" + ", ".join(map(str, parameter.shape)) + "]"
-            return f"{shape} in {_interval(parameter.hard, parameter.unit)}" if parameter.hard else shape
+            return f"{shape} in {interval(parameter.hard, parameter.unit)}" if parameter.hard else shape
 
 
-def _interval(ends: tuple[float, float], unit: str) -> str:
+def _documented(rows: list[tuple[str, ...]]) -> list[str]:
+    """As `_table`, with the docs in the last column wrapped, or below where there is no room for them."""
+    lines: list[str] = []
+    heads = _table([row[:-1] for row in rows])
+    column = max(map(len, heads), default=0) + 2
+    column = column if column <= WIDEST - NARROWEST_DOC else 6
+    for head, row in zip(heads, rows, strict=True):
+        doc = textwrap.wrap(row[-1], WIDEST - column)
+        if doc and len(head) < column:
+            head = f"{head:<{column}}{doc.pop(0)}"
+        lines += [head, *(" " * column + line for line in doc)]
+    return lines
+
+
+def interval(ends: tuple[float, float], unit: str) -> str:
+    """A range as it is written in a file."""
     return f"{ends[0]:g}{unit}..{ends[1]:g}{unit}"
 
 
-def _default(parameter: Parameter) -> str:
+def default(parameter: Parameter, value: object = None) -> str:
+    """The default of a parameter, or another value of it, as it is written in a file."""
     unit = "" if isinstance(parameter, Choice | Toggle) else parameter.unit
-    return _shown(parameter.default, unit)
+    return _shown(parameter.default if value is None else value, unit)
 
 
 def _shown(value: object, unit: str = "") -> str:
@@ -103,8 +126,8 @@ def _shown(value: object, unit: str = "") -> str:
         case Array():
             return (
                 "["
-                + ", ".join(f"{number:g}" for number in value.values[:9])
-                + (", …]" if len(value.values) > 9 else "]")
+                + ", ".join(f"{number:g}" for number in value.values[:4])
+                + (", …]" if len(value.values) > 4 else "]")
             )
         case FileReference():
             return f'"{value.path}"'
@@ -113,7 +136,7 @@ def _shown(value: object, unit: str = "") -> str:
 
 
 def _property(each: Property) -> str:
-    parts = [each.name, ", ".join(each.names), _interval(each.range, "") if each.range else ""]
+    parts = [each.name, ", ".join(each.names), interval(each.range, "") if each.range else ""]
     parts += [f"in {', '.join(each.inside)}" if each.inside else ""]
     parts += [
         "when " + " and ".join(f"{c.left} {c.operator} {_shown(c.right)}" for c in each.when) if each.when else ""

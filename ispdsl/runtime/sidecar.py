@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -124,7 +125,7 @@ def save(sidecar: Sidecar, path: Path) -> None:
         "settings": dict(sidecar.settings),
         "frame": dict(sidecar.frame),
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _encodable(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -137,6 +138,21 @@ def save(sidecar: Sidecar, path: Path) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def _encodable(text: str) -> str:
+    """JSON with the surrogates gone that stand for bytes of a file's name (PEP 383): UTF-8 read as such, else escaped.
+
+    Python gives names so that are not of the locale's encoding: every name beyond ASCII under ``LC_ALL=C``.
+    """
+
+    def readable(match: re.Match[str]) -> str:
+        try:
+            return match[0].encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeError:
+            return match[0].encode("ascii", "backslashreplace").decode("ascii").replace("\\", "\\\\")
+
+    return re.sub("[\ud800-\udfff]+", readable, text)
 
 
 def load(path: Path) -> Sidecar:
@@ -192,8 +208,10 @@ def _wrong(found: Any) -> list[tuple[str, str | None]]:
     """What keeps JSON data from being a sidecar."""
     if not isinstance(found, dict):
         return [("is no sidecar: it holds no object", None)]
-    if found.get("ispdsl") != VERSION:
-        return [(f'is no sidecar of version {VERSION}: "ispdsl" is {str(found.get("ispdsl"))[:20]}', None)]
+    if "ispdsl" not in found:
+        return [(f'is no sidecar: the key "ispdsl": "{VERSION}" is missing', None)]
+    if found["ispdsl"] != VERSION:
+        return [(f'is no sidecar of version {VERSION}: "ispdsl" is {str(found["ispdsl"])[:20]}', None)]
     wrong: list[tuple[str, str | None]] = []
     for key in found:
         if key not in KEYS:

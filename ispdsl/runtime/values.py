@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,6 +110,8 @@ class Settings:
                 problems.append(self._unknown(address))
             elif slot.fixed or slot.structural:
                 problems.append(_frozen(slot))
+            elif unclear := _without_percent(slot, value):
+                problems.append(unclear)
             else:
                 try:
                     changed[address] = read(slot.declaration, value, folder)
@@ -123,9 +126,9 @@ class Settings:
         near = nearest(address, known)
         same = [full for full in known if full.rpartition(".")[2] == address]
         shown = address[:80]
-        if near or same:
-            return Problem(shown, f"{self.name} has no parameter of this name", f"did you mean {near or same[0]}?")
-        return Problem(shown, f"{self.name} has no parameter of this name", f"`ispdsl plan` lists its {len(known)}")
+        listing = f"`ispdsl plan FILE --parameters` lists its {len(known)}"
+        hint = f"did you mean {near or same[0]}? {listing}" if near or same else listing
+        return Problem(shown, f"{self.name} has no parameter of this name", hint)
 
     def resolved(self, metadata: Mapping[str, Any]) -> Settings:
         """These settings with everything that starts at metadata put there, limited to the hard range.
@@ -199,6 +202,25 @@ def _frozen(slot: Slot) -> Problem:
     return Problem(
         slot.address, "it decides the size of a type, so it cannot be set at run time", "set it in the pipeline"
     )
+
+
+def _without_percent(slot: Slot, value: object) -> Problem | None:
+    """A text such as ``-0.3`` for a percentage: it may mean -0.3% or -30%, so it has to say which.
+
+    Data (numbers rather than text) are in the declared unit; nothing is 0 either way.
+    """
+    if slot.unit != "%" or not isinstance(value, str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if number == 0.0 or not math.isfinite(number):
+        return None
+    hard = getattr(slot.declaration, "hard", None) or (-math.inf, math.inf)
+    meant = [f"{each:g}%" for each in (number * 100, number) if hard[0] <= each <= hard[1]]
+    message = f"{value.strip()[:40]} is in doubt: the parameter is a percentage"
+    return Problem(slot.address, message, f"write {' or '.join(meant)}" if meant else legal(slot))
 
 
 def legal(slot: Slot) -> str:

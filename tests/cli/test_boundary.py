@@ -43,7 +43,7 @@ def code_of(error: BaseException, as_json: bool = False, colour: Colour = Colour
         (ModuleNotFoundError("no", name="ispdsl.x"), ExitCode.INTERNAL, "fault of ispdsl"),
         (ZeroDivisionError("oops"), ExitCode.INTERNAL, "error: ZeroDivisionError: oops\n"),
         (RecursionError("deep"), ExitCode.INTERNAL, "ISPDSL_DEBUG=1"),
-        (KeyboardInterrupt(), ExitCode.INTERRUPTED, ""),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted\n"),
         (CommandError("\x1b[31mred\n\x9bsecond"), ExitCode.USAGE, "error: \\x1b[31mred\n  \\x9bsecond\n"),
     ],
     ids=lambda value: type(value).__name__,
@@ -138,4 +138,4 @@ def test_an_interrupt_ends_with_130() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert err.strip() == b""
+    assert err == b"interrupted\n"

@@ -69,7 +69,7 @@ def test_sub_pipelines_are_opened_on_request(invoke: Invoke) -> None:
 @pytest.mark.parametrize("words", [["--pipeline", "mian"], ["-p", "mian"]])
 def test_an_unknown_pipeline_is_an_error(invoke: Invoke, good: Path, words: list[str]) -> None:
     result = invoke("graph", good, "--format", "svg", *words)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "did you mean main?" in result.stderr
 
 
@@ -100,8 +100,8 @@ def test_plan(invoke: Invoke, good: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--cfa", "cmyg"], 1, "cmyg"),
-        (["--impl", "demosaic=proxxy"], 1, "cannot run as proxxy"),
+        (["--cfa", "cmyg"], 2, "cmyg"),
+        (["--impl", "demosaic=proxxy"], 2, "cannot run as proxxy"),
         (["--impl", "demosaic"], 2, "is not of the form"),
     ],
 )

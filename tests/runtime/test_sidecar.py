@@ -73,7 +73,7 @@ def test_presets_are_layered_and_all_errors_come_at_once():
         (b"", "is no sidecar"),
         (b"\xff\xfe", "is no sidecar"),
         (b"[1]", "holds no object"),
-        (b"{}", "of version 1"),
+        (b"{}", 'the key "ispdsl": "1" is missing'),
         (b'{"ispdsl": "2"}', "of version 1"),
         (b'{"ispdsl": "1", "setings": {}}', "did you mean settings"),
         (b'{"ispdsl": "1", "settings": []}', "its settings are no object"),

@@ -78,4 +78,65 @@ def no_pixels(*, ev: Tensor) -> Tensor:
     return ev
 
 
+def leaves(image: Tensor) -> Tensor:
+    raise SystemExit(3)
+
+
+def is_interrupted(image: Tensor) -> Tensor:
+    raise KeyboardInterrupt
+
+
+def fails_below(image: Tensor) -> Tensor:
+    return pad_mirror(fails(image), 1)
+
+
+def fails_in_torch(image: Tensor) -> Tensor:
+    return pad_mirror(image, "wide")  # type: ignore[arg-type]
+
+
+def writes(image: Tensor) -> Tensor:
+    return image.mul_(2.0)
+
+
+def writes_level(image: Tensor, *, level: Tensor, amount: Tensor | float) -> Tensor:
+    level[..., 0] = 0.0
+    return image
+
+
+def codes(image: Tensor) -> Tensor:
+    return image.to(torch.uint8)
+
+
+def narrow(image: Tensor) -> Tensor:
+    return image.half()
+
+
+def crops(image: Tensor) -> Tensor:
+    return image[..., 1:, :]
+
+
+def first_of_batch(image: Tensor) -> Tensor:
+    return image[:1]
+
+
+def adds_batch(image: Tensor) -> Tensor:
+    return image[None]
+
+
+def logarithm(image: Tensor) -> Tensor:
+    return torch.log2(image)
+
+
+def infinite(image: Tensor) -> Tensor:
+    return image / torch.zeros_like(image)
+
+
+def percent(image: Tensor, *, x: Tensor | float) -> Tensor:
+    """Python numbers with a parameter on both sides, and a product of matrices."""
+    weight = constant(x, image) * 0.3 / 0.7
+    weight = weight[..., 0, 0, 0] if weight.dim() >= 3 else weight
+    matrix = torch.eye(3, dtype=image.dtype) * weight[..., None, None]
+    return torch.einsum("...ij,...jhw->...ihw", matrix, image)
+
+
 NUMBER = 5

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ispdsl.backends import programs, values
+from ispdsl.backends.steps import Step, check_finite, run, step_of
 from ispdsl.calls import Call, Given, canonical_meta
-from ispdsl.diagnostics import nearest
-from ispdsl.errors import RunError, StageError
+from ispdsl.errors import RunError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Port, Value
 from ispdsl.ir.types import INTEGER_STORAGE, Type
 from ispdsl.plan import Plan, plan
-from ispdsl.runtime.slots import Slot, find, is_table
+from ispdsl.runtime.slots import Slot, is_table
+from ispdsl.runtime.values import Settings, SettingsError
 
 GREY = 0.18
 """What the frame before the first one is taken to have been: a flat grey of 18 %, the photographic standard."""
@@ -31,7 +32,8 @@ Progress = Callable[[int, int, str], None]
 """Called before each step with its number from 0, the number of steps, and the node."""
 
 
-class Rendering(NamedTuple):
+@dataclass(frozen=True)
+class Rendering:
     """What a composite gives. `statistics` of this frame are `previous` of the next one."""
 
     outputs: dict[str, Tensor]
@@ -44,6 +46,10 @@ class Rendering(NamedTuple):
         return next(iter(self.outputs.values()))
 
 
+# A pytree, so that torch's transforms and exports, saved ones too, see the tensors inside.
+torch.export.register_dataclass(Rendering, serialized_type_name="ispdsl.Rendering")
+
+
 def compile(  # the name that a compiler's user expects
     graph: Graph,
     *,
@@ -52,6 +58,7 @@ def compile(  # the name that a compiler's user expects
     impl: Mapping[str, str] | None = None,
     taps: Iterable[str] | None = None,
     trust: Collection[str] = (),
+    checked: bool = False,
 ) -> Composite:
     """Make a graph executable.
 
@@ -62,28 +69,14 @@ def compile(  # the name that a compiler's user expects
         impl: implementation by node address.
         taps: names of the taps, or of other named values, to give; None means all taps.
         trust: top-level packages besides `ispdsl.programs` whose programs may run.
+        checked: hold settings that are tensors to their hard ranges too, which looks at their numbers: not for `vmap`.
 
     Raises:
         PlanError: the frame does not fit, a name does not exist, or a node has no program.
-        CompileError: a program is not trusted, not there, or disagrees with its stage's declaration.
+        CompileError: a program is not trusted, not there, or disagrees with its stage's declaration; `trust` names
+            what is no package of a program here.
     """
-    return Composite(plan(graph, types, impl, taps, cfa), trust)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A call in the plainest form, so that tracing sees names and functions and nothing else."""
-
-    node: str
-    stage: str
-    program: programs.Program
-    images: tuple[str, ...]
-    needs: tuple[tuple[str, str], ...]
-    parameters: tuple[tuple[str, str], ...]
-    metas: tuple[tuple[Meta, Given], ...]
-    outputs: tuple[tuple[str, Type], ...]
-    image_types: tuple[Type, ...]
-    frees: tuple[str, ...]
+    return Composite(plan(graph, types, impl, taps, cfa), trust, checked)
 
 
 @dataclass(frozen=True)
@@ -101,15 +94,17 @@ class _Frame:
 class Composite(nn.Module):
     """A pipeline that runs. Tables that the text gives are buffers; everything else comes with each call."""
 
-    def __init__(self, made: Plan, trust: Collection[str] = ()) -> None:
+    def __init__(self, made: Plan, trust: Collection[str] = (), checked: bool = False) -> None:
         super().__init__()
         self.plan = made
+        self._checked = checked
         graph = made.graph
         self._slots = {slot.address: slot for slot in graph.slots if slot.drives}
         self._metas = {meta.name: meta for meta in graph.metas}
         self._before = frozenset(call.address for call in graph.calls if call.previous)
         frees = {step.node: step.frees for step in made.steps}
-        self._steps = tuple(_step(call, graph, trust, frees[call.address]) for call in graph.calls)
+        programs.check_trust(trust, graph.module)
+        self._steps = tuple(step_of(call, graph, trust, frees[call.address]) for call in graph.calls)
         self._statistics = {
             _statistic_name(call, port): str(Value(node=call.address, port=port))
             for call in graph.calls
@@ -117,6 +112,7 @@ class Composite(nn.Module):
             for port in call.outputs
         }
         self._progress: Progress | None = None
+        self._inspects = False
         for slot in self._slots.values():
             if is_table(slot) and slot.start is not None:
                 self.register_buffer(_buffer(slot), values.table_tensor(slot))
@@ -156,8 +152,10 @@ class Composite(nn.Module):
 
         Args:
             image: ``(C, H, W)`` or ``(B, C, H, W)``, of a floating dtype; a mapping by name where there are several.
-            settings: canonical values by address; those left out are at their start. Numbers are ``()`` or ``(B,)``,
-                tables ``(*shape)`` or ``(B, *shape)``, choices str, switches bool.
+            settings: values by address; those left out are at their start. Numbers are canonical (``%`` as a
+                fraction), ``()`` or ``(B,)``, tables ``(*shape)`` or ``(B, *shape)``, choices str, switches bool; text
+                is read with its unit, as ``"50%"``. All but tensors are held to the hard range; tensors, which may be
+                traced, only where compiled with `checked`. Any dtype and device becomes that of the image.
             metadata: canonical values by name; what the frame leaves out takes its default.
             previous: the `statistics` of the frame before; without them, those of a flat grey of 18 %.
 
@@ -168,25 +166,48 @@ class Composite(nn.Module):
         like = next(iter(images.values()))
         given = {} if metadata is None else metadata
         resolved = self._settings({} if settings is None else settings, given, like)
-        batch = next((size for size in map(_batch, *self._of_slots(resolved)) if size is not None), None)
-        if batch is not None:
-            images = {
-                name: each.expand(batch, *each.shape) if each.dim() == 3 else each for name, each in images.items()
-            }
+        images, resolved, made_up = self._batched(images, resolved, given)
+        like = next(iter(images.values()))
         frame = _Frame(like, resolved, given, {} if previous is None else previous, dict(images))
         for index, step in enumerate(self._steps):
             if self._progress is not None and not torch.compiler.is_compiling():
                 self._progress(index, len(self._steps), step.node)
             results = self._run(step, [self._read(name, frame) for name in step.images], frame)
+            if self._inspects:
+                check_finite(step, results)
             frame.found.update({name: result for (name, _), result in zip(step.outputs, results, strict=True)})
             for name in step.frees:
                 frame.found.pop(name, None)
-        kept, graph = frame.found, self.plan.graph
+        graph = self.plan.graph
+        kept = {name: found[0] for name, found in frame.found.items()} if made_up else frame.found
         return Rendering(
             outputs={port.name: kept[str(graph.results[port.name])] for port in graph.outputs},
             taps={name: kept[str(value)] for name, value in graph.taps.items()},
             statistics={name: kept[value] for name, value in self._statistics.items()},
         )
+
+    def inspect(
+        self,
+        image: Tensor | Mapping[str, Tensor],
+        settings: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        previous: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Run as `forward` does, and stop at the first node that gives a number that is not finite.
+
+        Raises:
+            StageError: that node, its stage, and how many of its numbers.
+            RunError: an image has such numbers already; and as `forward`.
+        """
+        for name, given in self._images(image).items():
+            wrong = given.numel() - int(given.isfinite().sum())
+            if wrong:
+                raise RunError(f"input {name}: {wrong} of {given.numel()} values are not finite")
+        self._inspects = True
+        try:
+            self.forward(image, settings, metadata, previous)
+        finally:
+            self._inspects = False
 
     def start(
         self, metadata: Mapping[str, Any] | None = None, dtype: torch.dtype = torch.float64
@@ -216,15 +237,40 @@ class Composite(nn.Module):
             raise RunError(
                 f"{self.name} has no input {extra[0]}" if extra else f"{self.name} needs the input {missing[0]}"
             )
-        return {port.name: _checked(port, image[port.name]) for port in ports}
+        found = {port.name: _checked(port, image[port.name]) for port in ports}
+        like = next(iter(found.values()))
+        return {name: each.to(like.device, like.dtype) for name, each in found.items()}
+
+    def _batched(
+        self, images: dict[str, Tensor], resolved: dict[str, Any], metadata: Mapping[str, Any]
+    ) -> tuple[dict[str, Tensor], dict[str, Any], bool]:
+        """Images and settings in one batch where any of them or the metadata is one; whether it was made up.
+
+        It is made up, of one, in forward mode: torch.func gives the product of a 0-dimensional float32 tensor and a
+        Python number a float64 tangent, which later operations refuse. In a batch no setting is 0-dimensional.
+        """
+        sizes = [values.batch(values.rank(slot), resolved[address]) for address, slot in self._slots.items()]
+        sizes += [values.batch(3, image) for image in images.values()]
+        sizes += [values.batch(values.RANKS[meta.type.name], metadata.get(meta.name)) for meta in self._metas.values()]
+        size = next((size for size in sizes if size is not None), None)
+        forward = not torch.compiler.is_compiling() and any(
+            map(values.has_tangent, (*images.values(), *resolved.values()))
+        )
+        if size is None and not forward:
+            return images, resolved, False
+        images = {
+            name: each.expand(size or 1, *each.shape) if each.dim() == 3 else each for name, each in images.items()
+        }
+        if forward:
+            resolved = {
+                address: values.for_each(self._slots[address], value, size or 1) for address, value in resolved.items()
+            }
+        return images, resolved, size is None
 
     def _settings(self, given: Mapping[str, Any], metadata: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
         """The value of every parameter that drives something."""
         for address in given:
-            slot = self._slots.get(address) or find(self.slots, address)
-            if slot is None:
-                near = nearest(address, [slot.address for slot in self.slots])
-                raise RunError(f"{self.name} has no parameter {address}", f"did you mean {near}?" if near else None)
+            slot = self._slots.get(address) or self._named(address)
             if slot.fixed:
                 raise RunError(f"{address} is fixed in the pipeline", "remove `fixed` there to make it adjustable")
         return {
@@ -232,15 +278,19 @@ class Composite(nn.Module):
             for address, slot in self._slots.items()
         }
 
+    def _named(self, address: str) -> Slot:
+        try:
+            return Settings.of(self.plan.graph).slot(address)
+        except SettingsError as error:
+            raise RunError(error.message, error.hint) from error
+
     def _given(self, slot: Slot, value: Any, like: Tensor) -> Any:
-        if slot.static:
-            return values.static(slot, value)
-        return values.table(slot, value, like) if is_table(slot) else values.scalar(slot.address, value, like)
+        return values.setting(slot, value, like, self._checked and not torch.compiler.is_compiling())
 
     def _start(self, slot: Slot, metadata: Mapping[str, Any], like: Tensor) -> Any:
         """Where a parameter is when nobody sets it: free ones as tensors, fixed numbers as Python floats."""
         if slot.start_meta is not None and slot.start_meta in metadata:
-            return values.limited(slot, self._given(slot, metadata[slot.start_meta], like))
+            return values.limited(slot, metadata[slot.start_meta], like)
         if slot.start is None:
             hint = f"give the frame {slot.start_meta}, or set {slot.address}"
             raise RunError(
@@ -252,9 +302,6 @@ class Composite(nn.Module):
         if slot.static or slot.fixed:
             return value
         return torch.full((), float(value), dtype=like.dtype, device=like.device)
-
-    def _of_slots(self, resolved: Mapping[str, Any]) -> tuple[list[Slot], list[Any]]:
-        return list(self._slots.values()), [resolved[address] for address in self._slots]
 
     def _metadata(self, wanted: Meta, given: Given, frame: _Frame) -> Any:
         """A program's metadata: a constant of the text, a parameter, or the frame's."""
@@ -295,7 +342,7 @@ class Composite(nn.Module):
         return next(result for (output, _), result in zip(step.outputs, results, strict=True) if output == name)
 
     def _run(
-        self, step: _Step, images: list[Tensor], frame: _Frame, read: Callable[[str, _Frame], Tensor] | None = None
+        self, step: Step, images: list[Tensor], frame: _Frame, read: Callable[[str, _Frame], Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         """Call one program."""
         look = read or self._read
@@ -303,31 +350,7 @@ class Composite(nn.Module):
         keywords.update({meta.name: self._metadata(meta, given, frame) for meta, given in step.metas})
         keywords.update({name: look(value, frame) for name, value in step.needs})
         keywords.update(step.program.layout)
-        if torch.compiler.is_compiling():
-            result = step.program.function(*images, **keywords)
-        else:
-            try:
-                result = step.program.function(*images, **keywords)
-            except Exception as error:  # whatever a program raises, the user is told which one it was
-                raise StageError(step.node, step.stage, f"{type(error).__name__}: {error}") from error
-        return _outputs(step, result)
-
-
-def _step(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, ...]) -> _Step:
-    return _Step(
-        node=call.address,
-        stage=call.signature.name,
-        program=programs.bind(call, trust),
-        images=tuple(str(call.inputs[port.name]) for port in call.signature.inputs),
-        needs=tuple((need.name, str(call.needs[need.name])) for need in call.signature.needs),
-        parameters=tuple(call.parameters.items()),
-        metas=tuple((meta, call.metas[meta.name]) for meta in call.signature.metas),
-        outputs=tuple(
-            (str(Value(node=call.address, port=port.name)), call.outputs[port.name]) for port in call.signature.outputs
-        ),
-        image_types=tuple(graph.type_of(call.inputs[port.name]) for port in call.signature.inputs),
-        frees=frees,
-    )
+        return run(step, images, keywords)
 
 
 def _statistic_name(call: Call, port: str) -> str:
@@ -350,31 +373,6 @@ def _checked(port: Port, image: Tensor) -> Tensor:
         shape = tuple(image.shape)
         raise RunError(f"{port.name} has the shape {shape}", f"{port.type} is ({planes}, H, W) or (B, {planes}, H, W)")
     return image
-
-
-def _batch(slot: Slot, value: Any) -> int | None:
-    """How many images a setting is for, when it is for several."""
-    if not isinstance(value, Tensor) or slot.static:
-        return None
-    single = 0 if not is_table(slot) else len(slot.declaration.shape)  # type: ignore[union-attr]
-    return value.shape[0] if value.dim() > single else None
-
-
-def _outputs(step: _Step, result: Any) -> tuple[Tensor, ...]:
-    """The results of a program, once they are known to be what the stage declares."""
-    results = tuple(result) if isinstance(result, tuple | list) else (result,)
-    if len(results) != len(step.outputs):
-        raise StageError(step.node, step.stage, f"gave {len(results)} results, the stage has {len(step.outputs)}")
-    for (name, type_), found in zip(step.outputs, results, strict=True):
-        if not isinstance(found, Tensor):
-            raise StageError(step.node, step.stage, f"{name} is {type(found).__name__}, not a tensor")
-        shape = tuple(found.shape)
-        if type_.is_image and (len(shape) < 3 or shape[-3] != type_.planes):
-            raise StageError(step.node, step.stage, f"{name} has the shape {shape}, {type_} has {type_.planes} planes")
-        sizes = tuple(size for size in type_.args if isinstance(size, int)) if not type_.is_image else ()
-        if sizes and shape[-len(sizes) :] != sizes:
-            raise StageError(step.node, step.stage, f"{name} has the shape {shape}, not that of {type_}")
-    return results
 
 
 def _grey(type_: Type, like: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from ispdsl.calls import Call, substitute
+from ispdsl.diagnostics import nearest
 from ispdsl.errors import CompileError
+from ispdsl.ir.model import Module
 from ispdsl.ir.types import is_variable
 
 OWN = "ispdsl.programs"
@@ -49,6 +51,31 @@ def bind(call: Call, trust: Collection[str] = ()) -> Program:
     return Program(function, {name: _layout(name, call, where) for name in wanted})
 
 
+def check_trust(trust: Collection[str], module: Module) -> None:
+    """Refuse trust that does nothing: a mistyped name would otherwise look like permission.
+
+    Raises:
+        CompileError: an entry is no plain name of a package, or no program of the module is in that package.
+    """
+    if isinstance(trust, str):
+        raise CompileError(f"trust is the text {trust!r}, not a collection of names", f'write trust=("{trust}",)')
+    targets = [
+        implementation.target
+        for stage in module.stages.values()
+        for implementation in stage.signature.implementations
+        if implementation.kind == "program"
+    ]
+    used = {target.partition(":")[0].partition(".")[0] for target in targets}
+    for entry in trust:
+        package = entry.partition(":")[0].partition(".")[0]
+        if not entry.isidentifier():
+            hint = f"trust {package}, the package as a whole" if package.isidentifier() else None
+            raise CompileError(f"cannot trust {entry!r}: it is no name of a top-level package", hint)
+        if entry not in used:
+            near = nearest(entry, used - {OWN.partition(".")[0]})
+            raise CompileError(f"trusted {entry}, which no program uses", f"did you mean {near}?" if near else None)
+
+
 def _find(target: str, where: str, trust: Collection[str]) -> Callable[..., Any]:
     match = _TARGET.fullmatch(target)
     if not match:
@@ -56,7 +83,10 @@ def _find(target: str, where: str, trust: Collection[str]) -> Callable[..., Any]
     module, name = match[1], match[2]
     package = module.partition(".")[0]
     if not (module == OWN or module.startswith(f"{OWN}.")) and package not in trust:
-        hint = f'compile(..., trust=("{package}",)) allows it; running a program runs its code'
+        hint = (
+            f'allow it by --trust {package} on the command line, compile(..., trust=("{package}",)) in Python; '
+            "running a program runs its code"
+        )
         raise CompileError(f"{where}: the package {package} is not trusted", hint)
     function = getattr(_import(module, where), name, None)
     if not callable(function):
@@ -67,8 +97,10 @@ def _find(target: str, where: str, trust: Collection[str]) -> Callable[..., Any]
 def _import(module: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(module)
-    except Exception as error:  # whatever a module does when it is imported
-        raise CompileError(f"{where}: cannot import {module}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        missing = isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}.")
+        hint = "install the package, or set PYTHONPATH to the folder that holds it" if missing else None
+        raise CompileError(f"{where}: cannot import {module}: {type(error).__name__}: {error}", hint) from error
 
 
 def _agree(function: Callable[..., Any], call: Call, where: str) -> tuple[str, ...]:

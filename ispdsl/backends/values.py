@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ispdsl.errors import CompileError, RunError
 from ispdsl.ir.model import Meta
 from ispdsl.ir.params import Array, Choice, FileReference, Register, Slider, Table, Toggle
 from ispdsl.ir.types import Type
+from ispdsl.ir.units import UNITS
 from ispdsl.ir.units import canonical as canonical_number
-from ispdsl.runtime import faces
+from ispdsl.runtime import faces, reading
 from ispdsl.runtime.cube import CubeError, read_cube
-from ispdsl.runtime.slots import PhysicalValue, Slot
+from ispdsl.runtime.slots import PhysicalValue, Slot, is_table
+from ispdsl.runtime.values import legal
 
 Static = str | bool | int | float
+
+RANKS = {"real": 0, "vector": 1, "matrix": 2, "grid": 3, "text": 0}
+"""Axes of a value of metadata, without those of a batch."""
 
 
 def table_tensor(slot: Slot, value: PhysicalValue | None = None) -> Tensor:
@@ -63,11 +68,63 @@ def static(slot: Slot, given: Any) -> Static:
         raise RunError(f"{slot.address} decides the size of a type", "set it in the pipeline")
     assert isinstance(slot.declaration, Choice | Toggle), "asked of static values"
     try:
-        value = faces.check(slot.declaration, given)
+        value = reading.read(slot.declaration, given)
     except ValueError as error:
-        raise RunError(f"{slot.address}: {error}") from error
+        raise RunError(f"{slot.address}: {error}", legal(slot)) from error
     assert isinstance(value, str | bool), "choices and switches"
     return value
+
+
+def setting(slot: Slot, given: Any, like: Tensor, checked: bool = False) -> Tensor | Static:
+    """A value from settings as programs receive it.
+
+    Tensors pass as they are, unless `checked`, so that they can be traced. Everything else is held to the hard range:
+    text is read as the language has it (``0.5ev``, ``50%``, ``on``), numbers and arrays are canonical.
+
+    Raises:
+        RunError: wrong kind, unit or shape; not finite, or out of the hard range.
+    """
+    if slot.static:
+        return static(slot, given)
+    if isinstance(given, str):
+        given = _read(slot, given)
+    if is_table(slot):
+        value = table(slot, given, like)
+    else:
+        if isinstance(given, bool):
+            raise RunError(f"{slot.address}: {given} is no number", legal(slot))
+        value = scalar(slot.address, given, like)
+    if checked or not isinstance(given, Tensor):
+        exact = given if isinstance(given, Tensor) else tensor(slot.address, given, like.new_empty(0).double())
+        _check_range(slot, exact)
+    return value
+
+
+def _read(slot: Slot, text: str) -> float | Array:
+    """Text as the language has it, in canonical units."""
+    try:
+        found = faces.canonical(slot.declaration, reading.read(slot.declaration, text))
+    except ValueError as error:
+        raise RunError(f"{slot.address}: {error}", legal(slot)) from error
+    assert isinstance(found, float | Array), "no static value, and no file without a folder"
+    return found
+
+
+def _check_range(slot: Slot, value: Tensor) -> None:
+    """Hold canonical numbers to what is finite and inside the hard range."""
+    declaration = slot.declaration
+    assert isinstance(declaration, Slider | Register | Table), "asked of numbers"
+    low, high = (canonical_number(end, declaration.unit) for end in declaration.hard or (-math.inf, math.inf))
+    bounds = torch.tensor([low, high], dtype=value.dtype, device=value.device)
+    wrong = value[~(value.isfinite() & (value >= bounds[0]) & (value <= bounds[1]))]
+    if not wrong.numel():
+        return
+    number = float(wrong.flatten()[0])
+    if not math.isfinite(number):
+        raise RunError(f"{slot.address}: {number} is not finite", legal(slot))
+    scale = UNITS[declaration.unit].scale
+    declared = f"{number * scale.denominator / scale.numerator:g}{declaration.unit}"
+    raise RunError(f"{slot.address}: {declared} is outside the range", legal(slot))
 
 
 def scalar(name: str, given: Any, like: Tensor) -> Tensor:
@@ -158,12 +215,17 @@ def tensor(name: str, given: Any, like: Tensor) -> Tensor:
         return torch.tensor(given.values, dtype=like.dtype, device=like.device).reshape(given.shape)
     try:
         return torch.as_tensor(given, dtype=like.dtype, device=like.device)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise RunError(f"{name} is {str(given)[:40]!r}, not numbers") from error
 
 
-def limited(slot: Slot, value: Tensor) -> Tensor:
-    """A value from metadata inside the hard range of the slot that starts there."""
+def limited(slot: Slot, given: Any, like: Tensor) -> Tensor:
+    """A value from metadata as programs receive it, inside the hard range of the slot that starts there.
+
+    Raises:
+        RunError: no numbers, or another shape.
+    """
+    value = table(slot, given, like) if is_table(slot) else scalar(slot.address, given, like)
     declaration = slot.declaration
     assert isinstance(declaration, Slider | Register | Table), "metadata starts numbers"
     if declaration.hard is None:
@@ -172,16 +234,27 @@ def limited(slot: Slot, value: Tensor) -> Tensor:
     return value.clamp(low, high)
 
 
-def is_file(slot: Slot) -> bool:
-    """Whether a table starts at the content of a file."""
-    return isinstance(slot.start, FileReference)
+# ---- batches ------------------------------------------------------------------------------------------------
 
 
-def count(shape: tuple[int, ...]) -> int:
-    """Numbers in an array of a shape."""
-    return math.prod(shape)
+def rank(slot: Slot) -> int:
+    """Axes of a parameter's value, without that of a batch."""
+    return len(slot.declaration.shape) if isinstance(slot.declaration, Table) else 0
 
 
-def given_or(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """An optional mapping as a mapping."""
-    return {} if values is None else values
+def batch(axes: int, value: Any) -> int | None:
+    """How many images a value is for, when it is for several; `axes` is its rank without them."""
+    return value.shape[0] if isinstance(value, Tensor) and value.dim() > axes else None
+
+
+def has_tangent(value: Any) -> bool:
+    """Whether forward-mode differentiation goes through a value."""
+    return isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None
+
+
+def for_each(slot: Slot, value: Any, size: int) -> Any:
+    """A value that is for all images repeated for each of `size`."""
+    axes = rank(slot)
+    if not isinstance(value, Tensor) or value.dim() > axes:
+        return value
+    return value.expand(size, *value.shape) if axes else value.expand(size).reshape(size, 1, 1, 1)

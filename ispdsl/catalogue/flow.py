@@ -72,7 +72,7 @@ FLOW: tuple[Entry, ...] = (
         "a property is not well formed",
         "Each property takes what its meaning needs: local a radius, monotone what it is monotone in, "
         "commutes_with the "
-        "operations, range the range. `ispdsl explain property NAME` tells.",
+        "operations, range the range. A bound is not negative. `ispdsl explain property NAME` tells.",
         _with("property commutes_with flip"),
         _with("property commutes_with hflip"),
     ),

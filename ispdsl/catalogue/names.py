@@ -86,7 +86,8 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "E209",
         "imports run in a circle",
-        "A file imports itself, directly or through others. What both need belongs into a third file.",
+        "A file imports itself, directly or through others. What both need belongs into a third file. The example is a "
+        "file called example.isp.",
         'from "example.isp" import gain\n',
         _GAIN,
     ),

@@ -24,7 +24,7 @@ PARAMETERS: tuple[Entry, ...] = (
         "E401",
         "unknown unit",
         "Numbers carry the unit glued on: 0.5ev, 50%, 5500K, 2px, 12bit.",
-        _stage("slider ev in -4stops..4stops = 0"),
+        _stage("slider ev in -4ev..4ev = 0stops"),
         _stage(_EV),
     ),
     Entry(
@@ -126,7 +126,8 @@ PARAMETERS: tuple[Entry, ...] = (
     Entry(
         "E416",
         "a list does not fit",
-        "A list is rectangular and broadcasts to the shape of its table, as numpy's arrays do.",
+        "A list is rectangular. In a curve or a lut it broadcasts to the shape of the table, as numpy's arrays do; a "
+        "matrix is all its numbers, identity or 0.",
         _stage("matrix m[3, 3] = [[1, 0], [0, 1]]"),
         _stage("matrix m[3, 3] = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]"),
     ),
@@ -134,7 +135,8 @@ PARAMETERS: tuple[Entry, ...] = (
         "E417",
         "a table's file cannot be used",
         "A .cube file stands for a lut of shape [n, n, n, 3]. It is named relative to the .isp file or to the standard "
-        "library, and lies inside.",
+        "library, and lies inside. It holds LUT_3D_SIZE n, n from 2 to 129, and n^3 rows of three numbers, for inputs "
+        "from 0 to 1.",
         _stage('lut look[17, 17, 17, 3] = "looks/no_such_look.cube"'),
         _stage('lut look[17, 17, 17, 3] = "looks/neutral.cube"'),
     ),

@@ -32,7 +32,8 @@ _LIMITS: tuple[Entry, ...] = (
         "E102",
         "file too large",
         "A file has at most 1 MiB. Big tables belong in files of their own (.cube, .csv), and stages that many "
-        "pipelines share in a file that these import. The example only hints at such a file.",
+        "pipelines share in a file that these import. The example only hints at such a file: checked as it stands, it "
+        "is told of E416.",
         _stage("  curve points[40000] = [0, 0.00002, 0.00005, 0.00007]\n"),
         _stage("  curve points[4] = [0, 0.3, 0.6, 1]\n"),
     ),
@@ -47,7 +48,7 @@ _LIMITS: tuple[Entry, ...] = (
         "E104",
         "too many nodes",
         "A file holds at most 10,000 nodes: names, numbers, statements and the like. Big tables belong in files of "
-        "their own. The example only hints at such a file.",
+        "their own. The example only hints at such a file: checked as it stands, it is told of E416.",
         _stage("  curve points[20000] = [0, 0.00005, 0.0001, 0.00015]\n"),
         _stage("  curve points[4] = [0, 0.3, 0.6, 1]\n"),
     ),
@@ -134,8 +135,10 @@ _STRUCTURE: tuple[Entry, ...] = (
     ),
     Entry(
         "E123",
-        "keyword as the name of a value",
-        "The words that begin statements cannot name values of the dataflow. They may name parameters and arguments.",
+        "keyword as a name",
+        "The words of the language name no stage, image, value, node or tap. Those that begin a statement may name a "
+        "parameter, as in choice curve; in, soft, as, of, previous, when, and, within, fixed, tap, from, import, stage "
+        "and pipeline name options only.",
         _pipeline("  curve = image -> gain(amount = 2)\n  out = curve -> gain as again\n"),
         _pipeline("  curved = image -> gain(amount = 2)\n  out = curved -> gain as again\n"),
     ),
@@ -185,8 +188,8 @@ _STRUCTURE: tuple[Entry, ...] = (
     Entry(
         "E151",
         "too many errors",
-        "Only the first 50 errors of a file are told. Many of the others may go away with them. The example stands "
-        "for a file with more than 50 errors.",
+        "Only the first 50 errors of a file are told. Many of the others may go away with them. The example has 51 "
+        "times E131; the last of them is not told.",
         _stage("  slider amount in 0..4 =\n" * 51),
         _GAIN,
     ),
@@ -303,8 +306,8 @@ _STATEMENTS: tuple[Entry, ...] = (
     ),
     Entry(
         "E148",
-        "'=' and '==' confused",
-        "'=' gives a value, '==' compares.",
+        "'=', '==' and ':' confused",
+        "'=' gives a value, '==' compares. In a call, too, a value is given with '=': gain(amount = 2).",
         _stage(_AMOUNT + "  property identity when amount = 1\n"),
         _stage(_AMOUNT + "  property identity when amount == 1\n"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ispdsl.catalogue.entry import Entry
 
-_STAGE = """stage curve(image: rgb<srgb, f32>) -> rgb<srgb, unit> {
+_STAGE = """stage tone_curve(image: rgb<srgb, f32>) -> rgb<srgb, unit> {
   program "my_isp.programs:curve"
 }
 """
@@ -101,9 +101,8 @@ TYPES: tuple[Entry, ...] = (
     Entry(
         "E304",
         "unknown CFA",
-        "A CFA is named by the four colours of its top left 2x2 sites in reading order; `linear` has all "
-        "three at every "
-        "site. One capital letter stands for any.",
+        "A CFA is named by the four colours of its top left 2x2 sites in reading order: only Bayer patterns are "
+        "handled, and neither X-Trans nor quad Bayer; `linear` has all three at every site. One capital letter stands for any.",
         'stage black(mosaic: raw<rgbg, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
         'stage black(mosaic: raw<rggb, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
     ),
@@ -128,8 +127,8 @@ TYPES: tuple[Entry, ...] = (
         "the wrong colour space",
         "The types keep colour honest: a second transfer curve, or a matrix after the first one, is an error here and "
         "not a strange picture later.",
-        _chain("mosaic -> develop -> encode -> correct"),
-        _chain("mosaic -> develop -> correct -> encode"),
+        _chain("mosaic -> develop -> encode -> encode as again"),
+        _chain("mosaic -> develop -> encode"),
     ),
     Entry(
         "E308",

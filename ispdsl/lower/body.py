@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ispdsl.ir.model import Node, Pipeline, Signature, Value
 from ispdsl.ir.types import Type
 from ispdsl.lower.call import Caller, Feed, Site, Typed, lower_call, match_feed, read_value, report_count
-from ispdsl.lower.scope import Declared, Scope, Sink, counted, meant
+from ispdsl.lower.scope import Declared, Scope, Sink, check_name, counted, meant
 from ispdsl.lower.signature import UNNAMED_RESULT, Context
 from ispdsl.lower.types import is_closed, match
 from ispdsl.lower.unused import report_unused
@@ -114,10 +114,8 @@ def _site(
             hint=f"rename one: {call.name.text}(...) as another_name",
         )
     taken.setdefault(name.text, name.span)
-    if "." in name.text:
-        sink.add(
-            "E212", f"the name {name.text} may not hold a point", name.span, hint="points join names into addresses"
-        )
+    if name == call.alias:
+        check_name(name, "a node", sink)
     callee = scope.callables.get(call.name.text)
     if callee is None:
         if call.name.text in scope.missing:
@@ -136,6 +134,7 @@ def _definitions(units: Sequence[Unit], signature: Signature, sink: Sink) -> dic
     first: dict[str, Span] = {
         item.name: Span(item.location.start, item.location.end) for item in (*signature.inputs, *signature.needs)
     }
+    results = {port.name for port in signature.outputs}  # checked where they are declared
     definers: dict[str, int] = {}
     for index, unit in enumerate(units):
         for name in unit.defines:
@@ -144,9 +143,8 @@ def _definitions(units: Sequence[Unit], signature: Signature, sink: Sink) -> dic
                 hint = "give one of them another name"
                 sink.add("E206", f"the value {name.text} is defined twice", name.span, related=related, hint=hint)
                 continue
-            if "." in name.text:
-                message = f"the name {name.text} may not hold a point"
-                sink.add("E212", message, name.span, hint="points join names into addresses")
+            if name.text not in results:
+                check_name(name, "a value", sink)
             first[name.text] = name.span
             definers[name.text] = index
     return definers

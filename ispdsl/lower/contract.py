@@ -127,6 +127,8 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
         problems.append((f"{name} takes no `in`", f"write property {name}"))
     if term.within and tree.within is None:
         problems.append((f"{name} needs a bound", f"write property {name} within {'3px' if name == 'local' else '2'}"))
+    if name != "local" and isinstance(tree.within, Number) and tree.within.value < 0:
+        problems.append((f"the bound of {name} is negative", f"write within {tree.within.text.lstrip('-')}"))
     if name == "local" and tree.within is not None:
         radius = tree.within
         if not (

@@ -11,7 +11,7 @@ from ispdsl.ir.model import Module, Pipeline, Stage
 from ispdsl.lower.body import lower_pipeline
 from ispdsl.lower.contract import Subject, footprint_of, lower_property
 from ispdsl.lower.imports import Library, Loaded, imported_names, lower_path
-from ispdsl.lower.scope import ABSENCES, Declared, Scope, Sink
+from ispdsl.lower.scope import ABSENCES, Declared, Scope, Sink, check_name
 from ispdsl.lower.search import display_name, real, standard_folders
 from ispdsl.lower.signature import Context, lower_signature
 from ispdsl.lower.standard import standard_names
@@ -168,9 +168,7 @@ def _declare(
             sink.add("E204", f"{name.text} is declared twice", name.span, related=related, hint="rename one of them")
             if name.text in own:
                 continue
-        if "." in name.text:
-            message = f"the name {name.text} may not hold a point"
-            sink.add("E212", message, name.span, hint="points join names into addresses")
+        check_name(name, f"a {declaration.kind}", sink)
         own[name.text] = Declared(sink.source, declaration, signature, declaration.span in broken)
     return own
 

@@ -11,10 +11,14 @@ from ispdsl.ir.location import Location
 from ispdsl.ir.model import Signature
 from ispdsl.source import Source, Span
 from ispdsl.syntax.limits import MAX_ERRORS
-from ispdsl.syntax.tree import Choice, Declaration, Doc, Meta, Needs, Register, Slider, Table, Toggle
+from ispdsl.syntax.statements import CLAUSES, DECLARATIONS, STATEMENTS
+from ispdsl.syntax.tree import Choice, Declaration, Doc, Meta, Name, Needs, Register, Slider, Table, Toggle
 
 ABSENCES = frozenset({"E202", "E211", "E214", "E418", "W602", "W603", "W604", "W605", "W606"})
 """Codes for what a declaration lacks: said of one that lost statements to syntax errors they would be guesses."""
+
+RESERVED = CLAUSES | DECLARATIONS | {"from"}
+"""Words that name nothing but options. Those that begin statements may name parameters besides."""
 
 LISTED = 24
 """Names in a sentence, at most."""
@@ -119,6 +123,19 @@ class Scope:
     """Names whose import failed, which was reported there."""
     elsewhere: Callable[[], Mapping[str, str]]
     """Standard names with the file that has each; asked only when a name is unknown, for a hint."""
+
+
+def check_name(name: Name, what: str, sink: Sink) -> None:
+    """Report a declared name that holds a point or is a keyword.
+
+    Only a parameter may be called as a statement begins, since nothing else is read there: ``choice curve in ...``.
+    """
+    if "." in name.text:
+        hint = "points join names into addresses"
+        sink.add("E212", f"the name {name.text} may not hold a point", name.span, hint=hint)
+    if name.text in RESERVED or (name.text in STATEMENTS and what != "a parameter"):
+        message = f"'{name.text}' is a keyword and cannot name {what}"
+        sink.add("E123", message, name.span, hint=f"choose another name, such as {name.text}_1")
 
 
 def meant(name: str, names: Iterable[str], otherwise: str | None = None) -> Hint:

@@ -11,7 +11,7 @@ from ispdsl.ir.params import Array
 from ispdsl.ir.types import Type, is_variable
 from ispdsl.lower.parameters import check_overlaps, lower_parameter, mark_structural
 from ispdsl.lower.quantity import array, describe, number, unit_of
-from ispdsl.lower.scope import Sink, text_of
+from ispdsl.lower.scope import Sink, check_name, text_of
 from ispdsl.lower.tables import Files
 from ispdsl.lower.types import lower_type
 from ispdsl.syntax import tree as t
@@ -57,19 +57,15 @@ def _check_unique(tree: t.Declaration, sink: Sink) -> None:
     """Inputs, parameters, metas and needs share one name space; outputs have their own."""
     named = [port.name for port in tree.inputs if port.name]
     named += [item.name for item in tree.items if isinstance(item, t.Part)]
-    for group in (named, [port.name for port in tree.outputs if port.name]):
+    results = [port.name for port in tree.outputs if port.name]
+    kinds = {port.name: "an image" for port in tree.inputs} | dict.fromkeys(results, "a result")
+    for group in (named, results):
         first: dict[str, t.Name] = {}
         for name in group:
             if name.text in first:
                 related = [sink.label(first[name.text].span, "first here")]
                 sink.add("E205", f"{name.text} is declared twice in {tree.name.text}", name.span, related=related)
-            if "." in name.text:
-                sink.add(
-                    "E212",
-                    f"the name {name.text} may not hold a point",
-                    name.span,
-                    hint="points join names into addresses",
-                )
+            check_name(name, kinds.get(name, "a parameter"), sink)
             first.setdefault(name.text, name)
 
 

@@ -75,8 +75,8 @@ def _first(failure: Failure) -> Complaint | None:
         return "E124", f"'{lead}' begins dataflow, which a stage has not", hint
     if failure.lead in DECLARATIONS:
         return "E124", f"a {lead} cannot stand inside another declaration", "close the braces before it"
-    if follows == "==":
-        return "E148", "a value is named with '=', not '=='", f"write {lead} = ..."
+    if follows in ("==", ":") and failure.lead not in STATEMENTS:
+        return "E148", f"a value is named with '=', not '{follows}'", f"write {lead} = ..."
     if follows in ("->", "("):
         return "E130", "this chain has no name", f"write name = {lead}{' -> ' if follows == '->' else '('}..."
     hint = "a statement begins with a keyword or with 'name ='"
@@ -105,6 +105,10 @@ def _closing(failure: Failure) -> Complaint | None:
 def _equals(failure: Failure) -> Complaint | None:
     if failure.word == "==" and "EQUAL" in failure.accepted:
         return "E148", "expected '=', found '=='", "'=' gives a value, '==' compares"
+    if failure.word in (":", ":=") and "EQUAL" in failure.accepted and failure.lead not in PARAMETERS:
+        after = failure.piece.tokens[failure.index + 1 : failure.index + 2]
+        given = shown(after[0].text) if after and after[0].kind in ("word", "number", "string") else "..."
+        return "E148", f"expected '=', found '{failure.word}'", f"write {shown(failure.before)} = {given}"
     if failure.word == "=" and "COMPARE" in failure.accepted:
         return "E148", "expected a comparison, found '='", "write == to compare"
     return None

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages
 from ispdsl.cli.console import emit
+
+ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
+"""An argument in a help page, with the Python type that typer puts behind its name."""
+
+
+class Command(TyperCommand):
+    """A command whose help calls arguments by their names alone."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help page."""
+        return ARGUMENT.sub(r"\1  ", super().get_help(ctx))
+
 
 app = typer.Typer(
     name="ispdsl",
@@ -34,7 +48,7 @@ for name, command in {
     "doctor": doctor.doctor,
     "version": doctor.version,
 }.items():
-    app.command(name)(command)
+    app.command(name, cls=Command)(command)
 
 
 def _say_version(wanted: bool) -> None:

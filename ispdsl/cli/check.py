@@ -35,7 +35,7 @@ def check(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Files, folders to search for .isp files, shipped pipelines by name, - for stdin; default: here.",
             autocompletion=complete_file,
         ),

@@ -33,7 +33,10 @@ def refuse_collisions(inputs: Iterable[Use], outputs: Iterable[Use]) -> None:
     Raises:
         CommandError: an output is an input or another output, or settings would replace what is no sidecar.
     """
-    taken = {key: use for use in inputs for key in _keys(use.path)}
+    taken: dict[object, Use] = {}
+    for use in inputs:
+        for key in _keys(use.path):
+            taken.setdefault(key, use)
     written: dict[object, Use] = {}
     for use in outputs:
         keys = _keys(use.path)

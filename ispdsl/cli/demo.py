@@ -26,9 +26,10 @@ def demo(
         "out/demo"
     ),
     raw: Annotated[
-        Path | None, typer.Option("--raw", help="A raw to develop; default: one made by a synthetic camera.")
+        Path | None,
+        typer.Option("--raw", metavar="FILE", help="A raw to develop; default: a synthetic camera's."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the synthetic camera.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the synthetic camera.")] = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:

@@ -32,7 +32,7 @@ def explain(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CODE | property [NAME]]",
+            metavar="CODE | property NAME",
             help="A code such as E201, or a property of a contract; without it all codes are listed.",
             autocompletion=complete_word,
         ),

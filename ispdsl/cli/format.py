@@ -46,7 +46,9 @@ class Formatted:
 def fmt(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Files, folders, or - for stdin (printed to stdout).", autocompletion=complete_file),
+        typer.Argument(
+            metavar="FILE", help="Files, folders, or - for stdin (printed to stdout).", autocompletion=complete_file
+        ),
     ],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit with 1 where something would.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Change nothing; print what would change.")] = False,

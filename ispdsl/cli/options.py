@@ -68,12 +68,18 @@ PipelineFile = Annotated[
     ),
 ]
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
+]
 
 PipelineName = Annotated[
     str | None,
     typer.Option(
-        "--pipeline", "-p", help="Which pipeline of the file; default: its main one.", autocompletion=complete_pipeline
+        "--pipeline",
+        "-p",
+        metavar="NAME",
+        help="Which pipeline of the file; default: its main one.",
+        autocompletion=complete_pipeline,
     ),
 ]
 

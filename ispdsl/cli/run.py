@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -66,13 +67,16 @@ class Work:
 def run(
     file: PipelineFile,
     raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture: .png, .tif, .jpg, .npy or .pfm.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .tif, .jpg, .npy or .pfm.")
+    ],
     pipeline: PipelineName = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="ADDRESS=VALUE", help="As exposure.ev=0.7. May be repeated.")
     ] = None,
     presets: Annotated[
-        list[Path] | None, typer.Option("--preset", help="Settings from a file; later ones win. May be repeated.")
+        list[Path] | None,
+        typer.Option("--preset", metavar="FILE", help="Settings from a file; later ones win. May be repeated."),
     ] = None,
     taps: Annotated[Path | None, typer.Option("--taps", metavar="DIR", help="Write what every tap sees here.")] = None,
     tap_format: Annotated[
@@ -100,7 +104,7 @@ def run(
         ),
     ] = None,
     bits: Annotated[Bits | None, typer.Option("--bits", help="Bits a sample; 32 are floats.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="For programs that draw random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="For programs that draw random numbers.")] = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:
@@ -215,6 +219,7 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     """Develop, write everything that was asked for, and say where it is."""
     from ispdsl.passes.inline import inline
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it reports damage that was noted or refused already
     for text in frame.notes:
         note(f"note: {clean(text)}")
     if any(call.previous for call in inline(graph).calls):

@@ -107,7 +107,7 @@ def plan(
     file: PipelineFile,
     pipeline: PipelineName = None,
     cfa: Annotated[
-        str | None, typer.Option("--cfa", help="Plan for this mosaic: rggb, bggr, grbg, gbrg, linear.")
+        str | None, typer.Option("--cfa", metavar="CFA", help="Plan for this mosaic: rggb, bggr, grbg, gbrg, linear.")
     ] = None,
     impl: Implementations = None,
     parameters: Annotated[

@@ -32,7 +32,7 @@ def stages(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="A stage, as malvar or demosaic.malvar, or a file of stages, as tone.",
             autocompletion=complete_stage,
         ),

@@ -116,7 +116,8 @@ class Settings:
                 try:
                     changed[address] = read(slot.declaration, value, folder)
                 except ValueError as error:
-                    problems.append(Problem(address, str(error), legal(slot)))
+                    told = legal(slot).removeprefix("a number in ") in str(error)
+                    problems.append(Problem(address, str(error), None if told else legal(slot)))
         if problems:
             raise SettingsError(*problems)
         return replace(self, changed=changed)

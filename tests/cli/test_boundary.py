@@ -139,3 +139,16 @@ def test_an_interrupt_ends_with_130() -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == ExitCode.INTERRUPTED
     assert err == b"interrupted\n"
+
+
+def test_an_interrupt_while_importing_is_quiet() -> None:
+    script = (
+        "import sys, ispdsl.__main__ as program\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'ispdsl.cli.app': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "program.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, b"interrupted\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +99,48 @@ def test_nothing_slow_is_imported(words: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_without_files_is_a_usage_error(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("check", tmp_path)
+    assert result.exit_code == 2
+    assert f"there are no .isp files in {tmp_path}" in result.stderr
+
+
+def test_pipes_are_not_read(invoke: Invoke, good: Path) -> None:
+    pipe = good.with_name("pipe.isp")
+    os.mkfifo(pipe)
+    assert invoke("check", good.parent).stderr == "1 file checked, no errors\n"
+    result = invoke("check", pipe)
+    assert (result.exit_code, "it is no regular file" in result.stderr) == (3, True)
+    assert invoke("tree", pipe).exit_code == 3
+
+
+def test_a_link_in_a_circle_is_not_offered_as_the_near_name(invoke: Invoke, tmp_path: Path) -> None:
+    loop = tmp_path / "loop.isp"
+    loop.symlink_to(loop)
+    for command in ("check", "ir"):
+        result = invoke(command, loop)
+        assert result.exit_code == 3
+        assert "a link that leads nowhere" in result.stderr
+        assert "did you mean" not in result.stderr
+
+
+def test_an_unreadable_file_does_not_hide_the_others(invoke: Invoke, bad: Path) -> None:
+    result = invoke("check", bad.with_name("none.isp"), bad)
+    assert result.exit_code == 3
+    assert "none.isp: there is no such file" in result.stderr
+    assert "bad.isp:3:" in result.stdout
+
+
+def test_stdin_and_pipelines_by_name(invoke: Invoke) -> None:
+    assert invoke("check", "photo_finish", "-", text=GOOD).stderr == "2 files checked, no errors\n"
+    assert "<stdin>:1:" in invoke("check", "-", text="stage ( {").stdout
+
+
+def test_help_shows_names_and_no_python_types(invoke: Invoke) -> None:
+    for command in ("check", "fmt", "run", "plan", "stages", "explain", "demo"):
+        text = invoke(command, "--help").stdout
+        assert "Usage:" in text
+        assert not re.search(r"list\[|<str>|<path>|<Path>|range>", text), text
+    assert "70 a fault of ispdsl" in " ".join(invoke("--help").stdout.split())

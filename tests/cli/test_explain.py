@@ -104,3 +104,27 @@ def test_a_library_that_does_not_load_is_missing() -> None:
     finding = doctor._attempt("LibRaw", fail, "reinstall rawpy")
     assert (finding.state, finding.advice) == ("missing", "reinstall rawpy")
     assert "libraw.so" in finding.value
+
+
+def test_a_property_may_be_asked_for_by_its_name_alone(invoke: Invoke) -> None:
+    assert invoke("explain", "monotone").stdout == invoke("explain", "property", "monotone").stdout
+    assert "ispdsl explain property" in invoke("explain").stderr
+    assert "there is no code montone" in invoke("explain", "montone").stderr
+
+
+def test_pages_are_text_that_every_reader_takes(invoke: Invoke) -> None:
+    for code in ENTRIES:
+        for text in json.loads(invoke("explain", code, "--json").stdout).values():
+            text.encode("utf-8")
+
+
+def test_the_stages_of_one_file_are_listed(invoke: Invoke) -> None:
+    lines = invoke("stages", "tone").stdout.splitlines()
+    assert [line for line in lines if line.startswith("from ")] == ["from tone import"]
+    assert any(line.startswith("  exposure ") for line in lines)
+
+
+def test_descriptions_fit_beside_each_other(invoke: Invoke) -> None:
+    text = invoke("stages", "colour_balance").stdout
+    assert max(map(len, text.splitlines())) <= 120
+    assert "gives a more magenta picture" in " ".join(text.split())

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ispdsl.cli.run import parse_crop
+from ispdsl.cli.run import cropped, parse_crop
+from ispdsl.cli.show import build_graph
 from ispdsl.runtime.pictures import read_picture
+from ispdsl.runtime.rawfile import read
 from ispdsl.synthetic.samples import write_demo_raw
 from tests.cli.conftest import Invoke
 
@@ -94,6 +100,9 @@ def test_taps_further_outputs_crops_and_json(invoke: Invoke, camera_raw: Path, o
         (["--crop", "0,0,9999,9999"], 2, "does not lie inside"),
         (["--bits", "32"], 2, "holds no 32 bits"),
         (["--impl", "demosaic=proxy"], 2, "cannot run as proxy"),
+        (["--impl", "demosaick=program"], 2, "did you mean demosaic?"),
+        (["--trust", "no_such_package"], 2, "there is no such package"),
+        (["--set", "tone_map.highlights=-0.3"], 2, "write -30% or -0.3%"),
         (["--describe", "none.json"], 3, "none.json"),
         (["--pipeline", "nothing"], 2, "no pipeline nothing"),
         (["-o", "picture.gif"], 2, "no picture format"),
@@ -137,3 +146,61 @@ def test_crops_are_four_whole_numbers(text: str) -> None:
     assert parse_crop(" 1, 2,3 ,4") == (1, 2, 3, 4)
     with pytest.raises(CommandError):
         parse_crop(text)
+
+
+def test_a_crop_of_a_turned_frame_is_said_to_count_sensor_pixels(
+    camera_raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = read(camera_raw)
+    assert cropped(replace(frame, orientation=1), (0, 0, 8, 8)).size == (8, 8)
+    assert capsys.readouterr().err == ""
+    cropped(replace(frame, orientation=6), (0, 0, 8, 8))
+    assert "counts sensor pixels" in capsys.readouterr().err
+
+
+def test_a_pipeline_that_reads_the_frame_before_is_said_to_run_twice(
+    invoke: Invoke, camera_raw: Path, output: Path
+) -> None:
+    said = "low_light reads statistics of the frame before; a still runs twice"
+    assert said in invoke("run", "low_light", camera_raw, "-o", output).stderr
+    assert "frame before" not in invoke("run", "camera", camera_raw, "-o", output).stderr
+
+
+def test_names_beyond_the_locale_are_written(camera_raw: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "für.dng"
+    raw.write_bytes(camera_raw.read_bytes())
+    words = [sys.executable, "-m", "ispdsl", "run", "camera", str(raw), "-o", str(tmp_path / "für.png")]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((tmp_path / "für.png.isp.json").read_text("utf-8"))
+    assert kept["frame"]["file"] == "für.dng"
+
+
+def test_a_sidecar_that_no_longer_fits_says_which_file_and_what_to_do(
+    invoke: Invoke, camera_raw: Path, output: Path
+) -> None:
+    raw = output.with_name("own.dng")
+    raw.write_bytes(camera_raw.read_bytes())
+    side = Path(f"{raw}.isp.json")
+    side.write_text(json.dumps({"ispdsl": "1", "settings": {"contrast.pivot": 0.2}}))
+    result = invoke("run", "photo_finish", raw, "-o", output)
+    assert result.exit_code == 2
+    assert f"{side}, its own settings: contrast.pivot: it is fixed" in result.stderr
+    assert "--no-sidecar ignores them" in result.stderr
+    side.write_text("{")
+    broken = invoke("run", "photo_finish", raw, "-o", output)
+    assert (broken.exit_code, "--no-sidecar" in broken.stderr) == (3, True)
+    assert invoke("run", "photo_finish", raw, "-o", output, "--no-sidecar", "--preset", side).exit_code == 3
+
+
+def test_settings_of_another_version_of_the_pipeline_are_noted(
+    invoke: Invoke, camera_raw: Path, output: Path, tmp_path: Path
+) -> None:
+    preset = tmp_path / "old.json"
+    content = {"ispdsl": "1", "pipeline": "camera", "pipeline_sha256": "0", "settings": {}}
+    preset.write_text(json.dumps(content))
+    words = ("run", "camera", camera_raw, "-o", output, "--preset", preset)
+    assert f"{preset} was saved with another version of camera" in invoke(*words).stderr
+    preset.write_text(json.dumps({**content, "pipeline_sha256": build_graph("camera", None, False).sha256}))
+    assert "another version" not in invoke(*words).stderr

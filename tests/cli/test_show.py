@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -109,3 +110,34 @@ def test_what_cannot_be_planned_is_said(invoke: Invoke, words: list[str], code: 
     result = invoke("plan", "camera", *words)
     assert (result.exit_code, result.stdout) == (code, "")
     assert says in result.stderr
+
+
+def test_every_parameter_is_listed_with_what_it_may_be(invoke: Invoke) -> None:
+    lines = invoke("plan", "photo_finish", "--parameters").stdout.splitlines()
+    cells = {line.split()[0]: re.split(r"  +", line) for line in lines}
+    assert cells["address"][1:] == ["kind", "hard range", "soft range", "unit", "start"]
+    start = "from metadata baseline_exposure, else 0ev"
+    assert cells["exposure.ev"][1:] == ["slider", "-18ev..18ev", "-4ev..4ev", "ev", start, "free"]
+    assert cells["demosaic.method"][1:] == ["choice", "{bilinear, malvar, menon}", "menon", "static"]
+    assert cells["hist.bins"][-1] == "static, a size"
+    assert cells["contrast.pivot"][-1] == "fixed"
+    rows = {row["address"]: row for row in json.loads(invoke("plan", "photo_finish", "--json").stdout)["parameters"]}
+    assert set(rows) == set(cells) - {"address"}
+    assert rows["exposure.ev"] == {
+        "address": "exposure.ev",
+        "kind": "slider",
+        "hard": [-18, 18],
+        "soft": [-4, 4],
+        "options": None,
+        "shape": None,
+        "unit": "ev",
+        "start": "0ev",
+        "start_metadata": "baseline_exposure",
+        "role": "free",
+    }
+    assert rows["demosaic.method"]["options"] == ["bilinear", "malvar", "menon"]
+
+
+def test_the_columns_of_a_plan_are_explained(invoke: Invoke) -> None:
+    lines = invoke("plan", "camera").stdout.splitlines()
+    assert [line.split()[0] for line in lines[-4:-1]] == ["reach", "run", "frees"]

@@ -130,3 +130,10 @@ def test_a_sidecar_names_no_file_outside_its_folder(tmp_path: Path, name: str):
     (tmp_path / "warm.cube").write_text("")
     with pytest.raises(SettingsError, match="is no table"):
         parse(good(**{"k.look": "warm.cube"}), "x", tmp_path).apply(kinds())
+
+
+def test_bytes_of_names_are_written_as_text(tmp_path: Path):
+    path = tmp_path / "a.isp.json"
+    name = "für".encode().decode("ascii", "surrogateescape")
+    save(Sidecar({}, frame={"file": name, "other": "\udcf6!"}), path)
+    assert load(path).frame == {"file": "für", "other": "\\udcf6!"}

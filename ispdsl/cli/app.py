@@ -22,7 +22,7 @@ class Command(TyperCommand):
 
     def get_help(self, ctx: Any) -> str:
         """The help page."""
-        return ARGUMENT.sub(r"\1  ", super().get_help(ctx))
+        return ARGUMENT.sub(lambda match: match[1].ljust(len(match[0])), super().get_help(ctx))
 
 
 app = typer.Typer(

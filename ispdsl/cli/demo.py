@@ -12,7 +12,7 @@ from ispdsl.cli.collisions import inputs_of_raw
 from ispdsl.cli.console import Colour, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import ColourOption, Json
-from ispdsl.cli.run import Work, check_places, perform
+from ispdsl.cli.run import Work, check_places, perform, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean
@@ -35,7 +35,6 @@ def demo(
 ) -> None:
     """Develop a raw with every tap, a contact sheet and a sidecar."""
     from ispdsl.runtime import sidecar
-    from ispdsl.runtime.rawfile import read
     from ispdsl.synthetic.samples import write_demo_raw
 
     with writing(output):
@@ -54,4 +53,4 @@ def demo(
         plain=colour is Colour.NEVER,
     )
     check_places(graph, find_pipeline(PIPELINE), inputs_of_raw(raw, None, None, ()), work)
-    perform(graph, read(raw), choose(graph, None, [], []), work, seed, as_json)
+    perform(graph, read_quietly(raw), choose(graph, None, [], []), work, seed, as_json)

@@ -110,7 +110,6 @@ def run(
 ) -> None:
     """Develop a raw file into a picture."""
     from ispdsl.runtime import sidecar
-    from ispdsl.runtime.rawfile import read
 
     depth = int(bits.value) if bits else None
     check_output(output, depth)
@@ -127,7 +126,7 @@ def run(
     work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain)
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
-    frame = read(raw, describe)
+    frame = read_quietly(raw, describe)
     frame = cropped(frame, part) if part else frame
     perform(graph, frame, chosen, work, seed, as_json)
 
@@ -162,6 +161,14 @@ def check_trust(packages: Iterable[str]) -> None:
     for package in packages:
         if not package.isidentifier() or find_spec(package) is None:
             raise CommandError(f"--trust {package}: there is no such package", "name an installed top-level package")
+
+
+def read_quietly(raw: Path, description: Path | None = None) -> Frame:
+    """Read a raw; tifffile keeps to itself what is noted of the frame or refused with it."""
+    from ispdsl.runtime.rawfile import read
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    return read(raw, description)
 
 
 def cropped(frame: Frame, part: tuple[int, int, int, int]) -> Frame:
@@ -219,7 +226,6 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     """Develop, write everything that was asked for, and say where it is."""
     from ispdsl.passes.inline import inline
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it reports damage that was noted or refused already
     for text in frame.notes:
         note(f"note: {clean(text)}")
     if any(call.previous for call in inline(graph).calls):

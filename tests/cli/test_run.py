@@ -204,3 +204,14 @@ def test_settings_of_another_version_of_the_pipeline_are_noted(
     assert f"{preset} was saved with another version of camera" in invoke(*words).stderr
     preset.write_text(json.dumps({**content, "pipeline_sha256": build_graph("camera", None, False).sha256}))
     assert "another version" not in invoke(*words).stderr
+
+
+def test_libraries_do_not_talk_over_a_run(camera_raw: Path, tmp_path: Path) -> None:
+    content = bytearray(camera_raw.read_bytes())
+    content[96:98] = b"\xff\xff"  # the data type of a tag that only names the camera
+    raw = tmp_path / "damaged.dng"
+    raw.write_bytes(content)
+    words = [sys.executable, "-m", "ispdsl", "run", "camera", str(raw), "-o", str(tmp_path / "a.png")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Tiff" not in done.stderr

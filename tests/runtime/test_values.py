@@ -210,3 +210,11 @@ def test_values_for_people():
     assert text(slots["k.on"], True) == "on"
     assert text(slots["k.points"], m.array(0.0, 1.0, 1.0)) == "3 numbers"
     assert text(slots["k.temperature"], None) == "unset"
+
+
+def test_a_hint_repeats_nothing():
+    for address, value in (("k.amount", 101), ("k.shape", "disc")):
+        with pytest.raises(SettingsError) as caught:
+            kinds().set(address, value)
+        assert caught.value.hint is None
+    assert "a number in -100%..100%" in refused(kinds(), "k.amount", "much")

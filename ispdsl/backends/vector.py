@@ -49,8 +49,10 @@ def unit_to_settings(vector: Vector, x: Tensor) -> dict[str, Tensor]:
         By address, numbers as ``()`` or ``(B,)`` and tables as ``(*shape)`` or ``(B, *shape)``, in canonical units.
 
     Raises:
-        RunError: `x` has another length.
+        RunError: `x` has another length, or `vector` is not in the unit face.
     """
+    if vector.face != "unit":
+        raise RunError(f"the vector is in the {vector.face} face", "use Vector.of(settings)")
     total = sum(map(size, vector.slots))
     if x.shape[-1] != total:
         raise RunError(f"{x.shape[-1]} numbers are no vector of {total}", f"it holds {', '.join(vector.names[:8])}")

@@ -50,6 +50,11 @@ def test_another_length_is_refused():
         unit_to_settings(Vector.of(kinds()), torch.rand(3))
 
 
+def test_another_face_is_refused():
+    with pytest.raises(RunError, match="in the physical face"):
+        unit_to_settings(Vector.of(kinds(), "physical", only=["k.amount"]), torch.rand(1))
+
+
 def test_settings_become_canonical_tensors(tmp_path):
     settings = kinds(temperature="$shot").update({"k.amount": 50, "k.shape": "cross"})
     found = tensors(settings, torch.float32)

@@ -102,7 +102,8 @@ TYPES: tuple[Entry, ...] = (
         "E304",
         "unknown CFA",
         "A CFA is named by the four colours of its top left 2x2 sites in reading order: only Bayer patterns are "
-        "handled, and neither X-Trans nor quad Bayer; `linear` has all three at every site. One capital letter stands for any.",
+        "handled, and neither X-Trans nor quad Bayer; `linear` has all three at every site. One capital letter stands "
+        "for any.",
         'stage black(mosaic: raw<rgbg, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
         'stage black(mosaic: raw<rggb, u12>) -> raw<rggb, f32> {\n  program "my_isp.programs:black"\n}\n',
     ),
@@ -176,8 +177,9 @@ TYPES: tuple[Entry, ...] = (
     ),
     Entry(
         "E315",
-        "an image where none can be",
-        "Metadata and needed statistics are numbers, vectors, matrices or grids. Images are inputs.",
+        "an image where none can be, or something else where one must be",
+        "Metadata and needed statistics are numbers, vectors, matrices or grids. Images are inputs, and inputs are "
+        "images.",
         _TONE.replace("vector<16>", "rgb<S, f32>").lstrip(),
         _TONE.lstrip(),
     ),

@@ -123,8 +123,10 @@ def _drives(
     if isinstance(parameter, ip.Slider | ip.Register) and isinstance(declared, ip.Slider | ip.Register):
         if UNITS[parameter.unit].dimension != UNITS[declared.unit].dimension:
             given, wanted = parameter.unit or "plain numbers", declared.unit or "plain numbers"
-            message = f"{value.text} is in {given}, {declared.name} in {wanted}"
-            sink.add("E402", message, value.span, related=related)
+            message = f"{value.text} of this pipeline is in {given}, {declared.name} of the stage in {wanted}"
+            low, high = (f"{end:g}{declared.unit}" for end in declared.hard)
+            hint = f"declare {value.text} in {wanted}, with a range inside {low}..{high}"
+            sink.add("E402", message, value.span, related=related, hint=hint)
             return False
         ends = [canonical(end, parameter.unit) for end in parameter.hard]
         legal = [canonical(end, declared.unit) for end in declared.hard]

@@ -14,6 +14,7 @@ from ispdsl.lower.quantity import array, describe, number, unit_of
 from ispdsl.lower.scope import Sink, check_name, text_of
 from ispdsl.lower.tables import Files
 from ispdsl.lower.types import lower_type
+from ispdsl.source import Span
 from ispdsl.syntax import tree as t
 
 UNNAMED_RESULT = "out"
@@ -34,6 +35,13 @@ def lower_signature(tree: t.Declaration, context: Context) -> ir.Signature:
     sliders = {item.name.text: item for item in tree.items if isinstance(item, t.Slider)}
     trees = [item for item in tree.items if isinstance(item, t.Parameter)]
     inputs, outputs = _ports(tree.inputs, sink, sliders), _ports(tree.outputs, sink, sliders)
+    for port in inputs:
+        if not port.type.is_image:
+            hint = (
+                f"declare a setting by slider, the file's data by meta {port.name}: {port.type}, a statistic by needs"
+            )
+            place = Span(port.location.start, port.location.end)
+            sink.add("E315", f"{port.name} is an input, but {port.type} is no image", place, hint=hint)
     parameters = [p for item in trees if (p := lower_parameter(item, sink, context.files))]
     check_overlaps(trees, parameters, sink)
     metas = tuple(m for item in tree.items if isinstance(item, t.Meta) and (m := _meta(item, sink, sliders)))

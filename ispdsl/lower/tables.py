@@ -154,7 +154,7 @@ def _file(name: str, span: Span, kind: str, shape: tuple[int, ...], sink: Sink, 
             hint='such as "looks/warm.cube"',
         )
         return None
-    if path.suffix not in SUFFIXES or kind != "lut" or len(shape) != 4 or shape[3] != 3:
+    if path.suffix.lower() not in SUFFIXES or kind != "lut" or len(shape) != 4 or shape[3] != 3:
         hint = "a 3D LUT is declared as lut table[17, 17, 17, 3]"
         sink.add(
             "E417", f"only .cube files are read, into a lut of shape [n, n, n, 3]; this is {path.name}", span, hint=hint

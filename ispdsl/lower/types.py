@@ -21,6 +21,9 @@ from ispdsl.lower.quantity import unit_hint
 from ispdsl.lower.scope import Hint, Sink, counted, meant
 from ispdsl.syntax.tree import Name, Number, Slider, TypeExpression
 
+NUMBERS = frozenset(("float", "int", "double", "number", "scalar"))
+"""What people call a `real`."""
+
 
 def lower_type(tree: TypeExpression, sink: Sink, sliders: Mapping[str, Slider]) -> Type | None:
     """A checked type; what is wrong with it is reported, and None.
@@ -34,7 +37,9 @@ def lower_type(tree: TypeExpression, sink: Sink, sliders: Mapping[str, Slider]) 
             "E301",
             f"unknown type {tree.name.text}",
             tree.name.span,
-            hint=meant(tree.name.text, LAYOUTS, f"types: {known}"),
+            hint="a number is real, in a unit real<ev>"
+            if tree.name.text in NUMBERS
+            else meant(tree.name.text, LAYOUTS, f"types: {known}"),
         )
         return None
     if len(tree.args) != len(roles) and not (roles == ("unit",) and not tree.args):
@@ -170,6 +175,8 @@ def is_closed(type_: Type, parameters: Collection[str]) -> bool:
 def _layout_hint(wanted: Type, given: Type) -> str | None:
     if (wanted.name, given.name) == ("rgb", "raw"):
         return "a mosaic becomes rgb by a demosaic stage, for example -> demosaic"
+    if (wanted.name, given.name) in (("luma", "rgb"), ("chroma", "rgb")):
+        return "rgb is taken apart by luma, chroma = to_ycc(image)"
     if (wanted.name, given.name) == ("raw", "rgb"):
         return "this stage works on the mosaic: put it before the demosaic"
     return None

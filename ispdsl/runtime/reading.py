@@ -73,7 +73,7 @@ def _table(declaration: Table, text: str, folder: Path | None) -> Any:
         return array_of(_brackets(text), declaration)
     if _NUMBER.fullmatch(text):
         return number(text, declaration.unit)
-    if text.endswith(".cube") and folder is not None:
+    if text.lower().endswith(".cube") and folder is not None:
         return file_reference(text, folder)
     return text
 

@@ -49,6 +49,9 @@ def misplaced(source: Source, piece: Piece) -> Diagnostic:
         return Diagnostic("E124", f"'{shown(first.text)}' stands outside any stage or pipeline", place, hint=hint)
     if meant and first.kind == "word":
         return Diagnostic("E122", f"'{shown(first.text)}' is not a keyword", place, hint=f"did you mean '{meant}'?")
+    if first.text == "import":
+        hint = "write from MODULE import NAME, NAME"
+        return Diagnostic("E143", "an import begins with 'from'", place, hint=hint)
     message = f"expected 'from', 'stage' or 'pipeline', found '{shown(first.text)}'"
     return Diagnostic("E150", message, place, hint="a file holds imports, then stages and pipelines")
 
@@ -123,8 +126,12 @@ def _unit(failure: Failure) -> Complaint | None:
         return None
     number = failure.piece.tokens[failure.index - 1]
     after = failure.piece.tokens[failure.index + 1 : failure.index + 2]
-    if after and after[0].text == "=" and "COMMA" in failure.accepted:
-        return None  # the next argument, without its comma
+    if (
+        found.text != "to"
+        and after
+        and (after[0].kind == "number" or (after[0].text == "=" and "COMMA" in failure.accepted))
+    ):
+        return None  # a word of its own, such as `default 0`, or the next argument without its comma
     if number.kind != "number" or number.text[-1].isalpha() or "\n" in failure.source.text[number.end : found.start]:
         return None
     if found.text == "to":
@@ -153,6 +160,8 @@ def _range(failure: Failure) -> Complaint | None:
         return "E133", f"expected a range such as 0..1 after '{failure.before}', found {failure.described}", hint
     if failure.before == ".." and failure.wants_value:
         return "E133", f"expected the upper end of the range, found {failure.described}", hint
+    if failure.lead == "register" and failure.word == ".." and "RSQB" in failure.accepted:
+        return "E138", "bits have a colon between them, the high bit first, found '..'", form(failure)
     if failure.word == ".." and failure.index:
         return "E133", "a range has two ends and two dots, no more", hint
     if "DOTS" in failure.accepted and limited:
@@ -218,6 +227,8 @@ def _type(failure: Failure) -> Complaint | None:
         return "E134", f"expected a type after '{failure.before}', found {failure.described}", hint
     if "MORETHAN" in failure.accepted or failure.before == "<" or (failure.before == "," and _within_type(failure)):
         return "E134", f"expected ',' or '>' or a type's argument, found {failure.described}", hint
+    if failure.word == "<" and "COLON" in failure.accepted and failure.piece.rule == "signature":
+        return "E130", f"this {shown(failure.before)} has no name", f"write image: {shown(failure.before)}<..."
     if "COLON" in failure.accepted and failure.piece.rule == "signature":
         return (
             "E134",
@@ -278,7 +289,20 @@ def _stat(failure: Failure) -> Complaint | None:
     return None
 
 
+def _property(failure: Failure) -> Complaint | None:
+    """A number or a list right behind the name: of `local` it is the radius, of any other a range."""
+    number = failure.before == "]" or failure.piece.tokens[failure.index - 1].kind == "number"
+    if failure.lead != "property" or "DOTS" not in failure.accepted or not number:
+        return None
+    name = failure.piece.tokens[1].text
+    right = "local within 3px" if name == "local" else f"{shown(name)} 0..1"
+    return "E133", f"expected '..' and the upper end of the range, found {failure.described}", f"write property {right}"
+
+
 def _condition(failure: Failure) -> Complaint | None:
+    before = [token.text for token in failure.piece.tokens[: failure.index]]
+    if failure.lead == "property" and failure.before == "and" and "when" not in before:
+        return "E144", "'and' joins conditions after 'when'", "write each property on a line of its own"
     if "COMPARE" in failure.accepted or (failure.lead == "property" and failure.before in ("when", "and")):
         return (
             "E144",
@@ -346,6 +370,7 @@ _RULES: tuple[Callable[[Failure], Complaint | None], ...] = (
     _import,
     _type,
     _signature,
+    _property,
     _condition,
     _step,
     _comma,

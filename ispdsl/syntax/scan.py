@@ -234,6 +234,10 @@ def _bad(token: Token, before: Token | None, after: list[Token]) -> _Found | Non
         return None  # told at the first stroke
     if text == "/" and after and after[0].text == "/" and after[0].start == token.end:
         return "E106", "'//' is not of the language", "write # for a comment"
+    if text == "*" and before and before.text == "import":
+        return "E106", "'*': an import names what it takes", "write from MODULE import NAME, NAME"
+    if text == "/" and before and after and before.end == token.start and {before.kind, after[0].kind} == {"word"}:
+        return "E106", "'/': a path stands in quotes", 'write for example "looks/warm.cube"'
     if text in "+-*/^":
         return _expression(text)
     return "E106", f"'{shown(text)}' is not of the language", _CHARACTER_HINTS.get(text[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,5 +49,8 @@ def test_the_python_example_runs(
     for folder in ("pipelines", "stdlib"):
         (tmp_path / folder).symlink_to(root / folder)
     monkeypatch.chdir(tmp_path)
-    exec(compile(block("import torch, ispdsl"), "README.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(block("import torch, ispdsl"), "README.md", "exec"), names)
     assert re.match(r"tensor\(0\.\d+\) torch.Size\(\[3, \d+, 96\]\)", capsys.readouterr().out)
+    exec(compile(block("target = isp"), "README.md", "exec"), names)
+    assert abs(names["found"]["exposure.ev"] - 0.5) < abs(names["start"]["exposure.ev"] - 0.5)

@@ -118,7 +118,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def _near_file(path: Path) -> str | None:
     try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".isp" and entry.name != path.name]
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".isp"]
     except OSError:
         return None
     near = nearest(path.name, names)

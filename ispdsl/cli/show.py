@@ -120,7 +120,7 @@ def plan(
     """Print what would run: the steps, and how each is done; or every parameter that can be set."""
     from ispdsl.ir.types import CFAS
     from ispdsl.plan import plan as make_plan
-    from ispdsl.render.parameters import rows, table
+    from ispdsl.parameter_table import rows, table
 
     built = build_graph(file, pipeline, inline=False)
     chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))

@@ -39,7 +39,7 @@ def test_the_diagnostic_is_what_check_prints(tmp_path: Path) -> None:
 
 
 def test_the_python_example_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from ispdsl.synthetic import write_demo_raw
 

@@ -119,8 +119,8 @@ def plan(
 ) -> None:
     """Print what would run: the steps, and how each is done; or every parameter that can be set."""
     from ispdsl.ir.types import CFAS
-    from ispdsl.plan import plan as make_plan
     from ispdsl.parameter_table import rows, table
+    from ispdsl.plan import plan as make_plan
 
     built = build_graph(file, pipeline, inline=False)
     chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -112,7 +114,7 @@ def run(
     from ispdsl.runtime import sidecar
 
     depth = int(bits.value) if bits else None
-    check_output(output, depth)
+    check_output(output, depth, taps)
     values = pairs(settings, "--set", "ADDRESS=VALUE")
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
@@ -188,7 +190,7 @@ def cropped(frame: Frame, part: tuple[int, int, int, int]) -> Frame:
     return found
 
 
-def check_output(output: Path, bits: int | None) -> None:
+def check_output(output: Path, bits: int | None, taps: Path | None = None) -> None:
     """Find out before the work whether its result could be written.
 
     Raises:
@@ -204,6 +206,10 @@ def check_output(output: Path, bits: int | None) -> None:
         raise CommandError(
             f"{output.suffix} holds no {bits} bits a sample", f"it holds {', '.join(map(str, form.bits))}"
         )
+    if output.is_dir():
+        raise CommandError(f"cannot write {output}: it is a folder", "name a file in it", ExitCode.OUTPUT)
+    if taps is not None and taps.exists() and not taps.is_dir():
+        raise CommandError(f"cannot write taps into {taps}: it is no folder", "name a folder", ExitCode.OUTPUT)
     if not output.parent.is_dir():
         message = f"cannot write {output}: there is no folder {output.parent}"
         raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
@@ -245,7 +251,7 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     for paths in written.values():
         for path in paths:
             emit(clean(str(path)))
-    height, width = frame.size
+    height, width = next(iter(development.outputs.values())).image.shape[1:]
     note(f"{width} x {height} px developed by {graph.name} in {seconds:.1f} s")
 
 
@@ -257,7 +263,8 @@ def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: i
 
     torch.manual_seed(seed)
     kept = None if work.taps or work.sheet else ()
-    return develop(graph, frame, settings, taps=kept, impl=work.impl, trust=work.trust, progress=step)
+    with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
+        return develop(graph, frame, settings, taps=kept, impl=work.impl, trust=work.trust, progress=step)
 
 
 def write(development: Development, work: Work) -> dict[str, list[Path]]:

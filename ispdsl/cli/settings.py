@@ -62,6 +62,8 @@ def _load(path: Path, hint: str | None) -> Sidecar:
     from ispdsl.runtime.sidecar import load
     from ispdsl.runtime.values import SettingsError
 
+    if path.exists() and not path.is_file():
+        raise CommandError(f"cannot read {path}: it is no regular file", hint, ExitCode.UNREADABLE)
     with reading(path), path.open("rb"):
         try:
             return load(path)

@@ -142,8 +142,10 @@ def _load(path: Path) -> Any:
 
 
 def _is_description(values: object) -> bool:
-    """Whether a JSON value is one description rather than a mapping of them, or something else."""
-    return isinstance(values, Mapping) and "cfa" in values and not isinstance(values["cfa"], Mapping)
+    """Whether a JSON value is one description, right or wrong, rather than a mapping of them, or something else."""
+    if not isinstance(values, Mapping):
+        return False
+    return any(key in _keys() and not isinstance(value, Mapping) for key, value in values.items())
 
 
 def _keys() -> list[str]:

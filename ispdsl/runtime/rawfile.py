@@ -31,6 +31,11 @@ LARGEST_GAIN_RATIO = 8.0
 QUICKTAKE = {b"qktk": "QuickTake 100", b"qktn": "QuickTake 150"}
 """First bytes of Apple's raws. These cameras store no white balance."""
 
+HEADERLESS = (".raw",)
+"""Suffixes of files that are samples and nothing else, unless they begin as cameras' own files of these names do."""
+
+TIFF = (b"II", b"MM")
+
 LOSSY_JPEG = 34892
 
 Description = RawDescription | Mapping[str, object] | str | PathLike[str]
@@ -65,6 +70,12 @@ def read(path: str | PathLike[str], description: Description | None = None) -> F
         raise RawError(
             f"{file}: a PGM does not say which colour filters its samples had",
             f'put a description beside it, {file.name}.json: {{"cfa": "rggb", "black": 0, "white": 1023}}',
+        )
+    if file.suffix.lower() in HEADERLESS and data[:2] not in TIFF:
+        example = '{"width": 1920, "height": 1080, "cfa": "rggb", "dtype": "u16le"}'
+        raise RawError(
+            f"{file}: a mosaic without a header does not say what it is",
+            f"put a description beside it, {file.name}.json: {example}",
         )
     return _camera_raw(data, file, digest)
 

@@ -161,6 +161,8 @@ def load(path: Path) -> Sidecar:
     Raises:
         SettingsError: it cannot be read, is no sidecar, or is of another version.
     """
+    if path.exists() and not path.is_file():
+        raise SettingsError(Problem(str(path), "is no regular file"))
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

@@ -285,3 +285,18 @@ def finishing() -> Module:
         names={"exposed": "exposure.out", "linear": "linear", "level": "level.out", "display": "nothing.out"},
     )
     return module(EXPOSURE, BLUR, MEAN, ADAPT, CLEAN, main)
+
+
+ADDRESSES = [
+    "adaptation",
+    "exposure.ev",
+    "denoise.strength",
+    "denoise.soft.radius",
+    "denoise.soft.shape",
+    "denoise.lift.ev",
+    "nothing.ev",
+    "small.strength",
+    "small.radius",
+    "small.shape",
+]
+"""The address table of `finishing`, in the order of its graph."""

@@ -24,18 +24,7 @@ def test_build_orders_calls_and_binds_values():
 def test_the_address_table_is_whole_before_sub_pipelines_are_opened():
     table = parameters(build(m.finishing()))
     addresses = [slot.address for slot in table]
-    assert addresses == [
-        "adaptation",
-        "exposure.ev",
-        "denoise.strength",
-        "denoise.soft.radius",
-        "denoise.soft.shape",
-        "denoise.lift.ev",
-        "nothing.ev",
-        "small.strength",
-        "small.radius",
-        "small.shape",
-    ]
+    assert addresses == m.ADDRESSES
     slots = {slot.address: slot for slot in table}
     assert slots["adaptation"].drives == (("adapt", "amount"),)
     assert (slots["exposure.ev"].start, slots["exposure.ev"].fixed, slots["exposure.ev"].free) == (0.3, False, True)

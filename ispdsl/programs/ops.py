@@ -27,6 +27,11 @@ def constant(value: Tensor | float | list[float] | list[list[float]], like: Tens
     return torch.tensor(value, dtype=like.dtype, device=like.device)
 
 
+def at_least_single(image: Tensor) -> Tensor:
+    """The image in float32 if it comes in a half precision (float16, bfloat16), else as it is: room for sums."""
+    return image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
+
+
 def luma(image: Tensor, space: str) -> Tensor:
     """Relative luminance ``(..., 1, H, W)`` of a colour image ``(..., 3, H, W)`` in colour space `space`."""
     weights = constant(list(LUMA_WEIGHTS.get(space, (1 / 3, 1 / 3, 1 / 3))), image)

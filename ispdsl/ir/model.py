@@ -73,6 +73,7 @@ class Property(Frozen, frozen=True):
     name: str
     names: tuple[str, ...] = ()
     range: tuple[float, float] | None = None
+    degree: float | None = None
     inside: tuple[str, ...] = ()
     when: tuple[Condition, ...] = ()
     within: float | None = None

@@ -22,7 +22,8 @@ class Term:
     """What a property name means and what may follow it.
 
     `names`: the words that may stand behind it (``*`` for stages); `inside`: whether ``in`` may or must name parameters
-    or images of the stage; `range` and `within`: whether each must be given. ``when`` and ``within`` may follow any.
+    or images of the stage; `range` and `within`: whether each must be given; `degree`: whether a number may stand
+    behind it. ``when`` and ``within`` may follow any.
     """
 
     meaning: str
@@ -30,7 +31,10 @@ class Term:
     inside: Literal["no", "may", "must"] = "no"
     range: bool = False
     within: bool = False
+    degree: bool = False
 
+
+IMPLEMENTATIONS = ("program", "proxy", "executor")
 
 VOCABULARY: Mapping[str, Term] = {
     "identity": Term("gives back its image, at the parameters that `when` states"),
@@ -39,7 +43,11 @@ VOCABULARY: Mapping[str, Term] = {
     "global": Term("an output pixel may depend on the whole image"),
     "linear": Term("f(a x + b y) = a f(x) + b f(y), in the image or what `in` names", inside="may"),
     "affine": Term("f - f(0) is linear, in the image or what `in` names", inside="may"),
-    "homogeneous": Term("f(a x) = a f(x) for a > 0, in the image or what `in` names", inside="may"),
+    "homogeneous": Term(
+        "f(a x) = a^n f(x) for a > 0, in the image or what `in` names; the degree n is 1 or the number behind",
+        inside="may",
+        degree=True,
+    ),
     "monotone": Term("does not fall as the image, or the parameter that `in` names, rises", inside="must"),
     "inverse": Term("negating the parameter that `in` names undoes the stage", inside="must"),
     "idempotent": Term("f(f(x)) = f(x)"),
@@ -56,7 +64,9 @@ VOCABULARY: Mapping[str, Term] = {
     "lipschitz": Term("differences grow at most by the factor `within`", within=True),
     "denoises": Term("the variance of flat noise falls, edges stay"),
     "round_trips": Term("the stage named undoes it", names=("*",)),
-    "equivalent": Term("the stage named gives the same", names=("*",)),
+    "equivalent": Term(
+        "the stage named gives the same, or another implementation of this one", names=("*", *IMPLEMENTATIONS)
+    ),
 }
 """Every property name. A name that is not here is an error."""
 
@@ -99,6 +109,7 @@ def lower_property(tree: Property, subject: Subject, scope: Scope, sink: Sink) -
         name=tree.name.text,
         names=names,
         range=bounds,
+        degree=tree.degree.value if tree.degree else None,
         inside=inside,
         when=tuple(c for c in when if c),
         within=within,
@@ -113,11 +124,15 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
     if tree.names and not term.names:
         problems.append((f"{name} takes no names", f"write property {name}"))
     if term.names and not tree.names and term.names != ("cfa",):
-        wanted = "a stage" if term.names == ("*",) else listed(term.names)
+        wanted = "a stage" if "*" in term.names else listed(term.names)
         problems.append(
             (f"{name} must say what: {wanted}", f"write property {name} {term.names[0].replace('*', 'STAGE')}")
         )
-    if term.range != bool(tree.range):
+    if tree.degree and not term.degree:
+        number = tree.degree.text
+        hint = f"write property {name} within {number}" if term.within else f"write property {name}"
+        problems.append((f"{name} takes no number", f"write property range {number}..1" if term.range else hint))
+    elif term.range != bool(tree.range):
         problems.append(
             ("range needs a range", "write property range 0..1") if term.range else (f"{name} takes no range", "")
         )
@@ -145,15 +160,15 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
 def _names(tree: Property, term: Term, scope: Scope, sink: Sink) -> tuple[str, ...] | None:
     found: list[str] = []
     for name in tree.names if term.names else ():
-        if term.names == ("*",):
+        if name.text in term.names and not ("*" in term.names and name.text in scope.callables):
+            found.append(name.text)
+        elif "*" in term.names:
             other = scope.callables.get(name.text)
             if other is None:
                 hint = meant(name.text, scope.callables, "declare or import it")
                 sink.add("E201", f"unknown stage {name.text}", name.span, hint=hint)
                 return None
             found.append(other.signature.key)
-        elif name.text in term.names:
-            found.append(name.text)
         else:
             hint = meant(name.text, term.names, f"one of {listed(term.names)}")
             sink.add("E507", f"{tree.name.text} knows no {name.text}", name.span, hint=hint)

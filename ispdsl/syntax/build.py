@@ -178,8 +178,10 @@ def _executor(rule: Rule) -> tree.Executor:
 
 def _property(rule: Rule) -> tree.Property:
     name, subject, inside, when, within = _children(rule)
-    names, range_ = ((), subject) if isinstance(subject, tree.Range) else (subject or (), None)
-    return tree.Property(_name(name), names, range_, inside or (), when or (), within, _span(rule))
+    names = subject if isinstance(subject, tuple) else ()
+    range_ = subject if isinstance(subject, tree.Range) else None
+    degree = subject if isinstance(subject, tree.Number) else None
+    return tree.Property(_name(name), names, range_, degree, inside or (), when or (), within, _span(rule))
 
 
 def _inside(rule: Rule) -> tuple[tree.Name, ...]:

@@ -158,9 +158,14 @@ def _input(node: tree.Meta | tree.Needs | tree.Stat) -> Row:
             return Row("stat", (node.name.text,), ("= ", *call(node.call), of))
 
 
+LINKS = {"round_trips": "with", "equivalent": "to"}
+"""Words that lead to the names of a property; optional in the text, always printed."""
+
+
 def _property(node: tree.Property) -> tuple[str, ...]:
-    words = [node.name.text, *_listed(node.names)]
+    words = [node.name.text, *([LINKS[node.name.text]] if node.name.text in LINKS else []), *_listed(node.names)]
     words += [flat(_range(node.range))] if node.range else []
+    words += [node.degree.text] if node.degree else []
     words += ["in", *_listed(node.inside)] if node.inside else []
     for index, comparison in enumerate(node.when):
         right = flat(value(comparison.right))

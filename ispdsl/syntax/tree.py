@@ -221,11 +221,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """``property NAME [names | range] [in names] [when condition] [within value]``."""
+    """``property NAME [names | range | degree] [in names] [when condition] [within value]``."""
 
     name: Name
     names: tuple[Name, ...]
     range: Range | None
+    degree: Number | None
     inside: tuple[Name, ...]
     when: tuple[Comparison, ...]
     within: Value | None

@@ -98,21 +98,23 @@ program = node(tree.Program, target=string)
 proxy = node(tree.Proxy, call=call)
 executor = node(tree.Executor, call=call)
 comparison = node(tree.Comparison, left=names, operator=st.sampled_from("== != <= >= < >".split()), right=value)
-_subject = name_of("in", "when", "within")
+_subject = name_of("in", "when", "within", "with", "to")
 
 
 @st.composite
 def properties(draw: st.DrawFn) -> tree.Property:
     subjects = draw(some(_subject, 0, 12))
     scope = draw(st.none() | limits) if not subjects else None
-    if scope and isinstance(scope.low, tree.Name) and scope.low.text in ("in", "when", "within"):
+    if scope and isinstance(scope.low, tree.Name) and scope.low.text in ("in", "when", "within", "with", "to"):
         scope = None
+    degree = draw(st.none() | number) if not subjects and not scope else None
     return draw(
         node(
             tree.Property,
             name=names,
             names=st.just(subjects),
             range=st.just(scope),
+            degree=st.just(degree),
             inside=some(names),
             when=some(comparison, 0, 3),
             within=st.none() | value,

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, luma, mirror, pad_mirror, shift, triweight
+from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, mirror, pad_mirror, shift, triweight
 
 WIDEST_TEXTURE = 8.0
 WIDEST_SHARPEN = 3.0
@@ -35,12 +35,12 @@ def texture(image: Tensor, *, amount: Scalar, radius: Scalar, space: str) -> Ten
         radius: px, 0.5 to 8.
         space: colour space that gives the weights of luma.
     """
-    light = luma(image, space)
+    light = luma(at_least_single(image), space)
     reach = WIDEST_TEXTURE if isinstance(radius, Tensor) else radius
     surround = blur(light, radius, reach)
     band = blur(light, 0.5 * radius, 0.5 * reach) - surround
     edge = TEXTURE_CONTRAST**2 * (surround.square() + TEXTURE_FLOOR**2)
-    return image + constant(amount, image) * band * edge / (edge + band.square())
+    return (image + constant(amount, light) * band * edge / (edge + band.square())).to(image.dtype)
 
 
 def sharpen(image: Tensor, *, amount: Scalar, radius: Scalar, threshold: Scalar) -> Tensor:
@@ -55,10 +55,9 @@ def sharpen(image: Tensor, *, amount: Scalar, radius: Scalar, threshold: Scalar)
         radius: standard deviation of the blur in px, 0.3 to 3.
         threshold: difference below which nothing is sharpened, 0 to 0.2 of white.
     """
-    detail = image - blur(image, radius, WIDEST_SHARPEN if isinstance(radius, Tensor) else radius)
-    threshold = constant(threshold, image)
-    soft = (detail - threshold).clamp(min=0) - (-detail - threshold).clamp(min=0)
-    return image + constant(amount, image) * soft
+    work = at_least_single(image)
+    detail = work - blur(work, radius, WIDEST_SHARPEN if isinstance(radius, Tensor) else radius)
+    return (work + constant(amount, work) * soft_threshold(detail, constant(threshold, work))).to(image.dtype)
 
 
 def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor:
@@ -82,6 +81,11 @@ def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor
             weight = own - BINOMIAL[row] * BINOMIAL[column] * strength
             result = result + weight * shift(padded, 1, row - 1, column - 1)
     return result
+
+
+def soft_threshold(detail: Tensor, threshold: Tensor) -> Tensor:
+    """Pull values towards zero by `threshold`, and to zero what is smaller (Donoho 1995, eq. 1)."""
+    return (detail - threshold).clamp(min=0) - (-detail - threshold).clamp(min=0)
 
 
 def blur(image: Tensor, sigma: Scalar, widest: float) -> Tensor:

@@ -27,9 +27,9 @@ class Grid:
     count: int
 
     def samples(self, like: Tensor, most: int = 8) -> list[Tensor]:
-        """Where the samples lie, in stops: ``(n, 1, 1)`` each, so that planes ``(..., 1, H, W)`` meet n of them at once.
+        """Where the samples lie, in stops, as ``(n, 1, 1)``: an image ``(..., 1, H, W)`` meets n of them at once.
 
-        At most `most` together, which bounds the memory.
+        At most `most` lie together, which bounds the memory.
         """
         places = [self.low + self.step * index for index in range(self.count)]
         return list(constant(places, like)[:, None, None].split(most))

@@ -7,12 +7,16 @@ bit. Nothing is clipped: values outside 0..1 go through, and stencils with negat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from ispdsl.programs.ahd import ahd
 from ispdsl.programs.cfa import LINEAR, cells, neighbour, uncells
 from ispdsl.programs.menon import menon
 from ispdsl.programs.ops import sum_terms
+from ispdsl.programs.ratio_corrected import ratio_corrected
 
 Kernel = tuple[tuple[float, ...], ...]
 """Weights of the (odd, square) neighbourhood of a site, from top left in reading order."""
@@ -64,8 +68,8 @@ MALVAR: dict[str, Kernel] = {  # figure 2 of the paper, divided by 8
 
 
 def demosaic(mosaic: Tensor, *, method: str, cfa: str) -> Tensor:
-    """Demosaic by `method`: ``bilinear``, ``malvar`` or ``menon``."""
-    return {"bilinear": bilinear, "malvar": malvar, "menon": menon}[method](mosaic, cfa=cfa)
+    """Demosaic by `method`: ``bilinear``, ``malvar``, ``menon``, ``ahd`` or ``ratio_corrected``."""
+    return METHODS[method](mosaic, cfa=cfa)
 
 
 def bilinear(mosaic: Tensor, *, cfa: str) -> Tensor:
@@ -106,3 +110,13 @@ def stencil(planes: Tensor, site: int, kernel: Kernel) -> Tensor:
             if weight
         ]
     )
+
+
+METHODS: dict[str, Callable[..., Tensor]] = {
+    "bilinear": bilinear,
+    "malvar": malvar,
+    "menon": menon,
+    "ahd": ahd,
+    "ratio_corrected": ratio_corrected,
+}
+"""The program of every method that `demosaic` offers."""

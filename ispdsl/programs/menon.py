@@ -21,6 +21,9 @@ RED, GREEN_ON_RED_ROW, GREEN_ON_BLUE_ROW, BLUE = SITES = range(4)
 CHROMATIC = (RED, BLUE)
 STEPS = 8
 
+SAME = 1e-5
+"""Share by which the roughness of rows may exceed that of columns and count as equal: more than rounding makes."""
+
 
 def menon(mosaic: Tensor, *, cfa: str) -> Tensor:
     """Interpolate green along rows and along columns, keep the one with the smoother colour differences, then refine.
@@ -107,8 +110,8 @@ def roughness(differences: Field, down: int, right: int) -> Field:
 
 
 def decide(across: Field, down: Field) -> Field:
-    """True where rows are the smoother direction."""
-    return {site: down[site] >= across[site] for site in CHROMATIC}
+    """True where rows are the smoother direction, or where but rounding tells both apart."""
+    return {site: down[site] * (1 + SAME) >= across[site] for site in CHROMATIC}
 
 
 def at_green_sites(samples: Field, green: Field, colour: int) -> Field:

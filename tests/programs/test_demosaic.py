@@ -14,6 +14,7 @@ from torch import Tensor
 from ispdsl.programs import demosaic
 from ispdsl.programs.cfa import COLOURS
 from ispdsl.programs.menon import STEPS
+from tests.programs import mosaics
 from tests.programs.checks import check_program
 
 BAYER = ("rggb", "bggr", "grbg", "gbrg")
@@ -38,7 +39,7 @@ def test_generic(method: str, cfa: str) -> None:
     check_program(demosaic.demosaic, [image], static={"method": method, "cfa": cfa}, radius=RADIUS[method])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", demosaic.METHODS)
 def test_the_method_of_choice_is_the_method_by_name(method: str) -> None:
     image = mosaic()
     assert torch.equal(
@@ -57,6 +58,16 @@ def test_agrees_with_colour_demosaicing(method: str, cfa: str, size: tuple[int, 
     border = {"bilinear": 1, "malvar": 2, "menon": 10}[method]
     inside = slice(border, -border)
     np.testing.assert_allclose(found[inside, inside], expected[inside, inside], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cfa", BAYER)
+@pytest.mark.parametrize("method", METHODS)
+def test_agrees_with_colour_demosaicing_up_to_the_border(method: str, cfa: str) -> None:
+    """The border rule: as if the mosaic went on as its mirror image about the outermost samples."""
+    image = mosaic(21, 24, seed=5)[0].numpy() * 2 - 0.5
+    expected = ORACLES[method](np.pad(image, 12, mode="reflect"), cfa.upper())[12:-12, 12:-12]
+    found = getattr(demosaic, method)(torch.from_numpy(image)[None], cfa=cfa).numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.realdata
@@ -123,6 +134,25 @@ def test_mirrors_the_border(method: str) -> None:
 
 def test_menon_reaches_no_farther_than_its_margin() -> None:
     assert RADIUS["menon"] <= 2 * STEPS
+
+
+@pytest.mark.parametrize(("method", "turns"), [("bilinear", 1), ("malvar", 1), ("menon", 0)])
+def test_flips_and_turns(method: str, turns: int) -> None:
+    """Menon's decision falls to rows where both directions are alike: a quarter turn would have to fall to columns."""
+    mosaics.check_turns(getattr(demosaic, method), turns)
+
+
+@pytest.mark.parametrize(("method", "bound"), [("bilinear", 1.0), ("malvar", 2.5)])
+def test_differences_grow_by_no_more_than_the_contract_says(method: str, bound: float) -> None:
+    """The greatest sum of absolute weights, from the Jacobian, is the bound and is reached."""
+    jacobian = torch.func.jacrev(lambda image: getattr(demosaic, method)(image, cfa="rggb"))(mosaic(8, 8))
+    assert float(jacobian.abs().sum((-3, -2, -1)).max()) == pytest.approx(bound)
+
+
+def test_half_precision_comes_back_as_it_went_in() -> None:
+    image = mosaic().bfloat16()
+    for method in demosaic.METHODS:
+        assert demosaic.demosaic(image, method=method, cfa="rggb").dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("method", ["bilinear", "malvar"])

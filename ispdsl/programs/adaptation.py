@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, matrix_multiply, working
+from ispdsl.programs.colour import per_image
+from ispdsl.programs.ops import Scalar, at_least_single, constant, matrix_multiply
 from ispdsl.programs.white import white_xy, xy_to_xyz
 from ispdsl.runtime.spaces import BRADFORD, RGB_SPACES, Floats, adaptation, rgb_to_xyz, white_xyz
 
@@ -76,7 +77,7 @@ def from_xyz(image: Tensor) -> Tensor:
 
 
 def _convert(matrix: list[list[float]], image: Tensor) -> Tensor:
-    values = working(image)
+    values = at_least_single(image)
     return matrix_multiply(constant(matrix, values), values).to(image)
 
 
@@ -103,7 +104,7 @@ def adapt(
         method: a name of `CONES`.
         space: ``xyz``, or an RGB space by whose primaries `image` is converted to XYZ and back.
     """
-    values = working(image)
+    values = at_least_single(image)
     to_space = np.eye(3) if space == "xyz" else rgb_to_xyz(RGB_SPACES[space])
     forward = CONES[method] @ to_space
     cones, back = constant(forward.tolist(), values), constant(np.linalg.inv(forward).tolist(), values)
@@ -117,9 +118,3 @@ def _response(method: str, temperature: Scalar, tint: Scalar, like: Tensor) -> T
     """The responses ``(..., 3)`` to a white of luminance 1."""
     white = xy_to_xyz(white_xy(per_image(temperature, like), per_image(tint, like)))
     return (constant(CONES[method].tolist(), like) * white[..., None, :]).sum(-1)
-
-
-def per_image(value: Scalar, like: Tensor) -> Tensor:
-    """A setting ``()`` or ``(B, 1, 1, 1)`` without the axes of the image: ``()`` or ``(B,)``."""
-    setting = constant(value, like)
-    return setting[..., 0, 0, 0] if setting.dim() >= 3 else setting

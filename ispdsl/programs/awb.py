@@ -1,7 +1,7 @@
 """Estimates of the illuminant's colour, and white balance by them.
 
-An estimate is ``(3,)``, of a batch ``(B, 3)``: the colour of the light, green = 1, no plane less than a thousandth of the
-strongest; of an image without light it is (1, 1, 1). Sums are taken in float64.
+An estimate is ``(3,)``, of a batch ``(B, 3)``: the colour of the light, green = 1, no plane less than a thousandth of
+the strongest; of an image without light it is (1, 1, 1). Sums are taken in float64.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, pad_mirror, shift, sum_terms, working
+from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, shift, sum_terms
 
 FAINTEST = 1e-3
 """What a plane counts at least, relative to the strongest."""
@@ -109,7 +109,7 @@ def auto_white_balance(image: Tensor, *, white: Tensor, strength: Scalar) -> Ten
         white: ``(..., 3)`` the colour of the light; below 1e-4 a plane counts as 1e-4.
         strength: share of the correction in stops.
     """
-    values = working(image)
+    values = at_least_single(image)
     light = constant(white, values).clamp(min=DARKEST_WHITE).log2()[..., :, None, None]
     stops = light[..., 1:2, :, :] - light
     return (values * torch.exp2(constant(strength, values) * stops)).to(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, constant, luma, matrix_multiply
+from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, at_least_single, constant, luma, matrix_multiply
 from ispdsl.programs.white import (
     XYZ_TO_LINEAR_SRGB,
     blend_by_temperature,
@@ -57,21 +57,22 @@ def colour_balance(
         adaptation: ``bradford`` as above; ``camera`` scales the camera's own colours instead (von Kries) and takes the
             matrix for daylight whatever the illuminant, as dcraw and LibRaw do.
     """
-    kelvin, offset = _per_image(temperature, image), _per_image(tint, image)
-    first, second = constant(colour_matrix_1, image), constant(colour_matrix_2, image)
-    light_1, light_2 = _per_image(illuminant_1, image), _per_image(illuminant_2, image)
-    white, daylight = white_xy(kelvin, offset), constant(list(D65_XY), image)
+    light = at_least_single(image)
+    kelvin, offset = per_image(temperature, light), per_image(tint, light)
+    first, second = constant(colour_matrix_1, light), constant(colour_matrix_2, light)
+    light_1, light_2 = per_image(illuminant_1, light), per_image(illuminant_2, light)
+    white, daylight = white_xy(kelvin, offset), constant(list(D65_XY), light)
     matrix = blend_by_temperature(first, second, light_1, light_2, kelvin)
     seen = _seen(matrix, white)
-    as_shot = constant(neutral, image)
+    as_shot = constant(neutral, light)
     native = as_shot / as_shot[..., 1:2] * seen[..., 1:2]
-    to_srgb = constant(XYZ_TO_LINEAR_SRGB, image)
+    to_srgb = constant(XYZ_TO_LINEAR_SRGB, light)
     if adaptation == "camera":
-        matrix = blend_by_temperature(first, second, light_1, light_2, constant(D65_KELVIN, image))
+        matrix = blend_by_temperature(first, second, light_1, light_2, constant(D65_KELVIN, light))
         native = native / seen * _seen(matrix, daylight)
     else:
         to_srgb = to_srgb @ bradford(white, daylight)
-    return matrix_multiply(to_srgb @ inverse3(matrix) * native[..., None, :], image)
+    return matrix_multiply(to_srgb @ inverse3(matrix) * native[..., None, :], light).to(image)
 
 
 def _seen(matrix: Tensor, white: Tensor) -> Tensor:
@@ -79,7 +80,7 @@ def _seen(matrix: Tensor, white: Tensor) -> Tensor:
     return (matrix * xy_to_xyz(white)[..., None, :]).sum(-1)
 
 
-def _per_image(value: Scalar, like: Tensor) -> Tensor:
+def per_image(value: Scalar, like: Tensor) -> Tensor:
     """A setting ``()`` or ``(B, 1, 1, 1)`` without the axes of the image: ``()`` or ``(B,)``."""
     setting = constant(value, like)
     return setting[..., 0, 0, 0] if setting.dim() >= 3 else setting
@@ -144,11 +145,13 @@ def srgb(image: Tensor) -> Tensor:
 
 def srgb_encode_unbounded(image: Tensor) -> Tensor:
     """The sRGB curve without limits: its straight segment goes on below 0, its power law above 1."""
-    power = 1.055 * torch.exp2(torch.log2(image.clamp(min=0.0031308)) / 2.4) - 0.055
-    return torch.where(image <= 0.0031308, 12.92 * image, power)
+    light = at_least_single(image)
+    power = 1.055 * torch.exp2(torch.log2(light.clamp(min=0.0031308)) / 2.4) - 0.055
+    return torch.where(light <= 0.0031308, 12.92 * light, power).to(image)
 
 
 def srgb_decode(image: Tensor) -> Tensor:
     """Linear sRGB of sRGB-encoded values (IEC 61966-2-1), without limits: undoes `srgb_encode_unbounded`."""
-    power = torch.exp2(2.4 * torch.log2((image.clamp(min=0.04045) + 0.055) / 1.055))
-    return torch.where(image <= 0.04045, image / 12.92, power)
+    code = at_least_single(image)
+    power = torch.exp2(2.4 * torch.log2((code.clamp(min=0.04045) + 0.055) / 1.055))
+    return torch.where(code <= 0.04045, code / 12.92, power).to(image)

@@ -1,8 +1,8 @@
 """Transfer curves of display encodings: light to code and back, each plane alone.
 
-Encoders limit to 0..1 (their result is ``unit``), decoders do not. Curves of endless slope at black (PQ, HLG) begin with
-a straight segment of 1e-14 or 1e-12 of their range, so that their gradients stay finite. Half precision is computed in
-float32, and rounded once.
+Encoders limit to 0..1 (their result is ``unit``), decoders do not. Curves of endless slope at black (PQ, HLG) begin
+with a straight segment of 1e-14 or 1e-12 of their range, so that their gradients stay finite. Half precision is
+computed in float32, and rounded once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, working
+from ispdsl.programs.ops import Scalar, at_least_single, constant
 
 BT709_TOE = (1.099, 0.018)
 """Scale and knee of ITU-R BT.709-6, item 1.2."""
@@ -62,28 +62,28 @@ def rec2020_decode(image: Tensor, *, bits: str) -> Tensor:
 
 def _toe_encode(image: Tensor, scale: float, knee: float) -> Tensor:
     """``4.5 L`` below `knee`, ``scale L^0.45 - (scale - 1)`` from there on."""
-    light = working(image).clamp(0.0, 1.0)
+    light = at_least_single(image).clamp(0.0, 1.0)
     code = scale * _power(light.clamp(min=knee), 0.45) - (scale - 1.0)
     return torch.where(light < knee, 4.5 * light, code).to(image)
 
 
 def _toe_decode(image: Tensor, scale: float, knee: float) -> Tensor:
     """The inverse of `_toe_encode`. The standards' rounded constants leave a step of 3e-4 at the knee."""
-    code, edge = working(image), scale * knee**0.45 - (scale - 1.0)
+    code, edge = at_least_single(image), scale * knee**0.45 - (scale - 1.0)
     light = _power((code.clamp(min=edge) + (scale - 1.0)) / scale, 1.0 / 0.45)
     return torch.where(code < edge, code / 4.5, light).to(image)
 
 
 def prophoto(image: Tensor) -> Tensor:
     """Encode light by the curve of ROMM RGB (ISO 22028-2), limited to 0..1."""
-    light = working(image).clamp(0.0, 1.0)
+    light = at_least_single(image).clamp(0.0, 1.0)
     code = _power(light.clamp(min=ROMM_KNEE), 1.0 / ROMM_GAMMA)
     return torch.where(light < ROMM_KNEE, ROMM_SLOPE * light, code).to(image)
 
 
 def prophoto_decode(image: Tensor) -> Tensor:
     """Light of ROMM RGB codes (ISO 22028-2), without limits: undoes `prophoto`."""
-    code, edge = working(image), ROMM_SLOPE * ROMM_KNEE
+    code, edge = at_least_single(image), ROMM_SLOPE * ROMM_KNEE
     light = _power(code.clamp(min=edge), ROMM_GAMMA)
     return torch.where(code < edge, code / ROMM_SLOPE, light).to(image)
 
@@ -97,7 +97,7 @@ def pq(image: Tensor, *, white: Scalar) -> Tensor:
         image: light; limited to 0 and to the 10,000 cd/m^2 that PQ ends at.
         white: cd/m^2 of 1.0.
     """
-    light = working(image)
+    light = at_least_single(image)
     share = (light * (constant(white, light) / PQ_PEAK)).clamp(0.0, 1.0)
     black, floor = _pq_code(0.0), _pq_code(PQ_FLOOR**PQ_M1)
     y = _power(share.clamp(min=PQ_FLOOR), PQ_M1)
@@ -107,7 +107,7 @@ def pq(image: Tensor, *, white: Scalar) -> Tensor:
 
 def pq_decode(image: Tensor, *, white: Scalar) -> Tensor:
     """Light of PQ codes within 0..1, 1.0 at `white` cd/m^2: the EOTF of SMPTE ST 2084 (BT.2100-2, table 4)."""
-    code = working(image)
+    code = at_least_single(image)
     black, floor = _pq_code(0.0), _pq_code(PQ_FLOOR**PQ_M1)
     short = -torch.expm1(torch.log(code.clamp(min=floor)) / PQ_M2)
     y = (1.0 - PQ_C1 - short) / (1.0 - PQ_C1 + PQ_C3 * short)
@@ -122,7 +122,7 @@ def _pq_code(y: float) -> float:
 
 def hlg(image: Tensor) -> Tensor:
     """Encode scene light, 1.0 its nominal peak, by the OETF of hybrid log-gamma (BT.2100-2, table 5), within 0..1."""
-    light = working(image).clamp(0.0, 1.0)
+    light = at_least_single(image).clamp(0.0, 1.0)
     straight = math.sqrt(3.0 / HLG_FLOOR) * light
     root = (3.0 * light.clamp(min=HLG_FLOOR)).sqrt()
     log = HLG_A * torch.log(12.0 * light.clamp(min=1.0 / 12.0) - HLG_B) + HLG_C
@@ -132,7 +132,7 @@ def hlg(image: Tensor) -> Tensor:
 
 def hlg_decode(image: Tensor) -> Tensor:
     """Scene light of hybrid log-gamma codes within 0..1: the inverse OETF of ITU-R BT.2100-2, table 5."""
-    code = working(image)
+    code = at_least_single(image)
     high = (torch.exp((code.clamp(min=0.5) - HLG_C) / HLG_A) + HLG_B) / 12.0
     return torch.where(code <= 0.5, code.square() / 3.0, high).to(image)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, working
+from ispdsl.programs.ops import Scalar, at_least_single, constant
 
 
 def gamut_map(image: Tensor, *, threshold: Scalar, limit: Scalar, power: Scalar, amount: Scalar) -> Tensor:
     """Bring colours outside a gamut, those with negative planes, smoothly into it (ACES Reference Gamut Compression).
 
     The distance of a plane from the achromatic axis is ``d = (a - c) / |a|``, ``a`` the largest plane. Up to
-    `threshold` it stays, beyond that it is compressed by a curve of `power` that takes `limit` to 1, the surface of the gamut. All
-    is relative to ``a``, so it commutes with exposure. Colours farther out than `limit` stay a little negative.
+    `threshold` it stays, beyond that it is compressed by a curve of `power` that takes `limit` to 1, the surface of the
+    gamut. All is relative to ``a``, so it commutes with exposure. Colours farther out than `limit` stay a little
+    negative.
 
     Source: Academy of Motion Picture Arts and Sciences, ACES 1.3 (2021), with one threshold and one limit for the three
     planes.
@@ -25,7 +26,7 @@ def gamut_map(image: Tensor, *, threshold: Scalar, limit: Scalar, power: Scalar,
         power: how abruptly the compression sets in, from 1.
         amount: share of the change; 0 is the identity.
     """
-    values = working(image)
+    values = at_least_single(image)
     threshold, limit, power = (constant(each, values) for each in (threshold, limit, power))
     achromatic = values.amax(-3, keepdim=True)
     size = achromatic.abs()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.colour import srgb_decode, srgb_encode_unbounded
-from ispdsl.programs.ops import Scalar, constant, sum_terms
+from ispdsl.programs.ops import Scalar, at_least_single, constant, sum_terms
 
 LINEAR_SPACES = ("camera", "xyz", "linear_srgb", "linear_prophoto", "linear_rec2020")
 """Spaces whose values a look encodes before it looks them up; all others are encoded already."""
@@ -28,12 +28,12 @@ def look_table(image: Tensor, *, table: Tensor, amount: Scalar, space: str) -> T
         amount: share of the change, in the encoded domain; 0 is the identity, 1 the look.
         space: colour space of `image`.
     """
-    linear = space in LINEAR_SPACES
-    encoded = srgb_encode_unbounded(image) if linear else image
-    offsets = constant(table, image) - identity_table(table).to(image)
-    change = _interpolate(offsets, encoded.unbind(-3), circular=False) * constant(amount, image)
+    linear, values = space in LINEAR_SPACES, at_least_single(image)
+    encoded = srgb_encode_unbounded(values) if linear else values
+    offsets = constant(table, values) - identity_table(table).to(values)
+    change = _interpolate(offsets, encoded.unbind(-3), circular=False) * constant(amount, values)
     changed = encoded + change
-    return image + (srgb_decode(changed) - srgb_decode(encoded)) if linear else changed
+    return (values + (srgb_decode(changed) - srgb_decode(encoded)) if linear else changed).to(image)
 
 
 def identity_table(like: Tensor) -> Tensor:
@@ -55,16 +55,17 @@ def hsv_table(image: Tensor, *, table: Tensor, amount: Scalar) -> Tensor:
             360 / H degrees from red on, saturations and values at equal steps from 0 to 1; any sizes from 1.
         amount: share of the change; 0 is the identity, 1 the whole table.
     """
-    hue, chroma, value = _hue_chroma_value(image)
+    pixels = at_least_single(image)
+    hue, chroma, value = _hue_chroma_value(pixels)
     colourful = value > 0
     saturation = torch.where(colourful, chroma, 0.0) / torch.where(colourful, value, 1.0)
     position = tuple(plane.squeeze(-3) for plane in (hue / 360.0, saturation, value))
     # Interpolated as differences from the neutral entry, so that a neutral table changes nothing, not even by rounding.
-    entries = _interpolate(constant(table, image) - constant([0.0, 1.0, 1.0], image), position, circular=True)
+    entries = _interpolate(constant(table, pixels) - constant([0.0, 1.0, 1.0], pixels), position, circular=True)
     shift, more_saturation, more_value = entries.split(1, -3)
     turned = value - (1.0 + more_saturation) * chroma * _primaries(hue + shift)
     change = (1.0 + more_value) * turned - (value - chroma * _primaries(hue))
-    return image + constant(amount, image) * torch.where(colourful, change, 0.0)
+    return (pixels + constant(amount, pixels) * torch.where(colourful, change, 0.0)).to(image)
 
 
 def _hue_chroma_value(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:

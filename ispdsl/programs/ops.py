@@ -32,11 +32,6 @@ def at_least_single(image: Tensor) -> Tensor:
     return image.float() if image.dtype in (torch.float16, torch.bfloat16) else image
 
 
-def working(image: Tensor) -> Tensor:
-    """The image in the precision to compute in: half precision as float32, anything else as it is."""
-    return image.float() if image.dtype in (torch.bfloat16, torch.float16) else image
-
-
 def luma(image: Tensor, space: str) -> Tensor:
     """Relative luminance ``(..., 1, H, W)`` of a colour image ``(..., 3, H, W)`` in colour space `space`."""
     weights = constant(list(LUMA_WEIGHTS.get(space, (1 / 3, 1 / 3, 1 / 3))), image)

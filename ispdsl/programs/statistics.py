@@ -58,14 +58,14 @@ def histogram(image: Tensor, *, bins: int, channel: str, low: Scalar, high: Scal
     B-spline window, so that the shares have gradients with respect to the image and to `low` and `high`. Pixels beyond
     the outermost centres count there in full, without a gradient.
     """
-    plane = select(image, channel, space)
+    plane = select(image, channel, space).double()
     low, high = constant(low, plane), constant(high, plane)
     position = ((plane - low) / (high - low) * bins - 0.5).clamp(0, bins - 1).flatten(-3)
     left = position.detach().floor().clamp(max=bins - 2).long()
-    upper = (position - left).double()
+    upper = position - left
     empty = upper.new_zeros(*upper.shape[:-1], bins)
     counts = empty.scatter_add(-1, left, 1 - upper).scatter_add(-1, left + 1, upper)
-    return (counts / upper.shape[-1]).to(plane)
+    return (counts / upper.shape[-1]).to(image)
 
 
 def quantiles(image: Tensor, *, levels: Tensor, channel: str, sampling: str, space: str) -> Tensor:

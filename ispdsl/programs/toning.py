@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, luma, sum_terms, working
+from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, sum_terms
 
 BANDS = (0.0, 30.0, 60.0, 120.0, 180.0, 240.0, 270.0, 300.0)
 """Hues in degrees of red, orange, yellow, green, aqua, blue, purple and magenta."""
@@ -31,7 +31,7 @@ def hsl_bands(image: Tensor, *, hue: Tensor, saturation: Tensor, luminance: Tens
         luminance: ``(..., 8)`` stops.
         space: colour space of `image`, for its luma.
     """
-    values = working(image)
+    values = at_least_single(image)
     red, green, blue = values.split(1, -3)
     mean = (red + green + blue) / 3.0
     weights = _band_weights(2.0 * red - green - blue, math.sqrt(3.0) * (green - blue))
@@ -91,7 +91,7 @@ def split_toning(
         balance: the luma, above 0, at which both count alike.
         space: colour space of `image`, for its luma.
     """
-    values = working(image)
+    values = at_least_single(image)
     y = luma(values, space).clamp(min=0.0)
     bright = y / (y + constant(balance, values))
     dark_tint = constant(shadows, values) * _tint(shadows_hue, values, space)

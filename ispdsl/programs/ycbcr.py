@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, mirror, pad_mirror, shift, triweight, working
+from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, shift, triweight
 
 WEIGHTS: dict[str, tuple[float, float, float]] = {
     "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601-7, item 2.5.1
@@ -27,7 +27,7 @@ DENOISE_RADIUS = 4
 def ycbcr(image: Tensor, *, standard: str) -> tuple[Tensor, Tensor]:
     """Luma ``(..., 1, H, W)`` and Cb, Cr ``(..., 2, H, W)`` within +-0.5 for colours within 0..1, by `standard`."""
     red_weight, green_weight, blue_weight = WEIGHTS[standard]
-    red, green, blue = working(image).split(1, -3)
+    red, green, blue = at_least_single(image).split(1, -3)
     y = red_weight * red + green_weight * green + blue_weight * blue
     chroma = torch.cat([(blue - y) / (2.0 - 2.0 * blue_weight), (red - y) / (2.0 - 2.0 * red_weight)], -3)
     return y.to(image), chroma.to(image)
@@ -36,7 +36,7 @@ def ycbcr(image: Tensor, *, standard: str) -> tuple[Tensor, Tensor]:
 def rgb_from_ycbcr(luma: Tensor, chroma: Tensor, *, standard: str) -> Tensor:
     """The colour image ``(..., 3, H, W)`` of luma and Cb, Cr by `standard`: undoes `ycbcr`."""
     red_weight, green_weight, blue_weight = WEIGHTS[standard]
-    y, (cb, cr) = working(luma), working(chroma).split(1, -3)
+    y, (cb, cr) = at_least_single(luma), at_least_single(chroma).split(1, -3)
     blue, red = y + (2.0 - 2.0 * blue_weight) * cb, y + (2.0 - 2.0 * red_weight) * cr
     green = (y - red_weight * red - blue_weight * blue) / green_weight
     return torch.cat([red, green, blue], -3).to(luma)
@@ -101,7 +101,7 @@ def chroma_denoise(chroma: Tensor, luma: Tensor, *, amount: Scalar, radius: Scal
         radius: px, 1 to 5, at which a neighbour counts no more.
         edge: difference of luma above which chroma is held apart.
     """
-    values, guide = working(chroma), working(luma)
+    values, guide = at_least_single(chroma), at_least_single(luma)
     reach, spread = constant(radius, values), constant(edge, values)
     padded, padded_guide = pad_mirror(values, DENOISE_RADIUS), pad_mirror(guide, DENOISE_RADIUS)
     total, weights = torch.zeros_like(values), torch.zeros_like(guide)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant
+from ispdsl.programs.ops import Scalar, at_least_single, constant
 
 DARKEST_MEAN = 1e-6
 
@@ -24,6 +24,7 @@ def auto_exposure(image: Tensor, *, mean: Scalar, target: Scalar, strength: Scal
     Returns:
         The image times the gain.
     """
-    mean, target, limit = constant(mean, image), constant(target, image), constant(limit, image)
-    stops = strength * torch.log2(target / mean.clamp_min(DARKEST_MEAN))
-    return image * torch.exp2(limit * torch.tanh(stops / limit))
+    work = at_least_single(image)
+    mean, target, limit = constant(mean, work), constant(target, work), constant(limit, work)
+    stops = constant(strength, work) * torch.log2(target / mean.clamp_min(DARKEST_MEAN))
+    return (work * torch.exp2(limit * torch.tanh(stops / limit))).to(image.dtype)

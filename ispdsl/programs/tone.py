@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, luma, piecewise_linear
+from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, piecewise_linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ GAMMA_GUARD = 1e-4
 
 def exposure(image: Tensor, *, ev: Scalar, bias: Scalar = 0.0) -> Tensor:
     """Scale light by ``2 ** (ev + bias)``: the definition of a stop (ISO 2721), DNG BaselineExposure as `bias`."""
-    return image * torch.exp2(constant(ev, image) + constant(bias, image))
+    work = at_least_single(image)
+    return (work * torch.exp2(constant(ev, work) + constant(bias, work))).to(image.dtype)
 
 
 def tone_map(image: Tensor, *, hist: Tensor, highlights: Scalar, shadows: Scalar, space: str) -> Tensor:
@@ -70,13 +71,14 @@ def tone_map(image: Tensor, *, hist: Tensor, highlights: Scalar, shadows: Scalar
         shadows: -1 darkens, 1 brightens.
         space: colour space that gives the weights of luma.
     """
-    stops = 0.5 * torch.log2(luma(image, space).square() + DARKEST**2)
-    hist = constant(hist, image)
+    work = at_least_single(image)
+    stops = 0.5 * torch.log2(luma(work, space).square() + DARKEST**2)
+    hist = constant(hist, work)
     dark = SHADOWS.reach * torch.sigmoid((_edge(hist, SHADOWS) - stops) / SHADOWS.width)
     bright = HIGHLIGHTS.reach * torch.sigmoid((stops - _edge(hist, HIGHLIGHTS)) / HIGHLIGHTS.width)
     over_white = OVER_WHITE_WIDTH * torch.nn.functional.softplus(stops / OVER_WHITE_WIDTH)
     bright = bright + OVER_WHITE_REACH * over_white
-    return image * torch.exp2(constant(shadows, image) * dark + constant(highlights, image) * bright)
+    return (work * torch.exp2(constant(shadows, work) * dark + constant(highlights, work) * bright)).to(image.dtype)
 
 
 def _edge(hist: Tensor, region: Region) -> Tensor:
@@ -108,12 +110,13 @@ def contrast(image: Tensor, *, amount: Scalar, pivot: Scalar) -> Tensor:
         amount: -1..1; 0 is the identity.
         pivot: the value that stays, above 0; 0.18 is scene-linear middle grey.
     """
-    positive = image > 1e-10
-    stops = torch.log2(torch.where(positive, image, 1e-10) / constant(pivot, image))
+    work = at_least_single(image)
+    positive = work > 1e-10
+    stops = torch.log2(torch.where(positive, work, 1e-10) / constant(pivot, work))
     width = torch.where(stops < 0, CONTRAST_WIDTH_BELOW, CONTRAST_WIDTH_ABOVE)
     bend = stops * torch.exp(-0.5 * (stops / width).square())
-    gain = torch.exp2(CONTRAST_STRENGTH * constant(amount, image) * bend)
-    return image * torch.where(positive, gain, 1.0)
+    gain = torch.exp2(CONTRAST_STRENGTH * constant(amount, work) * bend)
+    return (work * torch.where(positive, gain, 1.0)).to(image.dtype)
 
 
 def tone_curve(image: Tensor, *, points: Tensor) -> Tensor:
@@ -121,7 +124,8 @@ def tone_curve(image: Tensor, *, points: Tensor) -> Tensor:
 
     The first and the last segment go on in a straight line outside [0, 1].
     """
-    return piecewise_linear(image, constant(points, image))
+    work = at_least_single(image)
+    return piecewise_linear(work, constant(points, work)).to(image.dtype)
 
 
 def gamma(image: Tensor, *, gamma: Scalar) -> Tensor:
@@ -130,8 +134,9 @@ def gamma(image: Tensor, *, gamma: Scalar) -> Tensor:
     Computed as ``x * (x^2 + 1e-8) ** ((gamma - 1) / 2)``: within 1e-4 of the power law from x = 0.01 up for gammas up
     to 2, rising everywhere, and of finite slope at 0.
     """
-    exponent = 0.5 * (constant(gamma, image) - 1.0)
-    return image * torch.exp2(exponent * torch.log2(image.square() + GAMMA_GUARD**2))
+    work = at_least_single(image)
+    exponent = 0.5 * (constant(gamma, work) - 1.0)
+    return (work * torch.exp2(exponent * torch.log2(work.square() + GAMMA_GUARD**2))).to(image.dtype)
 
 
 def clip(image: Tensor) -> Tensor:

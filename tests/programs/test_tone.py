@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs import tone
+from ispdsl.programs.exposure_control import auto_exposure
 from tests.programs.checks import check_program
 
 SPACE = {"space": "linear_srgb"}
@@ -45,6 +46,34 @@ CURVE = torch.linspace(0, 1, 16, dtype=torch.float64) ** 0.8
 )
 def test_every_program_keeps_its_contract(program, static, free) -> None:
     check_program(program, [picture()], static=static, free=free, radius=0)
+
+
+@pytest.mark.parametrize(
+    ("program", "settings"),
+    [
+        (tone.exposure, {"ev": 0.3, "bias": -0.2}),
+        (tone.tone_map, {"hist": histogram(), "highlights": -0.4, "shadows": 0.3, **SPACE}),
+        (tone.contrast, {"amount": -1.0, "pivot": 0.01}),
+        (tone.tone_curve, {"points": CURVE}),
+        (tone.gamma, {"gamma": 0.6}),
+        (auto_exposure, {"mean": 0.3, "target": 0.18, "strength": 0.7, "limit": 4.0}),
+    ],
+)
+def test_half_precision_stays_half_and_is_computed_in_single(program, settings) -> None:
+    found = program(picture().bfloat16(), **settings)
+    assert found.dtype == torch.bfloat16
+    wanted = program(picture().bfloat16().double(), **settings)
+    torch.testing.assert_close(found.double(), wanted, rtol=2**-8, atol=1e-6)
+
+
+def test_auto_exposure_brings_the_mean_to_its_target_within_its_limit() -> None:
+    image = picture()
+    settings = {"mean": 0.09, "target": 0.18, "strength": 1.0, "limit": 12.0}
+    check_program(auto_exposure, [image], free=settings, radius=0)
+    torch.testing.assert_close(auto_exposure(image, **settings), 2 * image, rtol=5e-3, atol=0)
+    assert torch.equal(auto_exposure(image, **{**settings, "strength": 0.0}), image)
+    dark = auto_exposure(image, **{**settings, "mean": 1e-5, "limit": 2.0}) / image
+    assert 3.9 < float(dark.mean()) <= 4.0
 
 
 def test_clip_keeps_its_contract_and_limits() -> None:

@@ -44,15 +44,17 @@ def clarity(image: Tensor, *, amount: Scalar, edge: Scalar, pivot: Scalar, space
 
 
 def edge_avoiding_blur(image: Tensor, step: int, precision: Tensor) -> Tensor:
-    """The cubic B-spline blur with taps `step` px apart; a tap that differs by d counts ``exp(-precision d^2)``."""
+    """The cubic B-spline blur of one plane with taps `step` px apart; a tap that differs by d counts ``exp(-precision d^2)``."""
     reach = 2 * step
     padded = pad_mirror(image, reach)
+    across = constant(list(SPLINE), image)[:, None, None]
     result, total = torch.zeros_like(image), torch.zeros_like(image)
-    for row, weight_y in enumerate(SPLINE):
-        for column, weight_x in enumerate(SPLINE):
-            neighbour = shift(padded, reach, (row - 2) * step, (column - 2) * step)
-            weight = weight_y * weight_x * torch.exp(-precision * (neighbour - image).square())
-            result, total = result + weight * neighbour, total + weight
+    for row, down in zip(SPLINE, range(-reach, reach + 1, step), strict=True):
+        taps = [shift(padded, reach, down, right) for right in range(-reach, reach + 1, step)]
+        neighbours = torch.cat(taps, -3)
+        weights = row * across * torch.exp(-precision * (neighbours - image).square())
+        result = result + (weights * neighbours).sum(-3, keepdim=True)
+        total = total + weights.sum(-3, keepdim=True)
     return result / total
 
 

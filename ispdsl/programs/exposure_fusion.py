@@ -49,14 +49,12 @@ def exposure_fusion(
     """
     work = at_least_single(image)
     gap = constant(spread, work)
-    bracket = [srgb(work * torch.exp2(offset * gap)) for offset in FRAMES[frames]]
+    bracket = torch.stack([srgb(work * torch.exp2(offset * gap)) for offset in FRAMES[frames]])
     contrast, saturation, exposedness = (constant(power, work) for power in (contrast, saturation, exposedness))
-    qualities = torch.stack([log_quality(frame, contrast, saturation, exposedness, space) for frame in bracket])
+    weights = torch.softmax(log_quality(bracket, contrast, saturation, exposedness, space), 0)
     count = depth(*work.shape[-2:])
-    fused = [torch.zeros_like(level) for level in gaussian_pyramid(work, count)]
-    for frame, weight in zip(bracket, torch.softmax(qualities, 0), strict=True):
-        pair = zip(laplacian_pyramid(frame, count), gaussian_pyramid(weight, count), strict=True)
-        fused = [total + band * share for total, (band, share) in zip(fused, pair, strict=True)]
+    pair = zip(laplacian_pyramid(bracket, count), gaussian_pyramid(weights, count), strict=True)
+    fused = [(bands * shares).sum(0) for bands, shares in pair]
     result = srgb_decode(collapse(fused))
     return (work + constant(amount, work) * (result - work)).to(image.dtype)
 

@@ -44,7 +44,7 @@ def clarity(image: Tensor, *, amount: Scalar, edge: Scalar, pivot: Scalar, space
 
 
 def edge_avoiding_blur(image: Tensor, step: int, precision: Tensor) -> Tensor:
-    """The cubic B-spline blur of one plane with taps `step` px apart; a tap that differs by d counts ``exp(-precision d^2)``."""
+    """The B-spline blur of one plane, taps `step` px apart; one that differs by d counts ``exp(-precision d^2)``."""
     reach = 2 * step
     padded = pad_mirror(image, reach)
     across = constant(list(SPLINE), image)[:, None, None]

@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from ispdsl.catalogue import ENTRIES, Entry
+from ispdsl.catalogue.properties import PAGES, plain
+from ispdsl.catalogue.properties_values import IMPLIED
 from ispdsl.cli.boundary import CommandError, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.options import Json
 from ispdsl.diagnostics import nearest
 from ispdsl.render.characters import with_bytes_shown
 
-if TYPE_CHECKING:
-    from ispdsl.lower.contract import Term
-
 Found = TypeVar("Found")
 
 
 def complete_word(incomplete: str) -> list[str]:
-    """Codes that begin so."""
-    return [word for word in ["property", *ENTRIES] if word.lower().startswith(incomplete.lower())]
+    """Codes and properties that begin so."""
+    return [word for word in ["property", *ENTRIES, *PAGES] if word.lower().startswith(incomplete.lower())]
 
 
 @guarded
@@ -45,14 +44,14 @@ def explain(
             _list({code: entry.title for code, entry in ENTRIES.items()}, as_json)
             note("`ispdsl explain CODE` shows a page; `ispdsl explain property` lists the properties of a contract")
         case ["property"]:
-            _list({name: text.partition("\n")[0] for name, text in _properties().items()}, as_json)
+            _list({name: each.title for name, each in PAGES.items()}, as_json)
         case ["property", name]:
-            text = _find(name, _properties(), "property")
-            emit(json.dumps({"property": name, "meaning": text}, indent=2) if as_json else f"property {name}\n\n{text}")
+            found = _find(name, PAGES, "property")
+            emit(json.dumps(asdict(found), indent=2) if as_json else plain(found))
         case [code]:
             entry = _find(code.upper() if code.upper() in ENTRIES else code, ENTRIES, "code")
-            plain = {name: with_bytes_shown(text) for name, text in asdict(entry).items()}
-            emit(json.dumps(plain, indent=2) if as_json else page(entry))
+            shown = {name: with_bytes_shown(text) for name, text in asdict(entry).items()}
+            emit(json.dumps(shown, indent=2) if as_json else page(entry))
         case _:
             raise CommandError(
                 "too many words", "write for example: ispdsl explain E201, or ispdsl explain property linear"
@@ -60,11 +59,13 @@ def explain(
 
 
 def _completed(words: list[str]) -> list[str]:
-    """The name of a property alone means that property."""
-    from ispdsl.lower.contract import VOCABULARY
-
-    alone = len(words) == 1 and words[0].lower() in VOCABULARY
-    return ["property", words[0].lower()] if alone else words
+    """The name of a property alone means that property; what is implied has one page for all of its names."""
+    lower = [word.lower() for word in words]
+    if lower and lower[-1] in dict(IMPLIED.parts):
+        lower[-1] = IMPLIED.name
+    if len(lower) == 1 and lower[0] in PAGES:
+        return ["property", *lower]
+    return lower if lower[:1] == ["property"] else words
 
 
 def page(entry: Entry) -> str:
@@ -75,25 +76,6 @@ def page(entry: Entry) -> str:
         for title, text in (("Wrong", entry.wrong), ("Right", entry.right))
     ]
     return "\n\n".join([f"{entry.code}: {entry.title}", *paragraphs, *examples])
-
-
-def _properties() -> dict[str, str]:
-    """What every property of the vocabulary means, and what may follow its name."""
-    from ispdsl.lower.contract import VOCABULARY
-
-    return {name: "\n".join([term.meaning, *_forms(name, term)]) for name, term in VOCABULARY.items()}
-
-
-def _forms(name: str, term: Term) -> list[str]:
-    """The ways to write a property."""
-    words = "STAGE" if term.names == ("*",) else " | ".join(term.names)
-    parts = [
-        words,
-        "LOW..HIGH" if term.range else "",
-        "in PARAMETER, ..." if term.inside else "",
-        "within VALUE" if term.within else "",
-    ]
-    return ["", f"    property {' '.join([name, *filter(None, parts)])}"]
 
 
 def _list(titles: dict[str, str], as_json: bool) -> None:

@@ -48,11 +48,11 @@ VOCABULARY: Mapping[str, Term] = {
         inside="may",
         degree=True,
     ),
-    "monotone": Term("does not fall as the image, or the parameter that `in` names, rises", inside="must"),
+    "monotone": Term("does not fall as the image or the parameter that `in` names rises", inside="must"),
     "inverse": Term("negating the parameter that `in` names undoes the stage", inside="must"),
     "idempotent": Term("f(f(x)) = f(x)"),
     "range": Term("the output lies in the range", range=True),
-    "preserves": Term("keeps a quantity of the image", names=("mean", "grey", "luma", "hue", "white", "energy")),
+    "preserves": Term("keeps the quantities named", names=("mean", "grey", "luma", "hue", "white", "energy")),
     "commutes_with": Term(
         "f(g(x)) = g(f(x)) for the operation named",
         names=("hflip", "vflip", "rot90", "transpose", "exposure", "crop"),

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ispdsl.catalogue import ENTRIES
+from ispdsl.catalogue.properties import PAGES, plain
 from ispdsl.cli import doctor
-from ispdsl.lower.contract import VOCABULARY
 from ispdsl.render.characters import with_bytes_shown
 from tests.cli.conftest import Invoke
 
@@ -32,13 +32,30 @@ def test_an_unknown_code_is_a_usage_error(invoke: Invoke) -> None:
 
 def test_every_property_is_explained(invoke: Invoke) -> None:
     listing = invoke("explain", "property").stdout.splitlines()
-    assert [line.split()[0] for line in listing] == list(VOCABULARY)
-    for name, term in VOCABULARY.items():
-        assert term.meaning in invoke("explain", "property", name).stdout
-    assert "hflip | vflip" in invoke("explain", "property", "commutes_with").stdout
+    assert [line.split()[0] for line in listing] == list(PAGES)
+    for name, page in PAGES.items():
+        text = invoke("explain", "property", name).stdout
+        assert text == f"{plain(page)}\n"
+        assert json.loads(invoke("explain", "property", name, "--json").stdout)["meaning"] == page.meaning
     near = invoke("explain", "property", "linaer")
     assert near.exit_code == 2
     assert "did you mean linear?" in near.stderr
+
+
+def test_a_page_says_all_about_its_property(invoke: Invoke) -> None:
+    text = invoke("explain", "property", "monotone").stdout
+    assert text.startswith("property monotone: does not fall as")
+    assert "    property monotone in NAMES [when CONDITION] [within V]\n" in text
+    for heading in ("Tried on:", "Tolerance:", "Catches:", "In the standard library:", "Right:", "Wrong (E507):"):
+        assert heading in text
+    assert "      property monotone in ev when image >= 0\n    }\n" in text
+    assert "tone.exposure" in text
+
+
+def test_what_is_implied_has_a_page_for_all_of_its_names(invoke: Invoke) -> None:
+    page = invoke("explain", "implied").stdout
+    assert page.startswith("implied: what is tested of every stage")
+    assert invoke("explain", "exports").stdout == invoke("explain", "property", "Agreement").stdout == page
 
 
 def test_stages_are_listed_by_file(invoke: Invoke) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ispdsl.ir.model import Meta, Port, Property, Signature
 from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Toggle
+from ispdsl.syntax.phrases import LINKS
 
 _SENTENCE_END = re.compile(r"(?<!\bsec)(?<!\beq)(?<!\bfig)(?<!\bal)(?<!\be\.g)(?<!\bi\.e)[.:;](?:\s|$)", re.IGNORECASE)
 """The end of a sentence or of its first part; the stop of an abbreviation is none."""
@@ -47,7 +48,7 @@ def describe(key: str, signature: Signature) -> str:
     needs = [(n.name, "needs", str(n.type), "", n.doc) for n in signature.needs]
     table = _documented([*rows, *metas, *needs])
     runs = [f"  {each.kind} {each.target}" for each in signature.implementations]
-    contract = [f"  property {_property(each)}" for each in signature.properties]
+    contract = [f"  property {property_text(each)}" for each in signature.properties]
     return "\n\n".join([*heads, *("\n".join(part) for part in (table, runs, contract) if part)])
 
 
@@ -135,8 +136,11 @@ def _shown(value: object, unit: str = "") -> str:
             return str(value)
 
 
-def _property(each: Property) -> str:
-    parts = [each.name, ", ".join(each.names), interval(each.range, "") if each.range else ""]
+def property_text(each: Property) -> str:
+    """What stands behind the word ``property``."""
+    names = ", ".join(name.rpartition(":")[2] for name in each.names)
+    parts = [each.name, LINKS.get(each.name, ""), names, interval(each.range, "") if each.range else ""]
+    parts += [f"{each.degree:g}" if each.degree is not None else ""]
     parts += [f"in {', '.join(each.inside)}" if each.inside else ""]
     parts += [
         "when " + " and ".join(f"{c.left} {c.operator} {_shown(c.right)}" for c in each.when) if each.when else ""

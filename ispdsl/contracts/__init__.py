@@ -1,0 +1,11 @@
+"""Contracts: every ``property`` line of a stage is a property-based test over each of its implementations.
+
+for verdict in verify(subjects("stdlib/tone.isp"), examples=200):
+print(verdict)
+"""
+
+from ispdsl.contracts.engine import Verdict, verify
+from ispdsl.contracts.implementations import Implementation, implementations
+from ispdsl.contracts.subject import Line, Subject, subjects
+
+__all__ = ["Implementation", "Line", "Subject", "Verdict", "implementations", "subjects", "verify"]

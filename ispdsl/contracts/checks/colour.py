@@ -1,0 +1,100 @@
+"""Quantities of an image that a stage keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ispdsl.contracts.case import Case
+from ispdsl.contracts.conditions import all_hold
+from ispdsl.contracts.strategies import substitute
+from ispdsl.contracts.trial import Trial
+from ispdsl.programs.ops import luma
+
+COLOURED = 1e-3
+"""Chroma below which a pixel has no hue to speak of."""
+
+
+def preserves(trial: Trial) -> None:
+    """The quantity named is the same before and after."""
+    name = trial.draw(st.sampled_from(trial.line.property.names))
+    case = trial.call()
+    KEPT[name](trial, case)
+
+
+def _mean(trial: Trial, case: Case) -> None:
+    for found, image in zip(trial.run(case), case.images.values(), strict=False):
+        trial.same(found.mean((-2, -1)), image.mean((-2, -1)), "the mean of a plane changes", case, found, image)
+
+
+def _energy(trial: Trial, case: Case) -> None:
+    for found, image in zip(trial.run(case), case.images.values(), strict=False):
+        trial.same((found**2).sum(), (image**2).sum(), "the energy changes", case, found**2, image**2)
+
+
+def _luma(trial: Trial, case: Case) -> None:
+    for found, image, before in zip(trial.run(case), case.images.values(), _spaces(trial, case), strict=False):
+        trial.same(_brightness(found, before), _brightness(image, before), "luma changes", case, found, image)
+
+
+def _spaces(trial: Trial, case: Case) -> list[str]:
+    return [str(substitute(port.type, case.types).args[0]) for port in trial.subject.inputs]
+
+
+def _brightness(image: Tensor, space: str) -> Tensor:
+    return image if image.shape[-3] == 1 else luma(image, space)
+
+
+def _grey(trial: Trial, case: Case) -> None:
+    """Pixels of equal planes stay so; on chroma, zero stays zero."""
+    grey = case.showing({name: _without_colour(image) for name, image in case.images.items()})
+    assume(all_hold(trial.line.property, grey))
+    for found in trial.run(grey):
+        plain = torch.zeros_like(found) if found.shape[-3] == 2 else found[..., :1, :, :].expand_as(found)
+        trial.same(found, plain, "grey takes on a colour", grey)
+
+
+def _without_colour(image: Tensor) -> Tensor:
+    if image.shape[-3] == 2:
+        return torch.zeros_like(image)
+    return image[..., :1, :, :].expand_as(image).contiguous()
+
+
+def _white(trial: Trial, case: Case) -> None:
+    """All ones give all ones."""
+    white = case.showing({name: torch.ones_like(image) for name, image in case.images.items()})
+    for found in trial.run(white):
+        trial.same(found, torch.ones_like(found), "white changes", white)
+
+
+def _hue(trial: Trial, case: Case) -> None:
+    """The angle in the plane across the grey axis, wherever there is any colour."""
+    for found, image in zip(trial.run(case), case.images.values(), strict=False):
+        before, after = _opponent(image), _opponent(found)
+        seen = (before.norm(dim=-3) > COLOURED) & (after.norm(dim=-3) > COLOURED)
+        a, b = before / before.norm(dim=-3, keepdim=True), after / after.norm(dim=-3, keepdim=True)
+        zero = torch.zeros((), dtype=a.dtype)
+        trial.same(torch.where(seen, b, zero), torch.where(seen, a, zero), "hue changes", case, found, image)
+
+
+def _opponent(image: Tensor) -> Tensor:
+    """Both axes across grey: red against the rest, green against blue; chroma is in it already."""
+    if image.shape[-3] == 2:
+        return image
+    red, green, blue = image.unbind(-3)
+    return torch.stack([2 * red - green - blue, math.sqrt(3) * (green - blue)], -3)
+
+
+KEPT: dict[str, Callable[[Trial, Case], None]] = {
+    "mean": _mean,
+    "energy": _energy,
+    "luma": _luma,
+    "grey": _grey,
+    "white": _white,
+    "hue": _hue,
+}

@@ -1,0 +1,112 @@
+"""Gradients against finite differences, forward mode against reverse mode."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ispdsl.contracts.case import Case
+from ispdsl.contracts.checks.points import hard
+from ispdsl.contracts.implementations import Outputs
+from ispdsl.contracts.strategies import Shape
+from ispdsl.contracts.trial import Trial, Violation, at, unravel
+from ispdsl.ir.params import Register, Slider, Table
+
+STEP = 1e-6
+SMOOTH = 1e-3
+"""How far the slopes to both sides may differ, as a part of the largest, where a stage is called smooth."""
+AGREE = 5e-3
+
+
+def differentiable(trial: Trial) -> None:
+    """Wherever the slopes to both sides agree, forward and reverse mode give that slope."""
+    case = trial.call(Shape(generic=True, headroom=False, most=5, longest=5))
+    names = trial.line.property.inside or _everything(trial)
+    point = {name: _inside(trial, name, torch.as_tensor(_value(case, name), dtype=torch.float64)) for name in names}
+    generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
+    direction = {name: _direction(trial, name, value, generator) for name, value in point.items()}
+
+    def along(step: float) -> Outputs:
+        return trial.run(_at(case, {name: point[name] + step * direction[name] for name in point}))
+
+    def flat(*values: Tensor) -> Outputs:
+        return trial.implementation.run(_at(case, dict(zip(point, values, strict=True))))
+
+    here, ahead, behind = along(0), along(STEP), along(-STEP)
+    start, step = tuple(point.values()), tuple(direction.values())
+    forward, reverse = _derivatives(flat, start, step, case)
+    looked = False
+    for number, slope in enumerate(forward):
+        right, left = (ahead[number] - here[number]) / STEP, (here[number] - behind[number]) / STEP
+        largest = max(float(right.abs().max()), float(left.abs().max()), 1e-6 * float(here[number].abs().max()), 1e-9)
+        smooth = (right - left).abs() <= SMOOTH * largest
+        looked |= bool(smooth.any())
+        wrong = (slope - (right + left) / 2).abs() * smooth
+        if float(wrong.max()) > AGREE * largest:
+            place = unravel(int(wrong.argmax()), wrong.shape)
+            where = f" at {at(place)}" if place else ""
+            found, wanted = float(slope[place]), float(right[place])
+            message = f"the gradient along {', '.join(point)} is {found:.6g}, the slope {wanted:.6g}{where}"
+            raise Violation(message, _at(case, point), gradient=slope, slope=right)
+    assume(looked)
+    gap, size = reverse
+    if gap > 1e-6 * max(size, 1e-9):
+        raise Violation("forward and reverse mode give different gradients", _at(case, point))
+
+
+def _everything(trial: Trial) -> tuple[str, ...]:
+    """Every image and every free parameter that the line's conditions leave free."""
+    held = {each.left for each in trial.line.property.when if each.operator == "=="}
+    free = [
+        each.name
+        for each in trial.subject.parameters
+        if isinstance(each, Slider | Register | Table) and not getattr(each, "structural", False)
+    ]
+    return tuple(name for name in (*(port.name for port in trial.subject.inputs), *free) if name not in held)
+
+
+def _value(case: Case, name: str) -> object:
+    return case.images[name] if name in case.images else case.arguments[name]
+
+
+def _at(case: Case, values: dict[str, Tensor]) -> Case:
+    images = {name: value for name, value in values.items() if name in case.images}
+    return case.showing(images).with_arguments({n: v for n, v in values.items() if n not in case.images})
+
+
+def _inside(trial: Trial, name: str, value: Tensor) -> Tensor:
+    """Away from the ends of the legal range, where only one side exists."""
+    if not any(each.name == name for each in trial.subject.parameters):
+        return value
+    low, high = hard(trial.subject, name)
+    margin = 1e-3 * min(high - low, 1e3)
+    return value.clamp(low + margin, high - margin)
+
+
+def _direction(trial: Trial, name: str, value: Tensor, generator: torch.Generator) -> Tensor:
+    """A random direction, parameters scaled by their range, images by their size."""
+    noise = 2 * torch.rand(value.shape, generator=generator, dtype=torch.float64) - 1
+    if any(each.name == name for each in trial.subject.parameters):
+        low, high = hard(trial.subject, name)
+        return (noise + 0.5 * noise.sign()) * min(high - low, 1e4) * 0.1
+    return noise * max(1.0, float(value.abs().max()))
+
+
+def _derivatives(
+    flat: object, start: tuple[Tensor, ...], step: tuple[Tensor, ...], case: Case
+) -> tuple[Outputs, tuple[float, float]]:
+    """The slope by forward mode; and how far reverse mode is from it, with the size of what is compared."""
+    generator = torch.Generator().manual_seed(0)
+    try:
+        values, forward = torch.func.jvp(flat, start, step)[:2]  # pyright: ignore[reportArgumentType]
+        weights = tuple(torch.rand(each.shape, generator=generator, dtype=each.dtype) for each in values)
+        pulled = torch.func.vjp(flat, *start)[1](weights)  # pyright: ignore[reportArgumentType]
+    except Exception as error:
+        what = str(error).partition("\n")[0]
+        raise Violation(f"no gradient: {type(error).__name__}: {what}", case) from error
+    one = sum(float((w * f).sum()) for w, f in zip(weights, forward, strict=True))
+    two = sum(float((g * d).sum()) for g, d in zip(pulled, step, strict=True))
+    size = sum(float((w * f).abs().sum()) for w, f in zip(weights, forward, strict=True))
+    return tuple(forward), (abs(one - two), size)

@@ -1,0 +1,157 @@
+"""What a declaration promises without a line: types, batches, dtypes, export, implementations that agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ispdsl.contracts.case import Case
+from ispdsl.contracts.checks.points import between
+from ispdsl.contracts.implementations import Outputs
+from ispdsl.contracts.strategies import storage, substitute
+from ispdsl.contracts.trial import Trial, Violation
+from ispdsl.ir.types import INTEGER_STORAGE, Type
+
+SINGLE = 1e-3
+"""How far float32 may be from float64, as a part of the largest value."""
+FLIPPED = 0.1
+"""The part of the values that may differ more: a decision between two directions can fall the other way."""
+
+
+def types(trial: Trial) -> None:
+    """Planes, size, dtype and range of every result are what its type says; all is finite; inputs are not written to."""
+    case = trial.call()
+    before = {name: image.clone() for name, image in case.images.items()}
+    results = trial.run(case)
+    if len(results) != len(trial.subject.outputs):
+        raise Violation(f"it gives {len(results)} results, not {len(trial.subject.outputs)}", case)
+    for port, found in zip(trial.subject.outputs, results, strict=True):
+        _typed(trial, found, substitute(port.type, case.types), port.name, case)
+    for name, image in case.images.items():
+        if not torch.equal(image, before[name]):
+            raise Violation(f"it writes to its input {name}", case, before=before[name], after=image)
+
+
+def _typed(trial: Trial, found: Tensor, type_: Type, name: str, case: Case) -> None:
+    if not bool(found.isfinite().all()):
+        raise Violation(f"{name} holds numbers that are not finite", case, found=found)
+    if trial.implementation.kind == "program" and found.dtype != case.first.dtype:
+        raise Violation(f"{name} is {found.dtype}, the image {case.first.dtype}", case)
+    if not type_.is_image:
+        sizes = tuple(size for size in type_.args if isinstance(size, int))
+        if sizes and tuple(found.shape[-len(sizes) :]) != sizes:
+            raise Violation(f"{name} has the shape {tuple(found.shape)}, not that of {type_}", case)
+        return
+    if found.dim() != 3 or found.shape[0] != type_.planes:
+        raise Violation(f"{name} has the shape {tuple(found.shape)}, {type_} has {type_.planes} planes", case)
+    if trial.subject.footprint.kind != "global" and found.shape[-2:] != case.first.shape[-2:]:
+        raise Violation(f"{name} is {tuple(found.shape[-2:])}, the image {tuple(case.first.shape[-2:])}", case)
+    ends = value_range(type_)
+    if ends is not None:
+        between(trial, found, ends, f"{name}, which is {type_},", case)
+
+
+def value_range(type_: Type) -> tuple[float, float] | None:
+    """Where the numbers of an image of this type lie; None where they are free."""
+    codes = INTEGER_STORAGE.fullmatch(storage(type_))
+    if codes:
+        return 0.0, float(2 ** int(codes[1]) - 1)
+    if storage(type_) != "unit":
+        return None
+    return (-0.5, 0.5) if type_.name == "chroma" else (0.0, 1.0)
+
+
+# ---- programs ------------------------------------------------------------------------------------------------
+
+
+def batches(trial: Trial) -> None:
+    """A batch gives what its images give alone, with one setting for all and with a setting for each."""
+    case = trial.call()
+    twin = case.showing({name: image.flip(-1) for name, image in case.images.items()})
+    both = case.showing({name: torch.stack([image, twin.images[name]]) for name, image in case.images.items()})
+    alone = [trial.run(case), trial.run(twin)]
+    shared, each = trial.run(both), trial.run(both.with_arguments(_for_each(case.arguments)))
+    for what, found in (("a batch", shared), ("a batch with a setting for each image", each)):
+        for number, result in enumerate(found):
+            for index, single in enumerate(alone):
+                mine = result[index].reshape(single[number].shape) if single[number].dim() == 0 else result[index]
+                trial.same(mine, single[number], f"image {index} of {what} differs from it alone", case)
+
+
+def _for_each(arguments: Any) -> dict[str, Any]:
+    """Numbers as ``(2, 1, 1, 1)``, tables and vectors as ``(2, *shape)``; static values as they are."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Tensor):
+            found[name] = torch.stack([value, value]) if value.dim() else value.reshape(1, 1, 1, 1).repeat(2, 1, 1, 1)
+        elif isinstance(value, float):
+            found[name] = torch.full((2, 1, 1, 1), value, dtype=torch.float64)
+        else:
+            found[name] = value
+    return found
+
+
+def precision(trial: Trial) -> None:
+    """float32 stays float32 and is near float64; bfloat16, where its 8 bits hold the codes, runs and stays finite."""
+    case = trial.call()
+    exact = trial.run(case)
+    for found, wanted in zip(trial.run(_as(case, torch.float32)), exact, strict=True):
+        if found.dtype != torch.float32:
+            raise Violation(f"float32 becomes {found.dtype}", case)
+        gap = (found.double() - wanted).abs()
+        far = gap > SINGLE * max(1.0, float(wanted.abs().max()))
+        if float(far.double().mean()) > FLIPPED or not bool(found.isfinite().all()):
+            raise Violation(f"float32 is {float(gap.max()):.3g} away from float64", case, found=found, wanted=wanted)
+    if any(INTEGER_STORAGE.fullmatch(storage(port.type)) for port in trial.subject.inputs):
+        return
+    for found in trial.run(_as(case, torch.bfloat16)):
+        if found.dtype != torch.bfloat16:
+            raise Violation(f"bfloat16 becomes {found.dtype}", case)
+        if not bool(found.isfinite().all()):
+            raise Violation("in bfloat16 the result is not finite", case, found=found)
+
+
+def _as(case: Case, dtype: torch.dtype) -> Case:
+    """The call in another precision; numbers stay Python numbers."""
+    arguments = {name: value.to(dtype) for name, value in case.arguments.items() if isinstance(value, Tensor)}
+    return case.showing({name: image.to(dtype) for name, image in case.images.items()}).with_arguments(arguments)
+
+
+class _Module(torch.nn.Module):
+    def __init__(self, trial: Trial, case: Case) -> None:
+        super().__init__()
+        self._trial, self._case = trial, case
+
+    def forward(self, images: dict[str, Tensor], numbers: dict[str, Tensor]) -> Outputs:
+        return self._trial.implementation.run(self._case.showing(images).with_arguments(numbers))
+
+
+def exports(trial: Trial) -> None:
+    """`torch.export` takes the program, and what it exports gives the same."""
+    case = trial.call()
+    static = {name for p in trial.subject.parameters if getattr(p, "structural", False) for name in (p.name,)}
+    numbers = {
+        name: torch.as_tensor(value, dtype=torch.float64)
+        for name, value in case.arguments.items()
+        if isinstance(value, Tensor | float) and name not in static
+    }
+    module, images = _Module(trial, case), dict(case.images)
+    wanted = trial.run(case)
+    try:
+        found = torch.export.export(module, (images, numbers)).module()(images, numbers)
+    except Exception as error:
+        what = str(error).strip().partition("\n")[0]
+        raise Violation(f"torch.export refuses it: {type(error).__name__}: {what}", case) from error
+    for one, two in zip(found, wanted, strict=True):
+        trial.same(one, two, "the exported program gives something else", case)
+
+
+def agreement(trial: Trial) -> None:
+    """Every other implementation of the stage gives the same."""
+    case = trial.call()
+    results = trial.run(case)
+    for name in trial.others:
+        for other, mine in zip(trial.run_other(name, case), results, strict=True):
+            trial.same(mine, other, f"{trial.implementation} and {name} differ", case)

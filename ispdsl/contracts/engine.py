@@ -1,0 +1,174 @@
+"""Try to break every line of a contract, for each implementation, and shrink what breaks it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky, Unsatisfiable
+
+from ispdsl.contracts.checks import CHECKERS
+from ispdsl.contracts.implementations import Implementation, implementations, proportioned
+from ispdsl.contracts.subject import Line, Subject
+from ispdsl.contracts.trial import Trial, Violation
+
+Outcome = Literal["holds", "fails", "untested"]
+
+FEW: Mapping[str, int] = {"exports": 2}
+"""Lines whose every example is costly, and how many examples are enough: they do not depend on the numbers."""
+
+PATIENCE = 20.0
+"""Seconds that shrinking may take."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one line for one implementation.
+
+    ``holds``: `examples` calls did not break it. ``fails``: `violation` breaks it. ``untested``: no legal call met its
+    conditions, so that nothing is known.
+    """
+
+    subject: Subject = field(repr=False)
+    line: Line
+    implementation: str
+    outcome: Outcome
+    examples: int = 0
+    seconds: float = 0.0
+    violation: Violation | None = field(default=None, repr=False)
+
+
+Progress = Callable[[int, int, str], None]
+"""Called before each line with its number from 0, how many there are, and what it is."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A line to be tested for an implementation."""
+
+    subject: Subject
+    line: Line
+    implementation: Implementation
+    others: Mapping[str, Implementation]
+
+    @property
+    def title(self) -> str:
+        """What is tested, in words."""
+        return f"{self.subject.name}: {self.line}"
+
+
+def tasks(
+    found: Iterable[Subject],
+    kind: str | None = None,
+    trust: Collection[str] = (),
+    lines: Callable[[Line], bool] = lambda line: True,
+) -> list[Task]:
+    """What there is to test.
+
+    Raises:
+        CompileError: a program is not trusted, not there, or disagrees with its stage.
+        PlanError: a pipeline cannot be planned.
+    """
+    todo: list[Task] = []
+    for declared in found:
+        every = implementations(declared, None, trust)
+        subject = proportioned(declared, every[0]) if every else declared
+        here = [each for each in every if kind in (None, each.kind)]
+        for line in filter(lines, subject.lines):
+            for implementation in here:
+                others = _others(subject, line, implementation, every, trust)
+                if line.name != "agreement" or others:
+                    todo.append(Task(subject, line, implementation, others))
+    return todo
+
+
+def _others(
+    subject: Subject, line: Line, this: Implementation, every: Collection[Implementation], trust: Collection[str]
+) -> dict[str, Implementation]:
+    """What a line compares the implementation with."""
+    if line.name == "agreement":
+        return {str(each): each for each in every if each.target != this.target}
+    found: dict[str, Implementation] = {}
+    for name in line.property.names if line.name in ("round_trips", "equivalent") else ():
+        if name in ("program", "proxy", "executor"):
+            found |= {name: each for each in every if each.kind == name and each.target != this.target}
+        else:
+            found[name] = implementations(subject.other(name), None, trust)[0]
+    return found
+
+
+def verify(
+    found: Iterable[Subject],
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    kind: str | None = None,
+    trust: Collection[str] = (),
+    lines: Callable[[Line], bool] = lambda line: True,
+    progress: Progress | None = None,
+) -> Iterator[Verdict]:
+    """Test the contracts of stages and pipelines, line by line.
+
+    Args:
+        found: what to test.
+        examples: legal calls tried for each line and implementation.
+        seed: the same one tries the same calls.
+        kind: ``program``, ``proxy`` or ``executor``; None is all that can run.
+        trust: top-level packages besides `ispdsl.programs` whose programs may run.
+        lines: which lines to test.
+        progress: called before each line.
+
+    Raises:
+        CompileError: a program is not trusted, not there, or disagrees with its stage.
+        PlanError: a pipeline cannot be planned.
+    """
+    todo = tasks(found, kind, trust, lines)
+    for number, task in enumerate(todo):
+        if progress is not None:
+            progress(number, len(todo), task.title)
+        yield check(task, examples, seed)
+
+
+def check(task: Task, examples: int, seed: int = 0) -> Verdict:
+    """Test one line for one implementation."""
+    checker, begun = CHECKERS[task.line.name], time.perf_counter()
+    wanted = min(examples, FEW.get(task.line.name, examples))
+    tried, last, failed = 0, None, 0.0
+
+    def attempt(data: st.DataObject) -> None:
+        nonlocal tried, last, failed
+        if failed and time.perf_counter() - failed > PATIENCE:
+            return
+        trial = Trial(task.subject, task.line, task.implementation, task.others, data.draw)
+        try:
+            with torch.no_grad() if task.line.name not in ("differentiable",) else torch.enable_grad():
+                checker(trial)
+        except Violation as violation:
+            last, failed = violation, failed or time.perf_counter()
+            raise
+        tried += 1
+
+    test = settings(
+        max_examples=wanted,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )(given(st.data())(attempt))
+    try:
+        seeded(seed)(test)()
+    except (Violation, Flaky, ExceptionGroup):
+        assert last is not None, "only violations are raised"
+    except Unsatisfiable:
+        assert not tried, "nothing was tried"
+    outcome = "fails" if last is not None else "holds" if tried else "untested"
+    seconds = time.perf_counter() - begun
+    return Verdict(task.subject, task.line, str(task.implementation), outcome, tried, seconds, last)

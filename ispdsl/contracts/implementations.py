@@ -1,0 +1,139 @@
+"""The ways to run a stage that a contract is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from ispdsl.backends import composite
+from ispdsl.backends.programs import bind
+from ispdsl.calls import Call
+from ispdsl.contracts.case import Case
+from ispdsl.contracts.subject import Subject
+from ispdsl.graph import build
+from ispdsl.ir.model import Implementation as Declared
+
+Kind = Literal["program", "proxy", "executor"]
+Outputs = tuple[Tensor, ...]
+Run = Callable[[Case], Outputs]
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to run a stage: what it is, and the function from a call to its results.
+
+    Anything that runs can be held to a contract: wrap it in a `Run`, and say whether it is a ``program``, which is
+    held exactly, or a ``proxy`` or ``executor``, which are held to the line's ``within``.
+    """
+
+    kind: Kind
+    target: str
+    run: Run = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"
+
+
+def implementations(
+    subject: Subject, kind: str | None = None, trust: Collection[str] = ()
+) -> tuple[Implementation, ...]:
+    """The implementations of a subject that can run here, of one `kind` or of all.
+
+    A pipeline is run as its composite. Proxies run where they have weights and executors where their program is
+    installed; `absent` says which do not.
+
+    Raises:
+        CompileError: a program is not trusted, not there, or disagrees with its stage's declaration.
+        PlanError: a pipeline cannot be planned.
+    """
+    if subject.is_pipeline:
+        return (_pipeline(subject, trust),) if kind in (None, "program") else ()
+    wanted = [each for each in subject.signature.implementations if kind in (None, each.kind)]
+    return tuple(_program(subject, each, trust) for each in wanted if each.kind == "program")
+
+
+def proportioned(subject: Subject, implementation: Implementation) -> Subject:
+    """The subject with the images that it wants at half size: what it takes when it refuses images of one size."""
+    from ispdsl.contracts.strategies import example
+
+    names = [port.name for port in subject.inputs]
+    for halved in ((), *((name,) for name in names)) if len(names) > 1 else ():
+        candidate = replace(subject, halved=frozenset(halved))
+        try:
+            implementation.run(example(candidate))
+        except Exception:  # whatever a program does with sizes that it does not take
+            continue
+        return candidate
+    return subject
+
+
+def absent(subject: Subject, kind: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Declared implementations that cannot run here, each with the reason."""
+    reasons = {"proxy": "a proxy needs trained weights", "executor": "no executor is connected"}
+    wanted = [each for each in subject.signature.implementations if each.kind != "program"]
+    return tuple((f"{each.kind} {each.target}", reasons[each.kind]) for each in wanted if kind in (None, each.kind))
+
+
+def _program(subject: Subject, declared: Declared, trust: Collection[str]) -> Implementation:
+    bound: dict[tuple[Any, ...], tuple[Callable[..., Any], Mapping[str, str]]] = {}
+    plain = bind(_call(subject, declared, _any_layout(subject)), trust)  # refuses what cannot run before any test
+
+    def run(case: Case) -> Outputs:
+        key = tuple(sorted((name, str(value)) for name, value in case.types.items()))
+        if key not in bound:
+            program = bind(_call(subject, declared, case.types), trust)
+            bound[key] = (program.function, program.layout)
+        function, layout = bound[key]
+        found = function(*case.images.values(), **case.arguments, **layout)
+        return tuple(found) if isinstance(found, tuple | list) else (found,)
+
+    assert plain.function is not None
+    return Implementation("program", declared.target, run)
+
+
+def _any_layout(subject: Subject) -> dict[str, str | int]:
+    """Some CFA and space for the type variables, to bind a program before its first call."""
+    found: dict[str, str | int] = {}
+    for port in subject.inputs:
+        for argument in port.type.args[:1]:
+            found[str(argument)] = "rggb" if port.type.name == "raw" else "linear_srgb"
+    return found
+
+
+def _call(subject: Subject, declared: Declared, types: Mapping[str, str | int]) -> Call:
+    signature = subject.signature
+    return Call(
+        address=subject.name,
+        signature=signature,
+        footprint=subject.footprint,
+        pipeline=None,
+        inputs={},
+        needs={},
+        parameters={},
+        metas={},
+        types=types,
+        outputs={},
+        statistic=False,
+        previous=False,
+        location=signature.location,
+        implementation=declared,
+    )
+
+
+def _pipeline(subject: Subject, trust: Collection[str]) -> Implementation:
+    graph = build(subject.module, subject.name)
+    compiled: dict[tuple[Any, ...], composite.Composite] = {}
+
+    def run(case: Case) -> Outputs:
+        types = {name: value for name, value in case.types.items() if len(name) == 1}
+        key = tuple(sorted(types.items()))
+        if key not in compiled:
+            compiled[key] = composite.compile(graph, types=types, trust=trust, taps=())
+        parameters = {p.name: case.arguments[p.name] for p in subject.parameters}
+        metas = {name: value for name, value in case.arguments.items() if name not in parameters}
+        return tuple(compiled[key](dict(case.images), parameters, metas).outputs.values())
+
+    return Implementation("program", f"pipeline {subject.name}", run)

@@ -1,0 +1,204 @@
+"""Whole calls of a stage, as Hypothesis strategies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ispdsl.contracts.case import Case
+from ispdsl.contracts.conditions import NONE, Bounds, Conditions, bounds_of, holds, pinned
+from ispdsl.contracts.metadata import default, metadata
+from ispdsl.contracts.pictures import KINDS, Picture, pixels
+from ispdsl.contracts.settings import setting
+from ispdsl.contracts.statistics import defaults, statistic
+from ispdsl.contracts.subject import Subject
+from ispdsl.ir.model import Meta
+from ispdsl.ir.params import Array
+from ispdsl.ir.types import BAYER, INTEGER_STORAGE, LAYOUTS, Type, is_variable
+
+SPACES = ("linear_srgb", "camera", "linear_rec2020", "linear_prophoto", "srgb")
+"""What a type variable of a colour space stands for, the commonest first."""
+
+LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9)
+"""Levels that matter; others are drawn too."""
+
+HEADROOM, FOOTROOM = 4.0, -0.1
+"""How far scene-referred values go beyond white, and noise below black."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a property asks of the images: their sides in px, kinds of pictures.
+
+    `least` and `most` bound the shorter side, `longest` the longer one. `generic` moves every value by a little noise,
+    away from ties, where a stage may have a kink. `headroom` admits values outside 0..1.
+    """
+
+    least: int = 2
+    most: int = 6
+    longest: int = 6
+    kinds: tuple[str, ...] = tuple(KINDS)
+    generic: bool = False
+    headroom: bool = True
+
+
+PLAIN = Shape()
+
+
+@st.composite
+def cases(draw: st.DrawFn, subject: Subject, conditions: Conditions = (), shape: Shape = PLAIN) -> Case:
+    """A legal call at which the conditions hold."""
+    types = draw(variables(subject))
+    arguments = {each.name: draw(setting(each, conditions)) for each in subject.parameters}
+    types |= {name: arguments[name] for name in arguments if any(name in port.type.args for port in subject.outputs)}
+    codes = largest_code(subject)
+    for meta in subject.metas:
+        arguments[meta.name] = draw(_meta(meta, conditions, codes))
+    white = float(arguments.get("white_level", codes))
+    height, width = draw(_sizes(shape))
+    pictures = {port.name: draw(_pictures(height, width, shape)) for port in subject.inputs}
+    pictures = {name: _half(each) if name in subject.halved else each for name, each in pictures.items()}
+    images = {
+        port.name: image(
+            pictures[port.name], substitute(port.type, types), bounds_of(port.name, conditions), white, shape.generic
+        )
+        for port in subject.inputs
+    }
+    case = Case(images, arguments, types, pictures)
+    for need in subject.needs:
+        case = case.with_arguments({need.name: draw(statistic(need, subject, case))})
+    _tie(case, conditions)
+    assume(all(holds(condition, case) for condition in conditions))
+    return case
+
+
+def example(subject: Subject) -> Case:
+    """The plainest legal call on images of 4 x 4: all settings at their defaults."""
+    types = {
+        str(argument): {"cfa": "rggb", "space": "linear_srgb", "size": 4}.get(role, "f32")
+        for port in subject.inputs
+        for role, argument in zip(LAYOUTS[port.type.name], port.type.args, strict=False)
+        if is_variable(argument)
+    }
+    arguments = defaults(subject) | {meta.name: default(meta) for meta in subject.metas if meta.default is not None}
+    types |= {name: arguments[name] for name in arguments if any(name in port.type.args for port in subject.outputs)}
+    pictures = {port.name: Picture("gradient", 4, 4, 0.2, 0.8) for port in subject.inputs}
+    pictures = {name: _half(each) if name in subject.halved else each for name, each in pictures.items()}
+    images = {
+        port.name: image(pictures[port.name], substitute(port.type, types), NONE, largest_code(subject))
+        for port in subject.inputs
+    }
+    return Case(images, arguments, types, pictures)
+
+
+def _meta(meta: Meta, conditions: Conditions, codes: float) -> st.SearchStrategy[Any]:
+    wanted = pinned(meta.name, conditions)
+    if isinstance(wanted, Array):
+        return st.just(torch.tensor(wanted.values, dtype=torch.float64).reshape(wanted.shape))
+    if isinstance(wanted, float | int):
+        sizes = tuple(size for size in meta.type.args if isinstance(size, int))
+        return st.just(torch.full(sizes, float(wanted), dtype=torch.float64) if sizes else float(wanted))
+    return metadata(meta, codes)
+
+
+def _tie(case: Case, conditions: Conditions) -> None:
+    """Give both sides of ``a == b`` the same value, where both are parameters or metadata."""
+    for condition in conditions:
+        right = condition.right
+        if condition.operator == "==" and isinstance(right, str) and right in case.arguments:
+            assert isinstance(case.arguments, dict), "as `cases` made it"
+            case.arguments[condition.left] = case.arguments[right]
+
+
+# ---- types ---------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def variables(draw: st.DrawFn, subject: Subject) -> dict[str, Any]:
+    """What the type variables stand for."""
+    found: dict[str, Any] = {}
+    for port in subject.inputs:
+        for role, argument in zip(LAYOUTS[port.type.name], port.type.args, strict=False):
+            if is_variable(argument) and argument not in found:
+                found[str(argument)] = draw(_argument(role))
+    return found
+
+
+def _argument(role: str) -> st.SearchStrategy[Any]:
+    match role:
+        case "cfa":
+            return st.sampled_from((*BAYER, "linear"))
+        case "space":
+            return st.sampled_from(SPACES)
+        case "size":
+            return st.integers(2, 9)
+        case _:
+            return st.sampled_from(("f32", "unit"))
+
+
+def substitute(type_: Type, types: Any) -> Type:
+    """A type with its variables replaced."""
+    return Type(name=type_.name, args=tuple(types.get(a, a) if isinstance(a, str) else a for a in type_.args))
+
+
+def storage(type_: Type) -> str:
+    """How the numbers of an image are stored: ``f32``, ``unit``, ``u12``."""
+    return str(type_.args[-1])
+
+
+def largest_code(subject: Subject) -> float:
+    """The largest code of the integer images that a subject takes; 1 where it takes none."""
+    bits = [INTEGER_STORAGE.fullmatch(storage(port.type)) for port in subject.inputs if port.type.is_image]
+    return float(max((2 ** int(found[1]) - 1 for found in bits if found), default=1))
+
+
+# ---- images --------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _sizes(draw: st.DrawFn, shape: Shape) -> tuple[int, int]:
+    short = draw(st.integers(shape.least, shape.most))
+    longest = max(shape.longest, shape.most)
+    long = draw(st.integers(shape.least if longest == shape.most else max(shape.least, longest - 3), longest))
+    return (short, long) if longest == shape.most or draw(st.booleans()) else (long, short)
+
+
+@st.composite
+def _pictures(draw: st.DrawFn, height: int, width: int, shape: Shape) -> Picture:
+    kind = draw(st.sampled_from(shape.kinds))
+    level = st.sampled_from(LEVELS) | st.floats(0, 1, allow_subnormal=False)
+    low, high = draw(level), 0.0 if kind == "flat" else draw(level)
+    if shape.headroom:
+        beyond = draw(st.sampled_from(("none",) * 4 + ("above", "below")))
+        high, low = (high * HEADROOM if beyond == "above" else high), (FOOTROOM if beyond == "below" else low)
+    row, column = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    return Picture(kind, height, width, low, high, row, column, draw(st.integers(0, 99)))
+
+
+def _half(picture: Picture) -> Picture:
+    return replace(picture, height=(picture.height + 1) // 2, width=(picture.width + 1) // 2)
+
+
+def image(picture: Picture, type_: Type, limits: Bounds, white: float, generic: bool = False) -> Tensor:
+    """The image of a picture in the numbers of its type: chroma about 0, codes up to `white`, within the limits."""
+    found = pixels(picture, type_.planes)
+    if generic:
+        generator = torch.Generator().manual_seed(picture.seed + 1)
+        noise = torch.rand(found.shape, generator=generator, dtype=torch.float64)
+        found = 0.03 + 0.9 * found + 0.03 * noise
+    if type_.name == "chroma":
+        found = found - 0.5
+    if storage(type_) == "unit":
+        found = found.clamp(*((-0.5, 0.5) if type_.name == "chroma" else (0, 1)))
+    codes = INTEGER_STORAGE.fullmatch(storage(type_))
+    if codes:
+        found = (found * white).clamp(0, 2 ** int(codes[1]) - 1)
+        found = found if generic else found.round()
+    low, high = (limit if math.isfinite(limit) else None for limit in limits)
+    return found if low is None and high is None else found.clamp(low, high)

@@ -29,7 +29,7 @@ def plain(page: Page) -> str:
     blocks += ["\n".join(_rows(page.parts))] if page.parts else []
     blocks += ["\n".join(_rows(_facts(page)))]
     blocks += [_example("In the standard library", _table(page.seen))] if page.seen else []
-    blocks += [_example("Right", page.right), _example(f"Wrong ({page.code})", f"  {page.wrong}")]
+    blocks += [_example("Right", page.right), _example(f"Wrong ({page.code})", _wrong(page))]
     return "\n\n".join(blocks)
 
 
@@ -46,7 +46,7 @@ def _subsection(page: Page) -> str:
     blocks += ["\n".join(listed)] if listed else []
     blocks += ["\n".join(_item(f"**{name}** {text}") for name, text in _facts(page))]
     blocks += ["In the standard library:", _fence(_table(page.seen))] if page.seen else []
-    blocks += ["Right:", _fence(page.right), f"Wrong ({page.code}):", _fence(f"  {page.wrong}")]
+    blocks += ["Right:", _fence(page.right), f"Wrong ({page.code}):", _fence(_wrong(page))]
     return "\n\n".join(blocks)
 
 
@@ -65,6 +65,10 @@ def _rows(rows: tuple[tuple[str, str], ...]) -> list[str]:
             lead = " " * (size + 4)
         lines.append(textwrap.fill(text, WIDTH, initial_indent=lead, subsequent_indent=" " * (size + 4)))
     return lines
+
+
+def _wrong(page: Page) -> str:
+    return textwrap.dedent(f"  {page.wrong}")
 
 
 def _table(rows: tuple[tuple[str, str], ...]) -> str:

@@ -198,20 +198,21 @@ ALGEBRA: tuple[Page, ...] = (
         name="equivalent",
         title="the stage named gives the same, or another implementation of this one",
         usage="property equivalent to NAMES [when CONDITION] [within V]",
-        meaning="g(x) = f(x) for every image x: two ways to one result, for example a method chosen by a parameter "
-        "and a stage of its own. Images go by their order; g shares the parameters and metadata that have the same "
-        "name, its others are at their defaults.",
+        meaning="g(x) = f(x) for every image x: two ways to one result, such as a method chosen by a parameter and a "
+        "stage of its own. Images go by their order; g shares the parameters and metadata that have the same name, "
+        "its others are at their defaults. Implementations of one stage are compared "
+        "unasked (`implied`: agreement).",
         parts=(
-            ("to STAGE", "g is that stage, declared in the file or imported; it takes and gives the same types"),
+            ("to STAGE", "g, declared in the file or imported, of the same types; several: each apart"),
             (
-                "to program, proxy or executor",
-                "g is that implementation of this stage; agreement within 0.02 is tested unasked (`implied`)",
+                "to program, proxy, executor",
+                "g is that implementation of this stage: says by `within` how well they agree",
             ),
             WHEN,
             ("within V", WITHIN[1] + "; measured on the result"),
         ),
         tried="All images, at every legal setting that `when` leaves.",
-        tolerance=ROUNDING + " Against a proxy or an executor 0.02.",
+        tolerance=ROUNDING,
         catches="A choice wired to the wrong branch, a fast path that differs at the border, a port that drifted.",
         seen=(
             ("demosaic.demosaic", "property equivalent to malvar when method == malvar"),

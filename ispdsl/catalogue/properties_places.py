@@ -137,11 +137,13 @@ PLACES: tuple[Page, ...] = (
         name="denoises",
         title="the variance of flat noise falls, edges stay",
         usage="property denoises [when CONDITION]",
-        meaning="Two trials. Flat 0.5 with Gaussian noise of sigma 0.02: var f(x) <= 0.9 var x. A step of height 0.5: "
-        "2 px to either side of it at least 0.35 (70 %) of the height is left. State by `when` the settings at which "
-        "the filter is strong enough and its threshold suits that noise.",
+        meaning="Two trials. Flat 0.5 (chroma: 0) with Gaussian noise of sigma 0.02, or of the variance that the "
+        "metadata noise_profile tells: var f(x) <= 0.9 var x. A step of height 0.5 between two columns: 2 px to "
+        "either side of it 0.35 (70 %) of the height is left or more. Other images of the stage get the same noise "
+        "and step. State by `when` the settings at which the filter is strong enough and its threshold suits "
+        "that noise.",
         parts=((WHEN[0], "the settings that are meant to denoise: at strength 0 no filter does"),),
-        tried="These two images, the noise of several seeds, at every legal setting that meets `when`.",
+        tried="These two images, 20 x 20, with noise of many seeds, at every legal setting that meets `when`.",
         tolerance="None: the two shares are the bounds.",
         catches="A filter that does nothing, sharpens instead, weighs the wrong neighbours, or blurs edges away.",
         seen=(("denoise.bilateral", "property denoises when strength >= 0.5 and contrast >= 5% and contrast <= 15%"),),

@@ -29,8 +29,8 @@ def defect_pixels(mosaic: Tensor, *, threshold: Scalar, strength: Scalar, cfa: s
 
     How far a site lies outside the neighbours, the outermost on either side left out so that a second defect nearby
     does not hide it, less the span of those neighbours (so that texture is spared), is its excess, in units of white.
-    A site is replaced by the share ``strength * sigmoid(4 * (excess / threshold - 1))``: half at `threshold`, which
-    must be above 0.
+    With ``r = max(excess, 0) / threshold`` a site is replaced by the share ``strength * r^4 / (1 + r^4)``: half at
+    `threshold`, which must be above 0, and not at all where there is no excess.
     """
     threshold, strength = constant(threshold, mosaic), constant(strength, mosaic)
     step = 1 if cfa == LINEAR else 2
@@ -39,7 +39,8 @@ def defect_pixels(mosaic: Tensor, *, threshold: Scalar, strength: Scalar, cfa: s
     low, high = ranked[1], ranked[6]
     median = (ranked[3] + ranked[4]) / 2
     excess = torch.maximum(mosaic - high, low - mosaic) - (high - low)
-    share = strength * torch.sigmoid(4 * (excess / threshold - 1))
+    ratio = (excess.clamp(min=0) / threshold).square().square()
+    share = strength * ratio / (1 + ratio)
     return mosaic + share * (median - mosaic)
 
 

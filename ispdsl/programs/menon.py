@@ -22,7 +22,7 @@ CHROMATIC = (RED, BLUE)
 STEPS = 8
 
 SAME = 1e-5
-"""Share by which the roughness of rows may exceed that of columns and count as equal: more than rounding makes."""
+"""Share of roughness and of light by which rows may be rougher than columns and count as equal: more than rounding."""
 
 
 def menon(mosaic: Tensor, *, cfa: str) -> Tensor:
@@ -39,6 +39,7 @@ def menon(mosaic: Tensor, *, cfa: str) -> Tensor:
     rows = decide(
         roughness({site: samples[site] - across[site] for site in CHROMATIC}, 0, 1),
         roughness({site: samples[site] - down[site] for site in CHROMATIC}, 1, 0),
+        inner(level(samples)),
     )
     samples, across, down = (inner(inner(field)) for field in (samples, across, down))
     green = samples | {site: torch.where(rows[site], across[site], down[site]) for site in CHROMATIC}
@@ -109,9 +110,17 @@ def roughness(differences: Field, down: int, right: int) -> Field:
     }
 
 
-def decide(across: Field, down: Field) -> Field:
+def level(samples: Field) -> Field:
+    """How much light there is at and around red and blue sites; one step."""
+    light = {site: plane.abs() for site, plane in samples.items()}
+    return {
+        site: neighbour(light, site, 0, 0) + pair(light, site, 0, 1) + pair(light, site, 1, 0) for site in CHROMATIC
+    }
+
+
+def decide(across: Field, down: Field, light: Field) -> Field:
     """True where rows are the smoother direction, or where but rounding tells both apart."""
-    return {site: down[site] * (1 + SAME) >= across[site] for site in CHROMATIC}
+    return {site: down[site] + SAME * (down[site] + light[site]) >= across[site] for site in CHROMATIC}
 
 
 def at_green_sites(samples: Field, green: Field, colour: int) -> Field:

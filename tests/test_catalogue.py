@@ -13,6 +13,8 @@ from ispdsl.catalogue.properties import PAGES, WIDTH, markdown, plain
 from ispdsl.catalogue.properties_values import IMPLIED
 from ispdsl.lower.contract import VOCABULARY
 from ispdsl.lower.loader import load_report
+from ispdsl.source import Source
+from ispdsl.syntax.printer import format_source
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,6 +90,7 @@ def test_a_page_names_just_the_words_that_the_language_takes(name: str, word: st
 def test_right_use_of_a_property_is_clean_and_formatted(page: Page, tmp_path: Path) -> None:
     assert page.right.count(f"  {page.line}\n") == 1
     assert codes_of(page.right, tmp_path) == []
+    assert format_source(Source("example.isp", page.right)) == page.right
     assert page.name == "implied" or page.line.split()[1] == page.name
 
 

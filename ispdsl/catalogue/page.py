@@ -49,7 +49,8 @@ EVERYWHERE = "All images (`ispdsl explain implied` lists them), at every legal s
 def stage(signature: str, *lines: str) -> str:
     """A file of one stage whose program is named after it."""
     name = signature.partition("(")[0]
-    return "\n".join([f"stage {signature} {{", *(f"  {line}" for line in (*lines, f'program "my_isp:{name}"')), "}\n"])
+    parts = ["\n".join(f"  {line}" for line in lines), f'  program "my_isp:{name}"']
+    return f"stage {signature} {{\n" + "\n\n".join(filter(None, parts)) + "\n}\n"
 
 
 def with_property(text: str, *lines: str) -> str:

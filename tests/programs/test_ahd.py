@@ -30,7 +30,7 @@ def test_generic(cfa: str, removal: str) -> None:
 def test_what_every_method_owes() -> None:
     mosaics.check_lossless(ahd)
     mosaics.check_linear_frame(ahd)
-    mosaics.check_planes(ahd)
+    mosaics.check_flat(ahd)
     mosaics.check_shift(ahd, REACH)
     mosaics.check_turns(ahd)
     mosaics.check_exposure(ahd)

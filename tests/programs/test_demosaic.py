@@ -9,15 +9,14 @@ import colour_demosaicing
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from ispdsl.programs import demosaic
-from ispdsl.programs.cfa import COLOURS
 from ispdsl.programs.menon import STEPS
 from tests.programs import mosaics
 from tests.programs.checks import check_program
+from tests.programs.mosaics import BAYER
+from tests.programs.mosaics import noise as mosaic
 
-BAYER = ("rggb", "bggr", "grbg", "gbrg")
 METHODS = ("bilinear", "malvar", "menon")
 RADIUS = {"bilinear": 1, "malvar": 2, "menon": 8}
 ORACLES: dict[str, Callable[..., np.ndarray]] = {
@@ -25,11 +24,6 @@ ORACLES: dict[str, Callable[..., np.ndarray]] = {
     "malvar": colour_demosaicing.demosaicing_CFA_Bayer_Malvar2004,
     "menon": colour_demosaicing.demosaicing_CFA_Bayer_Menon2007,
 }
-
-
-def mosaic(height: int = 9, width: int = 10, planes: int = 1, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(planes, height, width, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("cfa", ["rggb", "gbrg", "linear"])
@@ -83,42 +77,14 @@ def test_agrees_with_the_references_of_the_lighthouse(data: Path, method: str, n
     np.testing.assert_allclose(found, reference[name], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("cfa", BAYER)
 @pytest.mark.parametrize("method", METHODS)
-def test_lossless(method: str, cfa: str, dtype: torch.dtype) -> None:
-    image = mosaic(7, 8).to(dtype)
-    found = getattr(demosaic, method)(image, cfa=cfa)
-    for site, colour in enumerate(COLOURS[cfa]):
-        row, column = divmod(site, 2)
-        assert torch.equal(found[colour, row::2, column::2], image[0, row::2, column::2])
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_flat_colour_stays_flat_up_to_the_border(method: str) -> None:
-    colour = torch.tensor([0.8, 0.5, 0.2], dtype=torch.float64)
-    for cfa in BAYER:
-        cell = torch.stack([colour[index] for index in COLOURS[cfa]]).reshape(1, 2, 2)
-        for height, width in ((2, 2), (3, 3), (8, 11)):
-            image = cell.repeat(1, 6, 6)[:, :height, :width]
-            found = getattr(demosaic, method)(image, cfa=cfa)
-            assert torch.allclose(found, colour[:, None, None].expand(3, height, width), atol=1e-12)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_linear_frame_passes_through(method: str) -> None:
-    frame = mosaic(planes=3)
-    assert torch.equal(getattr(demosaic, method)(frame, cfa="linear"), frame)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_shift_of_mosaic_and_phase_shifts_the_result(method: str) -> None:
-    image = mosaic(40, 42)
-    whole = getattr(demosaic, method)(image, cfa="rggb")
-    for cfa, row, column in (("grbg", 0, 1), ("gbrg", 1, 0), ("bggr", 1, 1)):
-        shifted = getattr(demosaic, method)(image[..., row:, column:], cfa=cfa)
-        inside = (slice(None), slice(9, 31), slice(9, 33))
-        torch.testing.assert_close(shifted[inside], whole[:, row:, column:][inside], rtol=0, atol=1e-12)
+def test_what_every_method_owes(method: str) -> None:
+    run = getattr(demosaic, method)
+    mosaics.check_lossless(run)
+    mosaics.check_linear_frame(run)
+    mosaics.check_flat(run)
+    mosaics.check_shift(run, RADIUS[method])
+    mosaics.check_exposure(run)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -164,14 +130,7 @@ def test_linear_methods_are_linear(method: str) -> None:
 
 
 def test_menon_beats_malvar_beats_bilinear_on_a_photograph() -> None:
-    from skimage.data import astronaut
-
-    photograph = torch.from_numpy(astronaut()[:160, 100:260].astype(np.float64) / 255).permute(2, 0, 1)
-    sampled = torch.zeros(1, 160, 160, dtype=torch.float64)
-    for site, colour in enumerate(COLOURS["rggb"]):
-        row, column = divmod(site, 2)
-        sampled[0, row::2, column::2] = photograph[colour, row::2, column::2]
-    errors = [
-        float((getattr(demosaic, method)(sampled, cfa="rggb") - photograph).square().mean()) for method in METHODS
-    ]
-    assert errors[0] > errors[1] > errors[2]
+    photograph = mosaics.photograph("astronaut", 160)
+    raw = mosaics.sampled(photograph)
+    scores = [mosaics.psnr(getattr(demosaic, method)(raw, cfa="rggb"), photograph) for method in METHODS]
+    assert scores == sorted(scores)

@@ -23,7 +23,7 @@ def test_generic(cfa: str) -> None:
 def test_what_every_method_owes() -> None:
     mosaics.check_lossless(ratio_corrected)
     mosaics.check_linear_frame(ratio_corrected)
-    mosaics.check_planes(ratio_corrected)
+    mosaics.check_flat(ratio_corrected)
     mosaics.check_shift(ratio_corrected, REACH)
     mosaics.check_turns(ratio_corrected)
     mosaics.check_exposure(ratio_corrected)

@@ -12,6 +12,9 @@ from ispdsl.programs.ops import constant
 BLACK = -12.0
 """Where the scale of stops ends below: 1/4096 of white."""
 
+TOGETHER = 2**26
+"""Pixels that samples may make of one image at a time."""
+
 
 def stops(light: Tensor) -> Tensor:
     """Light on a logarithmic scale, ``log2(sqrt(x^2 + 2^-24))``: white is 0, black -12, negative light as positive."""
@@ -26,13 +29,14 @@ class Grid:
     step: float
     count: int
 
-    def samples(self, like: Tensor, most: int = 8) -> list[Tensor]:
+    def samples(self, image: Tensor, together: int = TOGETHER) -> list[Tensor]:
         """Where the samples lie, in stops, as ``(n, 1, 1)``: an image ``(..., 1, H, W)`` meets n of them at once.
 
-        At most `most` lie together, which bounds the memory.
+        On a large image n is small, so that no more than `together` pixels are made at a time.
         """
         places = [self.low + self.step * index for index in range(self.count)]
-        return list(constant(places, like)[:, None, None].split(most))
+        most = max(1, together // (image.shape[-2] * image.shape[-1]))
+        return list(constant(places, image)[:, None, None].split(most))
 
     def limit(self, value: Tensor) -> Tensor:
         """The value, or the nearer end of the grid where it lies beyond."""

@@ -131,13 +131,21 @@ def test_every_setting_of_the_filter_is_finite_with_finite_gradients() -> None:
 def test_weights_of_a_grid_interpolate_linearly_and_hold_beyond_it() -> None:
     grid = Grid(-2, 0.5, 9)
     value = torch.tensor([-7.0, -2.0, -1.3, 0.0, 1.9, 2.0, 5.0], dtype=torch.float64, requires_grad=True)
-    samples = torch.cat(grid.samples(value, most=4))[:, 0]
+    samples = grid.samples(value.expand(1, 3, 7))[0][:, 0]
     assert samples.shape == (9, 1)
     mean = (grid.weight(value, samples) * samples.square()).sum(0)
     knots = samples[:, 0].numpy()
     torch.testing.assert_close(mean.detach(), torch.from_numpy(np.interp(value.detach().numpy(), knots, knots**2)))
     (slope,) = torch.autograd.grad(mean.sum(), value)
     torch.testing.assert_close(slope[[0, 2, 3, 4, 6]], torch.tensor([0, -2.5, 0.5, 3.5, 0], dtype=torch.float64))
+
+
+def test_samples_meet_large_images_a_few_at_a_time() -> None:
+    image = torch.zeros(1, 6, 7)
+    parts = Grid(-2, 0.5, 9).samples(image, together=130)
+    assert [len(part) for part in parts] == [3, 3, 3]
+    assert torch.equal(torch.cat(parts).flatten(), torch.linspace(-2, 2, 9))
+    assert len(Grid(-2, 0.5, 9).samples(image, together=1)) == 9
 
 
 def dense_bilateral(light: np.ndarray, sigma: float, edge: float) -> np.ndarray:

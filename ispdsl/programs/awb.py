@@ -16,6 +16,9 @@ from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, s
 FAINTEST = 1e-3
 """What a plane counts at least, relative to the strongest."""
 
+DARKEST = 1e-30
+"""Light below this is none: float32 ends near it."""
+
 DARKEST_WHITE = 1e-4
 """Below this a plane of a white counts as this, for the gain is its reciprocal."""
 
@@ -130,7 +133,7 @@ def _minkowski(values: Tensor, p: Scalar, image: Tensor) -> Tensor:
 def _estimate(levels: Tensor, image: Tensor) -> Tensor:
     """Levels of the three planes ``(..., 3)`` as a white of green 1."""
     peak = levels.amax(-1, keepdim=True)
-    bounded = torch.where(peak > 0, torch.maximum(levels, FAINTEST * peak), 1.0)
+    bounded = torch.where(peak > DARKEST, torch.maximum(levels, FAINTEST * peak), 1.0)
     return (bounded / bounded[..., 1:2]).to(image)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages
+from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages, verify
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -43,6 +43,7 @@ for name, command in {
     "plan": show.plan,
     "explain": explain.explain,
     "stages": stages.stages,
+    "verify": verify.verify,
     "run": run.run,
     "demo": demo.demo,
     "doctor": doctor.doctor,

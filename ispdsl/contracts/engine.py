@@ -16,7 +16,7 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from ispdsl.contracts.checks import CHECKERS
 from ispdsl.contracts.implementations import Implementation, implementations, proportioned
 from ispdsl.contracts.subject import Line, Subject
-from ispdsl.contracts.trial import Trial, Violation
+from ispdsl.contracts.trial import Trial, ViolationError
 
 Outcome = Literal["holds", "fails", "untested"]
 
@@ -41,7 +41,7 @@ class Verdict:
     outcome: Outcome
     examples: int = 0
     seconds: float = 0.0
-    violation: Violation | None = field(default=None, repr=False)
+    violation: ViolationError | None = field(default=None, repr=False)
 
 
 Progress = Callable[[int, int, str], None]
@@ -97,7 +97,7 @@ def _others(
     found: dict[str, Implementation] = {}
     for name in line.property.names if line.name in ("round_trips", "equivalent") else ():
         if name in ("program", "proxy", "executor"):
-            found |= {name: each for each in every if each.kind == name and each.target != this.target}
+            found.update((name, each) for each in every if each.kind == name and each.target != this.target)
         else:
             found[name] = implementations(subject.other(name), None, trust)[0]
     return found
@@ -149,7 +149,7 @@ def check(task: Task, examples: int, seed: int = 0) -> Verdict:
         try:
             with torch.no_grad() if task.line.name not in ("differentiable",) else torch.enable_grad():
                 checker(trial)
-        except Violation as violation:
+        except ViolationError as violation:
             last, failed = violation, failed or time.perf_counter()
             raise
         tried += 1
@@ -165,7 +165,7 @@ def check(task: Task, examples: int, seed: int = 0) -> Verdict:
     )(given(st.data())(attempt))
     try:
         seeded(seed)(test)()
-    except (Violation, Flaky, ExceptionGroup):
+    except (ViolationError, Flaky, ExceptionGroup):
         assert last is not None, "only violations are raised"
     except Unsatisfiable:
         assert not tried, "nothing was tried"

@@ -15,6 +15,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.subject import Subject
 from ispdsl.graph import build
 from ispdsl.ir.model import Implementation as Declared
+from ispdsl.ir.model import Module
 
 Kind = Literal["program", "proxy", "executor"]
 Outputs = tuple[Tensor, ...]
@@ -123,8 +124,16 @@ def _call(subject: Subject, declared: Declared, types: Mapping[str, str | int]) 
     )
 
 
+def packages(module: Module) -> set[str]:
+    """The top-level packages whose programs the stages of a module name."""
+    declared = [each for stage in module.stages.values() for each in stage.signature.implementations]
+    return {each.target.partition(":")[0].partition(".")[0] for each in declared if each.kind == "program"}
+
+
 def _pipeline(subject: Subject, trust: Collection[str]) -> Implementation:
     graph = build(subject.module, subject.name)
+    used = packages(subject.module)
+    trust = tuple(each for each in trust if each in used)  # what other files are trusted with is none of this one's
     compiled: dict[tuple[Any, ...], composite.Composite] = {}
 
     def run(case: Case) -> Outputs:

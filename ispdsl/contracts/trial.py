@@ -24,12 +24,20 @@ APPROXIMATE = 0.02
 """What proxies and executors may be off where the line does not say: 34 dB."""
 
 
-class Violation(Exception):
+class ViolationError(Exception):
     """A line does not hold: in words, with the case and whatever shows it."""
 
     def __init__(self, message: str, case: Case, **shown: Tensor) -> None:
         super().__init__(message)
         self.message, self.case, self.shown = message, case, shown
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it travels between processes."""
+        return _violation, (self.message, self.case, self.shown)
+
+
+def _violation(message: str, case: Case, shown: Mapping[str, Tensor]) -> ViolationError:
+    return ViolationError(message, case, **shown)
 
 
 @dataclass
@@ -54,7 +62,7 @@ class Trial:
         """The results of a call.
 
         Raises:
-            Violation: the implementation failed.
+            ViolationError: the implementation failed.
         """
         return self._run(self.implementation, case)
 
@@ -62,7 +70,7 @@ class Trial:
         """The results of a call of what the line names.
 
         Raises:
-            Violation: it failed.
+            ViolationError: it failed.
         """
         return self._run(self.others[name], case)
 
@@ -71,7 +79,7 @@ class Trial:
             return implementation.run(case)
         except Exception as error:
             what = str(error).partition("\n")[0]
-            raise Violation(f"{implementation} raised {type(error).__name__}: {what}", case) from error
+            raise ViolationError(f"{implementation} raised {type(error).__name__}: {what}", case) from error
 
     # ---- comparing -----------------------------------------------------------------------------------------
 
@@ -103,10 +111,10 @@ class Trial:
         """Demand that two results agree.
 
         Raises:
-            Violation: shape or numbers differ; the message names the first place of the largest difference.
+            ViolationError: shape or numbers differ; the message names the first place of the largest difference.
         """
         if found.shape != wanted.shape:
-            raise Violation(f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}", case)
+            raise ViolationError(f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}", case)
         if not found.numel():
             return
         tolerance = self.tolerance(found, wanted, *seen)
@@ -116,7 +124,7 @@ class Trial:
             place = unravel(int(gap.argmax()), gap.shape)
             got, asked = float(found[place]), float(wanted[place])
             where = f" at {at(place)}" if place else ""
-            raise Violation(f"{what}: {got:.9g}{where}, not {asked:.9g}", case, found=found, wanted=wanted)
+            raise ViolationError(f"{what}: {got:.9g}{where}, not {asked:.9g}", case, found=found, wanted=wanted)
 
 
 def unravel(index: int, shape: torch.Size) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A checker for each property: it draws one legal call and raises `Violation` where the property does not hold."""
+"""A checker for each property: it draws one legal call and raises `ViolationError` where the property does not hold."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
 from ispdsl.contracts.conditions import all_hold
 from ispdsl.contracts.strategies import Shape, storage
-from ispdsl.contracts.trial import Trial, Violation, at, unravel
+from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Choice, Toggle
 
 Values = dict[str, Tensor]
@@ -108,7 +108,7 @@ def monotone(trial: Trial) -> None:
     case = trial.call()
     parameter = next((each for each in trial.subject.parameters if each.name == name), None)
     if isinstance(parameter, Choice):
-        raise Violation(f"{name} is a choice: its options have no order", case)
+        raise ViolationError(f"{name} is a choice: its options have no order", case)
     if isinstance(parameter, Toggle):
         low, high = case.with_arguments({name: False}), case.with_arguments({name: True})
     else:
@@ -121,11 +121,11 @@ def monotone(trial: Trial) -> None:
             place = unravel(int(fall.argmax()), fall.shape)
             where = f" at {at(place)}" if place else ""
             message = f"{name} rises and the result falls from {float(before[place]):.9g} to {float(after[place]):.9g}"
-            raise Violation(message + where, high, before=before, after=after)
+            raise ViolationError(message + where, high, before=before, after=after)
 
 
 def _risen(trial: Trial, name: str, case: Case) -> Tensor:
-    """A value that is nowhere below that of the case: of an image one pixel or many, of a parameter inside its range."""
+    """A value nowhere below that of the case: of an image one pixel or many, of a parameter inside its range."""
     value = _values(case, (name,))[name]
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     rise = torch.rand(value.shape, generator=generator, dtype=torch.float64)
@@ -161,4 +161,4 @@ def lipschitz(trial: Trial) -> None:
             message = (
                 f"a change of at most {step:.6g} changes the result by {gap:.6g}, more than {bound:g} times as much"
             )
-            raise Violation(message, case, found=found, plain=plain)
+            raise ViolationError(message, case, found=found, plain=plain)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.strategies import Shape, substitute
-from ispdsl.contracts.trial import Trial, Violation, at, unravel
+from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.types import BAYER
 from ispdsl.programs.cfa import COLOURS
 
@@ -36,12 +36,12 @@ def local(trial: Trial) -> None:
     far = _far(height, width, row, column, radius)
     for before, after in zip(trial.run(case), trial.run(case.showing({name: touched})), strict=True):
         if before.shape[-2:] != image.shape[-2:]:
-            raise Violation(f"the result is {_size(before)} pixels, the image {_size(image)}", case)
+            raise ViolationError(f"the result is {_size(before)} pixels, the image {_size(image)}", case)
         change = torch.where(far, (before - after).abs(), torch.zeros_like(before))
         if float(change.max()) > trial.tolerance(before):
             place = unravel(int(change.argmax()), change.shape)
             message = f"a change of {name} at row {row}, column {column} reaches {at(place)}"
-            raise Violation(f"{message}, farther than {radius} px", case, before=before, after=after)
+            raise ViolationError(f"{message}, farther than {radius} px", case, before=before, after=after)
 
 
 def _far(height: int, width: int, row: int, column: int, radius: int) -> Tensor:
@@ -58,7 +58,7 @@ def everywhere(trial: Trial) -> None:
     case = trial.call()
     for port, result in zip(trial.subject.outputs, trial.run(case), strict=True):
         if not bool(result.isfinite().all()):
-            raise Violation(f"{port.name} holds numbers that are not finite", case, found=result)
+            raise ViolationError(f"{port.name} holds numbers that are not finite", case, found=result)
 
 
 # ---- symmetries ----------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def _same_inside(
     """Agreement away from the borders that were cut: there the mirror image differs."""
     top, left = (radius if each else 0 for each in cut)
     if found.shape != wanted.shape:
-        raise Violation(f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}", case)
+        raise ViolationError(f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}", case)
     assume(found.shape[-2] > top and found.shape[-1] > left)
     trial.same(found[:, top:, left:], wanted[:, top:, left:], what, case)
 

@@ -11,7 +11,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
 from ispdsl.contracts.implementations import Outputs
 from ispdsl.contracts.strategies import Shape
-from ispdsl.contracts.trial import Trial, Violation, at, unravel
+from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Register, Slider, Table
 
 STEP = 1e-6
@@ -49,11 +49,11 @@ def differentiable(trial: Trial) -> None:
             where = f" at {at(place)}" if place else ""
             found, wanted = float(slope[place]), float(right[place])
             message = f"the gradient along {', '.join(point)} is {found:.6g}, the slope {wanted:.6g}{where}"
-            raise Violation(message, _at(case, point), gradient=slope, slope=right)
+            raise ViolationError(message, _at(case, point), gradient=slope, slope=right)
     assume(looked)
     gap, size = reverse
     if gap > 1e-6 * max(size, 1e-9):
-        raise Violation("forward and reverse mode give different gradients", _at(case, point))
+        raise ViolationError("forward and reverse mode give different gradients", _at(case, point))
 
 
 def _everything(trial: Trial) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _derivatives(
         pulled = torch.func.vjp(flat, *start)[1](weights)  # pyright: ignore[reportArgumentType]
     except Exception as error:
         what = str(error).partition("\n")[0]
-        raise Violation(f"no gradient: {type(error).__name__}: {what}", case) from error
+        raise ViolationError(f"no gradient: {type(error).__name__}: {what}", case) from error
     one = sum(float((w * f).sum()) for w, f in zip(weights, forward, strict=True))
     two = sum(float((g * d).sum()) for g, d in zip(pulled, step, strict=True))
     size = sum(float((w * f).abs().sum()) for w, f in zip(weights, forward, strict=True))

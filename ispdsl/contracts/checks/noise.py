@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.strategies import Shape
-from ispdsl.contracts.trial import Trial, Violation
+from ispdsl.contracts.trial import Trial, ViolationError
 
 SIZE = 20
 SIGMA = 0.02
@@ -24,13 +24,13 @@ def denoises(trial: Trial) -> None:
     name = next(iter(case.images))
     before, after = noisy.images[name].var().item(), trial.run(noisy)[0].var().item()
     if not after <= FALLS * before:
-        raise Violation(f"the variance of flat noise goes from {before:.3g} to {after:.3g}", noisy)
+        raise ViolationError(f"the variance of flat noise goes from {before:.3g} to {after:.3g}", noisy)
     step = case.showing({name: _edge(image) for name, image in case.images.items()})
     result = trial.run(step)[0]
     middle = SIZE // 2
     height = (result[..., middle + 2] - result[..., middle - 3]).mean().item()
     if not height >= KEEPS * 0.5:
-        raise Violation(f"of a step of 0.5 only {height:.3g} is left 2 px beside the edge", step)
+        raise ViolationError(f"of a step of 0.5 only {height:.3g} is left 2 px beside the edge", step)
 
 
 def _flat(image: Tensor) -> Tensor:

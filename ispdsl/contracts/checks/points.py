@@ -13,7 +13,7 @@ from ispdsl.contracts.metadata import default
 from ispdsl.contracts.statistics import defaults
 from ispdsl.contracts.strategies import Shape, storage, substitute
 from ispdsl.contracts.subject import Subject
-from ispdsl.contracts.trial import Trial, Violation
+from ispdsl.contracts.trial import Trial, ViolationError
 from ispdsl.ir.params import Register, Slider, Table
 from ispdsl.ir.types import Type, is_variable
 from ispdsl.ir.units import canonical
@@ -118,10 +118,10 @@ def deterministic(trial: Trial) -> None:
     again = trial.run(case)
     for one, two in zip(first, again, strict=True):
         if one.shape != two.shape or not bool(((one == two) | (one.isnan() & two.isnan())).all()):
-            raise Violation("the same call gives something else the second time", case, first=one, second=two)
+            raise ViolationError("the same call gives something else the second time", case, first=one, second=two)
     for name, image in case.images.items():
         if not bool((image == before[name]).all()):
-            raise Violation(f"it writes to its input {name}", case, before=before[name], after=image)
+            raise ViolationError(f"it writes to its input {name}", case, before=before[name], after=image)
 
 
 def in_range(trial: Trial) -> None:
@@ -136,9 +136,9 @@ def between(trial: Trial, result: Tensor, ends: tuple[float, float], name: str, 
     """Demand that all numbers lie between two.
 
     Raises:
-        Violation: one does not.
+        ViolationError: one does not.
     """
     tolerance, low, high = trial.tolerance(result), float(result.min()), float(result.max())
     if not (ends[0] - tolerance <= low and high <= ends[1] + tolerance):
         message = f"{name} lies in {low:.6g}..{high:.6g}, not in {ends[0]:g}..{ends[1]:g}"
-        raise Violation(message, case, found=result)
+        raise ViolationError(message, case, found=result)

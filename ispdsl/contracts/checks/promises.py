@@ -11,7 +11,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import between
 from ispdsl.contracts.implementations import Outputs
 from ispdsl.contracts.strategies import storage, substitute
-from ispdsl.contracts.trial import Trial, Violation
+from ispdsl.contracts.trial import Trial, ViolationError
 from ispdsl.ir.types import INTEGER_STORAGE, Type
 
 SINGLE = 1e-3
@@ -21,33 +21,33 @@ FLIPPED = 0.1
 
 
 def types(trial: Trial) -> None:
-    """Planes, size, dtype and range of every result are what its type says; all is finite; inputs are not written to."""
+    """Planes, size, dtype and range of every result are what its type says, and finite; inputs are not written to."""
     case = trial.call()
     before = {name: image.clone() for name, image in case.images.items()}
     results = trial.run(case)
     if len(results) != len(trial.subject.outputs):
-        raise Violation(f"it gives {len(results)} results, not {len(trial.subject.outputs)}", case)
+        raise ViolationError(f"it gives {len(results)} results, not {len(trial.subject.outputs)}", case)
     for port, found in zip(trial.subject.outputs, results, strict=True):
         _typed(trial, found, substitute(port.type, case.types), port.name, case)
     for name, image in case.images.items():
         if not torch.equal(image, before[name]):
-            raise Violation(f"it writes to its input {name}", case, before=before[name], after=image)
+            raise ViolationError(f"it writes to its input {name}", case, before=before[name], after=image)
 
 
 def _typed(trial: Trial, found: Tensor, type_: Type, name: str, case: Case) -> None:
     if not bool(found.isfinite().all()):
-        raise Violation(f"{name} holds numbers that are not finite", case, found=found)
+        raise ViolationError(f"{name} holds numbers that are not finite", case, found=found)
     if trial.implementation.kind == "program" and found.dtype != case.first.dtype:
-        raise Violation(f"{name} is {found.dtype}, the image {case.first.dtype}", case)
+        raise ViolationError(f"{name} is {found.dtype}, the image {case.first.dtype}", case)
     if not type_.is_image:
         sizes = tuple(size for size in type_.args if isinstance(size, int))
         if sizes and tuple(found.shape[-len(sizes) :]) != sizes:
-            raise Violation(f"{name} has the shape {tuple(found.shape)}, not that of {type_}", case)
+            raise ViolationError(f"{name} has the shape {tuple(found.shape)}, not that of {type_}", case)
         return
     if found.dim() != 3 or found.shape[0] != type_.planes:
-        raise Violation(f"{name} has the shape {tuple(found.shape)}, {type_} has {type_.planes} planes", case)
+        raise ViolationError(f"{name} has the shape {tuple(found.shape)}, {type_} has {type_.planes} planes", case)
     if trial.subject.footprint.kind != "global" and found.shape[-2:] != case.first.shape[-2:]:
-        raise Violation(f"{name} is {tuple(found.shape[-2:])}, the image {tuple(case.first.shape[-2:])}", case)
+        raise ViolationError(f"{name} is {tuple(found.shape[-2:])}, the image {tuple(case.first.shape[-2:])}", case)
     ends = value_range(type_)
     if ends is not None:
         between(trial, found, ends, f"{name}, which is {type_},", case)
@@ -99,18 +99,20 @@ def precision(trial: Trial) -> None:
     exact = trial.run(case)
     for found, wanted in zip(trial.run(_as(case, torch.float32)), exact, strict=True):
         if found.dtype != torch.float32:
-            raise Violation(f"float32 becomes {found.dtype}", case)
+            raise ViolationError(f"float32 becomes {found.dtype}", case)
         gap = (found.double() - wanted).abs()
         far = gap > SINGLE * max(1.0, float(wanted.abs().max()))
         if float(far.double().mean()) > FLIPPED or not bool(found.isfinite().all()):
-            raise Violation(f"float32 is {float(gap.max()):.3g} away from float64", case, found=found, wanted=wanted)
+            raise ViolationError(
+                f"float32 is {float(gap.max()):.3g} away from float64", case, found=found, wanted=wanted
+            )
     if any(INTEGER_STORAGE.fullmatch(storage(port.type)) for port in trial.subject.inputs):
         return
     for found in trial.run(_as(case, torch.bfloat16)):
         if found.dtype != torch.bfloat16:
-            raise Violation(f"bfloat16 becomes {found.dtype}", case)
+            raise ViolationError(f"bfloat16 becomes {found.dtype}", case)
         if not bool(found.isfinite().all()):
-            raise Violation("in bfloat16 the result is not finite", case, found=found)
+            raise ViolationError("in bfloat16 the result is not finite", case, found=found)
 
 
 def _as(case: Case, dtype: torch.dtype) -> Case:
@@ -143,7 +145,7 @@ def exports(trial: Trial) -> None:
         found = torch.export.export(module, (images, numbers)).module()(images, numbers)
     except Exception as error:
         what = str(error).strip().partition("\n")[0]
-        raise Violation(f"torch.export refuses it: {type(error).__name__}: {what}", case) from error
+        raise ViolationError(f"torch.export refuses it: {type(error).__name__}: {what}", case) from error
     for one, two in zip(found, wanted, strict=True):
         trial.same(one, two, "the exported program gives something else", case)
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
+from ispdsl.contracts.conditions import all_hold
 from ispdsl.contracts.implementations import Implementation, Outputs
 from ispdsl.contracts.strategies import PLAIN, Shape, cases, storage
 from ispdsl.contracts.subject import Line, Subject
@@ -19,6 +21,9 @@ from ispdsl.ir.types import INTEGER_STORAGE
 
 ROUNDING = 1e-7
 """What float64 may lose on the way, as a part of the largest number involved."""
+
+BOUNDED = ("local", "lipschitz")
+"""Properties whose ``within`` is what they say, not how exactly they must hold."""
 
 APPROXIMATE = 0.02
 """What proxies and executors may be off where the line does not say: 34 dB."""
@@ -58,6 +63,11 @@ class Trial:
         self.case = self.draw(cases(self.subject, self.line.property.when, shape))
         return self.case
 
+    def derived(self, case: Case) -> Case:
+        """A call that a checker made of a drawn one; given up where the line's conditions no longer hold."""
+        assume(all_hold(self.line.property, case))
+        return case
+
     def run(self, case: Case) -> Outputs:
         """The results of a call.
 
@@ -87,7 +97,8 @@ class Trial:
     def exact(self) -> bool:
         """Whether nothing but rounding is forgiven: of programs, unless the line is there for them alone."""
         alone = all(each.kind == "program" for each in self.subject.signature.implementations)
-        return self.implementation.kind == "program" and not (alone and self.line.property.within is not None)
+        loosened = self.line.property.within is not None and self.line.name not in BOUNDED
+        return self.implementation.kind == "program" and not (alone and loosened)
 
     def tolerance(self, *seen: Tensor) -> float:
         """How far two results may be apart, given the numbers that they came from."""
@@ -98,7 +109,7 @@ class Trial:
     def allowance(self, largest: float) -> float:
         """The line's ``within`` as an absolute difference."""
         line = self.line.property
-        if line.within is None or line.name in ("local", "lipschitz"):
+        if line.within is None or line.name in BOUNDED:
             return APPROXIMATE * max(1.0, largest)
         if line.within_unit == "dB":
             return 10 ** (-line.within / 20) * max(1.0, largest)

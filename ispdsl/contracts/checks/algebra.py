@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
-from ispdsl.contracts.conditions import all_hold
+from ispdsl.contracts.conditions import NONE
 from ispdsl.contracts.strategies import Shape, storage
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Choice, Toggle
@@ -82,8 +83,8 @@ def affine(trial: Trial) -> None:
 
 
 def _superposed(trial: Trial, case: Case, x: Values, y: Values, a: float, b: float, what: str) -> None:
-    together = trial.run(_at(case, {name: a * x[name] + b * y[name] for name in x}))
-    apart = zip(trial.run(_at(case, x)), trial.run(_at(case, y)), strict=True)
+    together = trial.run(trial.derived(_at(case, {name: a * x[name] + b * y[name] for name in x})))
+    apart = zip(trial.run(case), trial.run(trial.derived(_at(case, y))), strict=True)
     for found, (left, right) in zip(together, apart, strict=True):
         wanted = a * left + b * right
         trial.same(found, wanted, f"{what}: {a:g} x + {b:g} y", case, left, right)
@@ -96,7 +97,10 @@ def homogeneous(trial: Trial) -> None:
     degree = 1.0 if degree is None else degree
     factor = trial.draw(st.floats(0.25, 4 if _open(trial) else 1))
     values = _values(case, _subjects(trial))
-    scaled = trial.run(_at(case, {name: factor * value for name, value in values.items()}))
+    for name, value in values.items():
+        low, high = hard(trial.subject, name) if _is_parameter(trial, name) else NONE
+        assume(bool(((factor * value >= low) & (factor * value <= high)).all()))
+    scaled = trial.run(trial.derived(_at(case, {name: factor * value for name, value in values.items()})))
     for found, plain in zip(scaled, trial.run(case), strict=True):
         what = f"{factor:g} times the input is not {factor:g}^{degree:g} times the result"
         trial.same(found, factor**degree * plain, what, case, plain)
@@ -112,9 +116,7 @@ def monotone(trial: Trial) -> None:
     if isinstance(parameter, Toggle):
         low, high = case.with_arguments({name: False}), case.with_arguments({name: True})
     else:
-        low, high = case, _at(case, {name: _risen(trial, name, case)})
-    if not all_hold(trial.line.property, high):
-        return
+        low, high = case, trial.derived(_at(case, {name: _risen(trial, name, case)}))
     for before, after in zip(trial.run(low), trial.run(high), strict=True):
         fall = before - after
         if fall.numel() and float(fall.max()) > trial.tolerance(before, after):
@@ -155,7 +157,7 @@ def lipschitz(trial: Trial) -> None:
         for name, image in case.images.items()
     }
     step = max(float((moved[name] - image).abs().max()) for name, image in case.images.items())
-    for found, plain in zip(trial.run(case.showing(moved)), trial.run(case), strict=True):
+    for found, plain in zip(trial.run(trial.derived(case.showing(moved))), trial.run(case), strict=True):
         gap = float((found - plain).abs().max())
         if gap > bound * step + trial.tolerance(found, plain):
             message = (

@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
-from ispdsl.contracts.conditions import all_hold
 from ispdsl.contracts.strategies import substitute
 from ispdsl.contracts.trial import Trial
 from ispdsl.programs.ops import luma
@@ -52,8 +50,7 @@ def _brightness(image: Tensor, space: str) -> Tensor:
 
 def _grey(trial: Trial, case: Case) -> None:
     """Pixels of equal planes stay so; on chroma, zero stays zero."""
-    grey = case.showing({name: _without_colour(image) for name, image in case.images.items()})
-    assume(all_hold(trial.line.property, grey))
+    grey = trial.derived(case.showing({name: _without_colour(image) for name, image in case.images.items()}))
     for found in trial.run(grey):
         plain = torch.zeros_like(found) if found.shape[-3] == 2 else found[..., :1, :, :].expand_as(found)
         trial.same(found, plain, "grey takes on a colour", grey)
@@ -67,7 +64,7 @@ def _without_colour(image: Tensor) -> Tensor:
 
 def _white(trial: Trial, case: Case) -> None:
     """All ones give all ones."""
-    white = case.showing({name: torch.ones_like(image) for name, image in case.images.items()})
+    white = trial.derived(case.showing({name: torch.ones_like(image) for name, image in case.images.items()}))
     for found in trial.run(white):
         trial.same(found, torch.ones_like(found), "white changes", white)
 

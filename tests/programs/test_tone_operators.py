@@ -105,6 +105,12 @@ def test_hable_brings_white_to_one_and_black_to_zero() -> None:
     torch.testing.assert_close(operators.hable(greys(0.0, 5.6), **HABLE, amount=1.0), greys(0.0, 1.0))
 
 
+def test_hable_goes_on_below_black_with_its_slope_there() -> None:
+    below = operators.hable(greys(-0.4, -0.2, -1e-6, 1e-6), **HABLE, amount=1.0)[0, 0]
+    torch.testing.assert_close(below[:3] / below[2], torch.tensor([4e5, 2e5, 1.0], dtype=torch.float64))
+    assert (below[3] / -below[2]).item() == pytest.approx(1, rel=1e-4)
+
+
 @pytest.mark.parametrize("angle", [0.1, 1.0])
 @pytest.mark.parametrize("toe", [0.05, 1.0])
 @pytest.mark.parametrize("denominator", [0.2, 1.0])

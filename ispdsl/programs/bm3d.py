@@ -7,11 +7,12 @@ collaborative filtering" (IEEE TIP 16(8), 2007), and for colour their paper of I
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import fold, pad, unfold
 
 from ispdsl.programs.nlm import box_sum
 from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror
@@ -31,7 +32,7 @@ TIE = 1e-3
 """Distances of blocks that agree to this share of the noise's power are ties; the nearest block wins."""
 
 CHUNK = 1 << 24
-"""Numbers that the stacks of one chunk of reference blocks may hold: what bounds the memory of large images."""
+"""Numbers that the stacks of one band of reference blocks may hold: what bounds the memory of large images."""
 
 Shrink = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Gains of the coefficients of a stack, given those of the noisy image, of the guide, and the noise."""
@@ -116,9 +117,9 @@ def bm3d(
 
 
 def _per_image(value: Tensor, batch: torch.Size) -> Tensor:
-    """A parameter as ``(N, 1, 1, 1, 1, 1)`` for N images: room for planes, references, the stack and the block."""
+    """A parameter as ``(N, 1, 1, 1, 1)`` for N images: room for references, the stack, planes and the block."""
     one = value.expand(*batch, 1, 1, 1) if value.dim() else value.expand(math.prod(batch))
-    return one.reshape(-1, 1, 1, 1, 1, 1)
+    return one.reshape(-1, 1, 1, 1, 1)
 
 
 def _flank(ratio: Tensor) -> Tensor:
@@ -145,53 +146,36 @@ def _back(image: Tensor) -> Tensor:
 
 def _collaborate(noisy: Tensor, guide: Tensor, power: Tensor, shrink: Shrink, blocks: Blocks, even: bool) -> Tensor:
     """One pass: match in `guide`, shrink the stacks of `noisy`, average all estimates. ``(N, C, H, W)``."""
-    margin, side = blocks.margin, blocks.patch
-    rows, columns = (size + 2 * margin for size in noisy.shape[-2:])
-    sources = [pad_mirror(image, margin).flatten(-2) for image in (noisy, guide)]
-    luminance = pad_mirror(guide[:, 0].detach(), margin)
-    taper = torch.kaiser_window(side, False, KAISER_BETA, dtype=noisy.dtype, device=noisy.device)
-    taper = taper * taper[:, None]
-    total, weight = torch.zeros_like(sources[0]), torch.zeros_like(sources[0])
-    for places in _match(luminance, power, blocks, noisy.shape[1]):
-        spot = _pixels(places, side, columns)
-        stacks = [_take(source, spot) for source in sources]
-        flat, known = (_forward(stacked, blocks) for stacked in stacks)
-        gain = _keep_mean(shrink(flat, known, power))
-        left = gain.square().sum((-3, -2, -1), keepdim=True)
-        share = taper * (torch.ones_like(left) if even else 1 / left)
-        estimate = _inverse(gain * flat, blocks)
-        index = spot.flatten(1)[:, None].expand(-1, noisy.shape[1], -1)
-        total = total.scatter_add(-1, index, (share * estimate).flatten(2))
-        weight = weight.scatter_add(-1, index, share.expand_as(estimate).flatten(2))
-    total, weight = (image.unflatten(-1, (rows, columns)) for image in (total, weight))
-    inner = slice(margin, -margin)
+    noisy, guide = pad_mirror(noisy, blocks.margin), pad_mirror(guide, blocks.margin)
+    reach, side, height = blocks.reach, blocks.patch, noisy.shape[-2]
+    total, weight = torch.zeros_like(noisy), torch.zeros_like(noisy)
+    for anchors in _bands(noisy.shape, blocks):
+        top, bottom = anchors[0] - reach, anchors[-1] + reach + side
+        apart = _distances(guide[:, 0].detach(), anchors, blocks)
+        places = _places(apart, power, noisy.shape[-1] - side + 1, blocks)
+        band, known = (image[..., top:bottom, :] for image in (noisy, guide))
+        parts = _aggregate(band, known, places, power, shrink, blocks, even)
+        more, share = (pad(part, (0, 0, top, height - bottom)) for part in parts)
+        total, weight = total + more, weight + share
+    inner = slice(blocks.margin, -blocks.margin)
     return total[..., inner, inner] / weight[..., inner, inner]
 
 
-def _match(luminance: Tensor, power: Tensor, blocks: Blocks, planes: int) -> Iterator[Tensor]:
-    """Places ``(N, references, K)`` of the blocks of each stack in the flattened image; some rows at a time."""
-    images, rows, columns = luminance.shape
-    reach, side = blocks.reach, blocks.patch
-    last_row, last_column = rows - reach - side, columns - reach - side
-    across = range(reach, last_column + 1, blocks.step)
-    cost = images * len(across) * (len(blocks.offsets) + blocks.stack * side**2 * planes)
-    height = blocks.step * max(1, CHUNK // cost)
-    steps = torch.tensor([y * columns + x for y, x in blocks.offsets], device=luminance.device)
-    quantum = (TIE * side**2 * power.detach()).reshape(-1, 1, 1, 1)
-    for first in range(reach, last_row + 1, height):
-        downwards = range(first, min(first + height, last_row + 1), blocks.step)
-        apart = _distances(luminance, downwards, last_column, blocks)
-        nearest = torch.sort(torch.round(apart / quantum), dim=-1, stable=True).indices[..., : blocks.stack]
-        down, right = (torch.tensor(list(axis), device=luminance.device) for axis in (downwards, across))
-        anchors = down[:, None] * columns + right
-        yield (anchors[..., None] + steps[nearest]).flatten(1, 2)
+def _bands(shape: torch.Size, blocks: Blocks) -> list[range]:
+    """The rows at which reference blocks begin in the padded image, in bands that bound the memory."""
+    images, planes, height, width = shape
+    across = width - 2 * blocks.reach - blocks.patch + 1
+    numbers = images * across * (len(blocks.offsets) + planes * blocks.stack * blocks.patch**2)
+    rows = range(blocks.reach, height - blocks.reach - blocks.patch + 1, blocks.step)
+    count = max(1, CHUNK * blocks.step // numbers)
+    return [rows[first : first + count] for first in range(0, len(rows), count)]
 
 
-def _distances(luminance: Tensor, downwards: range, last_column: int, blocks: Blocks) -> Tensor:
+def _distances(luminance: Tensor, anchors: range, blocks: Blocks) -> Tensor:
     """Squared distances ``(N, rows, columns, candidates)`` of the reference blocks of some rows to candidates."""
     reach, side = blocks.reach, blocks.patch
-    top, bottom = downwards[0], downwards[-1] + side
-    width = last_column + side - reach
+    top, bottom = anchors[0], anchors[-1] + side
+    width = luminance.shape[-1] - 2 * reach
     centre = luminance[:, None, top:bottom, reach : reach + width]
     found: list[Tensor] = []
     for down in range(-reach, reach + 1):
@@ -202,39 +186,81 @@ def _distances(luminance: Tensor, downwards: range, last_column: int, blocks: Bl
     return torch.cat(found, 1)[:, order].movedim(1, -1)
 
 
-def _pixels(places: Tensor, side: int, columns: int) -> Tensor:
-    """Flat indices ``(N, references, K, side, side)`` of the pixels of blocks that begin at `places`."""
-    offset = torch.arange(side, device=places.device)
-    return places[..., None, None] + offset[:, None] * columns + offset
+def _places(apart: Tensor, power: Tensor, columns: int, blocks: Blocks) -> Tensor:
+    """Which blocks of a band, counted along its rows of `columns`, each stack holds: ``(N, references, K)``."""
+    quantum = (TIE * blocks.patch**2 * power.detach()).reshape(-1, 1, 1, 1)
+    nearest = torch.sort(torch.round(apart / quantum), dim=-1, stable=True).indices[..., : blocks.stack]
+    steps = torch.tensor([y * columns + x for y, x in blocks.offsets], device=apart.device)
+    down, right = (blocks.reach + blocks.step * torch.arange(size, device=apart.device) for size in apart.shape[1:3])
+    anchors = down[:, None] * columns + right
+    return (anchors[..., None] + steps[nearest]).flatten(1, 2)
 
 
-def _take(source: Tensor, spot: Tensor) -> Tensor:
-    """The stacks ``(N, C, references, K, side, side)`` out of images ``(N, C, pixels)``."""
-    index = spot.flatten(1)[:, None].expand(-1, source.shape[1], -1)
-    return source.gather(-1, index).unflatten(-1, spot.shape[1:])
+def _aggregate(
+    noisy: Tensor, guide: Tensor, places: Tensor, power: Tensor, shrink: Shrink, blocks: Blocks, even: bool
+) -> tuple[Tensor, Tensor]:
+    """Sums of the weighted estimates of a band's pixels, and of their weights.
+
+    Every block is transformed once, before stacks are taken and after their estimates are summed: both are linear.
+    """
+    side, size = blocks.patch, noisy.shape[-2:]
+    basis, along = _bases(blocks, noisy)
+    spectra = (_blocks_of(image, side) @ basis.mT for image in (noisy, guide))
+    stacked, known = (_transform(along, _take(spectrum, places)) for spectrum in spectra)
+    gain = _keep_mean(shrink(stacked, known, power))
+    left = gain.square().sum((-3, -1), keepdim=True)
+    share = torch.ones_like(left) if even else 1 / left
+    estimate = share * _transform(along.mT, gain * stacked)
+    count = (size[0] - side + 1) * (size[1] - side + 1)
+    total, weight = (_give(part, places, count) for part in (estimate, share.expand(*estimate.shape[:-1], 1)))
+    taper = torch.kaiser_window(side, False, KAISER_BETA, dtype=noisy.dtype, device=noisy.device)
+    taper = (taper * taper[:, None]).flatten()
+    return _image_of(total @ basis * taper, size, side), _image_of(weight * taper, size, side)
+
+
+def _blocks_of(image: Tensor, side: int) -> Tensor:
+    """All blocks of ``(N, C, H, W)``, row by row: ``(N, blocks, C, side * side)``."""
+    return unfold(image, side).mT.unflatten(-1, (image.shape[1], side * side))
+
+
+def _image_of(blocks: Tensor, size: torch.Size, side: int) -> Tensor:
+    """The sum of all blocks at their places: the adjoint of `_blocks_of`."""
+    return fold(blocks.flatten(2).mT, (size[0], size[1]), side)
+
+
+def _take(blocks: Tensor, places: Tensor) -> Tensor:
+    """The stacks ``(N, references, K, C, P)`` out of blocks ``(N, blocks, C, P)``."""
+    rows = _rows(places, blocks.shape[1])
+    return blocks.flatten(0, 1).index_select(0, rows).unflatten(0, places.shape)
+
+
+def _give(stacks: Tensor, places: Tensor, count: int) -> Tensor:
+    """The sums of stacks at their blocks' places among `count`: the adjoint of `_take`."""
+    empty = stacks.new_zeros(len(stacks) * count, *stacks.shape[-2:])
+    return empty.index_add(0, _rows(places, count), stacks.flatten(0, 2)).unflatten(0, (len(stacks), count))
+
+
+def _rows(places: Tensor, count: int) -> Tensor:
+    """Places in the blocks of all images, one after the other."""
+    first = count * torch.arange(len(places), device=places.device)
+    return (places + first[:, None, None]).flatten()
+
+
+def _transform(matrix: Tensor, stacks: Tensor) -> Tensor:
+    """A matrix along the stacks."""
+    return (matrix @ stacks.flatten(-2)).unflatten(-1, stacks.shape[-2:])
 
 
 def _keep_mean(gain: Tensor) -> Tensor:
     """Gain 1 for the mean of the stack, its first coefficient."""
-    place = torch.arange(math.prod(gain.shape[-3:]), device=gain.device).reshape(gain.shape[-3:])
-    return torch.where(place == 0, 1.0, gain)
-
-
-def _forward(stacks: Tensor, blocks: Blocks) -> Tensor:
-    """Coefficients of stacks: the transform of each block, then Haar along the stack."""
-    plane, along = _bases(blocks, stacks)
-    return torch.einsum("lk,...kpq->...lpq", along, plane @ stacks @ plane.mT)
-
-
-def _inverse(coefficients: Tensor, blocks: Blocks) -> Tensor:
-    """The inverse of `_forward`: its matrices are orthonormal."""
-    plane, along = _bases(blocks, coefficients)
-    return torch.einsum("lk,...lpq->...kpq", along, plane.mT @ coefficients @ plane)
+    along, within = (torch.arange(size, device=gain.device) for size in (gain.shape[-3], gain.shape[-1]))
+    return torch.where(along[:, None, None] + within == 0, 1.0, gain)
 
 
 def _bases(blocks: Blocks, like: Tensor) -> tuple[Tensor, Tensor]:
-    plane = dct_matrix(blocks.patch) if blocks.transform == "dct" else haar_matrix(blocks.patch)
-    return constant(plane, like), constant(haar_matrix(blocks.stack), like)
+    """Orthonormal matrices: of the 2-D transform of a block's pixels in a row, and of the transform along a stack."""
+    plane = constant(dct_matrix(blocks.patch) if blocks.transform == "dct" else haar_matrix(blocks.patch), like)
+    return torch.kron(plane, plane), constant(haar_matrix(blocks.stack), like)
 
 
 def dct_matrix(size: int) -> list[list[float]]:

@@ -82,7 +82,10 @@ def _own(module: Module, path: Path) -> list[Signature]:
 
 def _summary(key: str, signature: Signature) -> dict[str, Any]:
     """The signature as plain values, without the places where it was written."""
-    return {"import": key, **_without_places(signature.model_dump(mode="json"))}
+    from ispdsl.render.signature import identity_points, source_of
+
+    facts = {"import": key, "source": source_of(signature.doc), "identity": identity_points(signature)}
+    return {**facts, **_without_places(signature.model_dump(mode="json"))}
 
 
 def _without_places(value: Any) -> Any:

@@ -30,8 +30,9 @@ class Case:
         return next(iter(self.images.values()))
 
     def showing(self, images: Mapping[str, Tensor]) -> Case:
-        """The same call on other images; those that are not given stay."""
-        return replace(self, images={**self.images, **images})
+        """The same call on other images; those that are not given stay, and so does what is said of them."""
+        pictures = {name: picture for name, picture in self.pictures.items() if name not in images}
+        return replace(self, images={**self.images, **images}, pictures=pictures)
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> Case:
         """The same call at other settings."""

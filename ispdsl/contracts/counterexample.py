@@ -65,11 +65,13 @@ def counterexample(verdict: Verdict) -> Counterexample:
 
 
 def described(case: Case, name: str) -> str:
-    """What an image shows, or where a checker made it, its size."""
-    image, picture = case.images[name], case.pictures.get(name)
-    if picture is not None and (picture.height, picture.width) == tuple(image.shape[-2:]):
-        return str(picture)
-    return f"{image.shape[-2]} x {image.shape[-1]} pixels"
+    """What an image shows; of one that a checker made, its size and whether it is flat."""
+    if name in case.pictures:
+        return str(case.pictures[name])
+    image = case.images[name]
+    low, high = float(image.min()), float(image.max())
+    size = f"{image.shape[-2]} x {image.shape[-1]}"
+    return f"flat of {low:g}, {size}" if low == high else f"{low:g} to {high:g}, {size}"
 
 
 def call(subject: Subject, case: Case) -> str:

@@ -8,6 +8,7 @@ packages of programs may run, ``ispdsl_examples`` how many legal calls each prop
 from __future__ import annotations
 
 import fnmatch
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,13 @@ class IspFile(pytest.File):
         Raises:
             WrongFileError: the file is wrong, or a program of it may not run.
         """
-        from ispdsl.contracts.engine import tasks
-        from ispdsl.contracts.implementations import absent
-        from ispdsl.contracts.subject import subjects
-        from ispdsl.errors import UserError
-        from ispdsl.lower.loader import IspError
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what dependencies say to themselves when they are imported
+            from ispdsl.contracts.engine import tasks
+            from ispdsl.contracts.implementations import absent
+            from ispdsl.contracts.subject import subjects
+            from ispdsl.errors import UserError
+            from ispdsl.lower.loader import IspError
 
         kind = self.config.getoption("--isp-impl")
         trust = tuple(self.config.getini("ispdsl_trust"))

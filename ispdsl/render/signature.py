@@ -136,6 +136,19 @@ def _shown(value: object, unit: str = "") -> str:
             return str(value)
 
 
+def source_of(doc: str) -> str:
+    """The paper or standard behind a stage: what follows ``Source:`` in its doc; empty where nothing does."""
+    found = re.search(r"^Source: *(.*)", doc, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def identity_points(signature: Signature) -> list[str]:
+    """The settings at which a stage changes nothing, as its contract states them."""
+    return [
+        property_text(each).removeprefix("identity").strip() for each in signature.properties if each.name == "identity"
+    ]
+
+
 def property_text(each: Property) -> str:
     """What stands behind the word ``property``."""
     names = ", ".join(name.rpartition(":")[2] for name in each.names)

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant, matrix_multiply
-from ispdsl.programs.quantisation import round_straight
 
 Rounding = Callable[[Tensor], Tensor]
+
+TIE = 2.0**-10
+"""How near to a half a number counts as one. Flat areas make halves often; on which side of one rounding errors leave a
+number must not decide over a whole block, lest every precision and every machine give another picture."""
 
 TO_YCC = [
     [0.299, 0.587, 0.114],
@@ -66,7 +69,7 @@ def jpeg(image: Tensor, *, quality: Scalar, subsampling: str, rounding: str, amo
     """
     work = at_least_single(image)
     exact = rounding == "exact"
-    sample: Rounding = round_straight if exact else _untouched
+    sample: Rounding = round_up if exact else _untouched
     coefficient = {"exact": round_away, "cubic": round_cubic, "smooth": round_smooth}[rounding]
     ycc = sample(matrix_multiply(constant(TO_YCC, work), sample(255 * work)) - _grey_level(work))
     tables = tuple(
@@ -85,9 +88,14 @@ def jpeg(image: Tensor, *, quality: Scalar, subsampling: str, rounding: str, amo
     return (work + constant(amount, work) * (decoded - work)).to(image.dtype)
 
 
+def round_up(x: Tensor) -> Tensor:
+    """The nearest whole number, halves up, with the gradient of x itself."""
+    return x + (torch.floor(x + 0.5 + TIE) - x).detach()
+
+
 def round_away(x: Tensor) -> Tensor:
     """The nearest whole number, halves away from zero, with the gradient of x itself."""
-    return x + (torch.sign(x) * torch.floor(x.abs() + 0.5) - x).detach()
+    return x + (torch.sign(x) * torch.floor(x.abs() + 0.5 + TIE) - x).detach()
 
 
 def round_cubic(x: Tensor) -> Tensor:
@@ -117,7 +125,7 @@ def _scaled(table: Tensor, quality: Tensor, exact: bool) -> Tensor:
     """
     quality = quality[..., None, None]
     if exact:
-        quality = round_straight(quality)
+        quality = round_up(quality)
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     if not exact:
         return (table[:, None, :] * percent / 100).clamp(1, 255)

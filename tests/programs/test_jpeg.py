@@ -81,7 +81,8 @@ def test_steps_are_those_of_the_codec(quality: int) -> None:
 def test_the_transform_is_the_orthonormal_cosine_transform() -> None:
     block = np.random.default_rng(1).normal(size=(8, 8))
     transform = np.array(DCT)
-    np.testing.assert_allclose(transform @ block @ transform.T, np.asarray(scipy.fft.dctn(block, norm="ortho")), atol=1e-12)
+    wanted = np.asarray(scipy.fft.dctn(block, norm="ortho"))
+    np.testing.assert_allclose(transform @ block @ transform.T, wanted, atol=1e-12)
     assert np.array(CHROMA_TABLE).shape == np.array(LUMA_TABLE).shape == (8, 8)
 
 
@@ -119,6 +120,14 @@ def test_a_higher_quality_is_nearer_to_the_image() -> None:
             for quality in (5.0, 25.0, 50.0, 75.0, 95.0, 100.0)
         ]
         assert errors == sorted(errors)
+
+
+def test_a_flat_grey_at_a_tie_is_the_same_in_every_precision() -> None:
+    """At quality 50 the mean of a block counts half steps of its grey: rounding errors must not decide."""
+    for code in range(100, 156):
+        image = torch.full((3, 8, 8), code / 255, dtype=torch.float64)
+        settings: dict[str, Any] = {"quality": 50.0, "subsampling": "s420", "rounding": "exact", "amount": 1.0}
+        torch.testing.assert_close(jpeg(image.float(), **settings).double(), jpeg(image, **settings), atol=1e-5, rtol=0)
 
 
 def test_rounding_functions_at_known_values() -> None:

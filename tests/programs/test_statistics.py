@@ -143,3 +143,34 @@ def test_float32_statistics_of_many_pixels_are_exact() -> None:
     found = statistics.histogram(image, bins=4, low=0.0, high=1.0, **call)
     hats = np.maximum(0, 1 - np.abs(np.maximum(values * 4 - 0.5, 0)[..., None] - np.arange(4)))
     np.testing.assert_allclose(found.numpy(), hats.mean((0, 1)), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_statistics_of_random_light_agree_with_numpy(channel: str, dtype: torch.dtype) -> None:
+    """Light beyond white and noise below black, in both precisions."""
+    image = (4.1 * picture(33, 47, seed=2) - 0.1).to(dtype)
+    values, call = plane(image, channel), {"channel": channel, "space": SPACE}
+    levels = np.array([0.01, 0.25, 0.5, 0.99])
+    position = np.clip(values / 4 * 64 - 0.5, 0, 63)
+    pairs = {
+        "mean": (statistics.mean(image, **call), values.mean()),
+        "log average": (
+            statistics.log_average(image, floor=0.01, **call),
+            np.exp(np.log(np.maximum(values, 0.01)).mean()),
+        ),
+        "quantiles": (
+            statistics.quantiles(image, levels=torch.from_numpy(levels), sampling="full", **call),
+            np.quantile(values, levels),
+        ),
+        "saturated": (
+            statistics.saturated_count(image, threshold=0.9, softness=0.02, **call),
+            (0.5 + 0.5 * np.tanh((values - 0.9) / 0.04)).mean(),
+        ),
+        "histogram": (
+            statistics.histogram(image, bins=64, low=0.0, high=4.0, **call),
+            np.maximum(0, 1 - np.abs(position[..., None] - np.arange(64))).mean((0, 1)),
+        ),
+    }
+    for name, (found, expected) in pairs.items():
+        np.testing.assert_allclose(found.double().numpy(), expected, rtol=0, atol=1e-6, err_msg=name)

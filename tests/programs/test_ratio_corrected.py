@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ispdsl.programs import demosaic
-from ispdsl.programs.ratio_corrected import REACH, directional_green, ratio_corrected
+from ispdsl.programs.mosaics import extend
+from ispdsl.programs.ratio_corrected import REACH, colour_plane, directional_green, ratio_corrected
 from tests.programs import mosaics
 from tests.programs.checks import check_program
 
@@ -52,6 +53,20 @@ def test_an_edge_is_interpolated_along_itself() -> None:
     for picture in (edge, edge.transpose(-1, -2)):
         found = ratio_corrected(mosaics.sampled(picture), cfa="rggb")
         torch.testing.assert_close(found, picture, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_red_and_blue_go_along_the_smoother_diagonal(flipped: bool) -> None:
+    """Colour that is constant along one diagonal, on grey of the same kind: the other diagonal would blur it."""
+    steps = mosaics.noise(1, 40, seed=4)[0, 0]
+    index = torch.arange(20)[:, None] - torch.arange(20) + 19
+    plane = steps[index].flip(-1) if flipped else steps[index]
+    picture = torch.stack([plane, torch.full_like(plane, 0.5), 1 - plane])
+    sites = extend(mosaics.sampled(picture), "rggb", REACH)
+    green = torch.full_like(sites.mosaic, 0.5)
+    found = colour_plane(sites, green, green, 1e-6 * green, sites.red)
+    wanted = sites.crop(found)[0, 7:13:2, 7:13:2]  # the blue sites
+    torch.testing.assert_close(wanted, plane[7:13:2, 7:13:2], rtol=0, atol=1e-3)
 
 
 def test_stays_between_nothing_and_twice_the_neighbours_on_any_mosaic() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ispdsl.programs.noise_model import anscombe, anscombe_inverse
 from ispdsl.programs.raw_denoise import raw_denoise
 from ispdsl.programs.raw_statistics import noise_estimate
-from tests.programs.checks import Program, check_program
+from tests.programs.checks import Program, bind, check_footprint, check_program
 from tests.programs.test_raw import PHASES, mosaic, vector
 
 SENSOR = vector(0.0897 / 963, 0.2547 / 963**2)
@@ -45,11 +45,15 @@ def test_unbiased_inverse_generic() -> None:
     )
 
 
-@pytest.mark.parametrize("cfa", ["gbrg", "linear"])
-def test_raw_denoise_generic(cfa: str) -> None:
+def test_raw_denoise_generic() -> None:
     free = {"noise_profile": vector(0.05, 0.01), "noise": 1.3, "strength": 0.7}
-    radius = 4 if cfa == "linear" else 8
-    check_program(raw_denoise, [mosaic(cfa)], static={"cfa": cfa}, free=free, radius=radius, sizes=((2, 2),))
+    check_program(raw_denoise, [mosaic("gbrg", 4, 5)], static={"cfa": "gbrg"}, free=free, sizes=((2, 2),))
+
+
+@pytest.mark.parametrize(("cfa", "radius"), [("gbrg", 8), ("linear", 4)])
+def test_raw_denoise_is_local(cfa: str, radius: int) -> None:
+    call = bind(raw_denoise, {"cfa": cfa, "noise_profile": GRAINY, "noise": 4.0, "strength": 1.0})
+    check_footprint(call, [mosaic(cfa, 23, 24)], {}, radius)
 
 
 def test_anscombe_is_the_formula_of_the_paper_less_its_value_at_black() -> None:

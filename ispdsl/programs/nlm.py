@@ -10,7 +10,7 @@ from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, s
 PATCH_RADII = {"p3": 1, "p5": 2, "p7": 3}
 """Half the side of the patches that are compared, px."""
 
-SEARCH_RADII = {"s7": 3, "s11": 5, "s15": 7, "s21": 10}
+SEARCH_RADII = {"s7": 3, "s11": 5, "s15": 7}
 """Half the side of the window that is searched, px."""
 
 

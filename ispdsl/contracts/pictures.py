@@ -34,7 +34,8 @@ class Picture:
 
     def __str__(self) -> str:
         levels = f"of {self.low:g}" if self.kind == "flat" else f"from {self.low:g} to {self.high:g}"
-        place = f" at row {self.row}, column {self.column}" if self.kind in PLACED else ""
+        row, column = self.row % max(self.height, 1), self.column % max(self.width, 1)
+        place = f" at row {row}, column {column}" if self.kind in PLACED else ""
         colours = f", colours by seed {self.seed}" if self.seed else ""
         return f"{self.kind} {levels}{place}, {self.height} x {self.width}{colours}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.conditions import NONE, Bounds, Conditions, bounds_of, holds, pinned
 from ispdsl.contracts.metadata import default, metadata
-from ispdsl.contracts.pictures import KINDS, Picture, pixels
+from ispdsl.contracts.pictures import KINDS, PLACED, Picture, pixels
 from ispdsl.contracts.settings import setting
 from ispdsl.contracts.statistics import defaults, statistic
 from ispdsl.contracts.subject import Subject
@@ -28,8 +29,14 @@ SPACES = ("linear_srgb", "camera", "linear_rec2020", "linear_prophoto", "srgb")
 LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9)
 """Levels that matter; others are drawn too."""
 
+LEVEL = st.sampled_from(LEVELS) | st.floats(0, 1, allow_subnormal=False)
+PLACE = st.integers(0, 47)
+SEEDS = st.integers(0, 99)
+
 HEADROOM, FOOTROOM = 4.0, -0.1
 """How far scene-referred values go beyond white, and noise below black."""
+
+BEYOND = st.sampled_from(("none",) * 4 + ("above", "below"))
 
 
 @dataclass(frozen=True)
@@ -51,22 +58,53 @@ class Shape:
 PLAIN = Shape()
 
 
-@st.composite
-def cases(draw: st.DrawFn, subject: Subject, conditions: Conditions = (), shape: Shape = PLAIN) -> Case:
-    """A legal call at which the conditions hold."""
-    types = draw(variables(subject))
-    arguments = {each.name: draw(setting(each, conditions)) for each in subject.parameters}
-    types |= {name: arguments[name] for name in arguments if any(name in port.type.args for port in subject.outputs)}
+@dataclass(frozen=True)
+class Parts:
+    """What a call is drawn from: made once, since making strategies costs more than drawing from them."""
+
+    types: st.SearchStrategy[dict[str, Any]]
+    parameters: dict[str, st.SearchStrategy[Any]]
+    metas: dict[str, st.SearchStrategy[Any]]
+    sizes: st.SearchStrategy[tuple[int, int]]
+    picture: st.SearchStrategy[Picture]
+    codes: float
+    limits: dict[str, Bounds]
+
+
+@functools.lru_cache(512)
+def parts(subject: Subject, conditions: Conditions, shape: Shape) -> Parts:
+    """What the calls of a subject are drawn from."""
     codes = largest_code(subject)
-    for meta in subject.metas:
-        arguments[meta.name] = draw(_meta(meta, conditions, codes))
-    white = float(arguments.get("white_level", codes))
-    height, width = draw(_sizes(shape))
-    pictures = {port.name: draw(_pictures(height, width, shape)) for port in subject.inputs}
+    return Parts(
+        types=variables(subject),
+        parameters={each.name: setting(each, conditions) for each in subject.parameters},
+        metas={each.name: _meta(each, conditions, codes) for each in subject.metas},
+        sizes=_sizes(shape),
+        picture=_pictures(shape),
+        codes=codes,
+        limits={port.name: bounds_of(port.name, conditions) for port in subject.inputs},
+    )
+
+
+@functools.lru_cache(512)
+def cases(subject: Subject, conditions: Conditions = (), shape: Shape = PLAIN) -> st.SearchStrategy[Case]:
+    """Legal calls at which the conditions hold."""
+    return _cases(subject, conditions, shape)
+
+
+@st.composite
+def _cases(draw: st.DrawFn, subject: Subject, conditions: Conditions, shape: Shape) -> Case:
+    made = parts(subject, conditions, shape)
+    types = dict(draw(made.types))
+    arguments = {name: draw(strategy) for name, strategy in (made.parameters | made.metas).items()}
+    types |= {name: arguments[name] for name in arguments if any(name in port.type.args for port in subject.outputs)}
+    height, width = draw(made.sizes)
+    pictures = {port.name: replace(draw(made.picture), height=height, width=width) for port in subject.inputs}
     pictures = {name: _half(each) if name in subject.halved else each for name, each in pictures.items()}
+    white = float(arguments.get("white_level", made.codes))
     images = {
         port.name: image(
-            pictures[port.name], substitute(port.type, types), bounds_of(port.name, conditions), white, shape.generic
+            pictures[port.name], substitute(port.type, types), made.limits[port.name], white, shape.generic
         )
         for port in subject.inputs
     }
@@ -170,15 +208,15 @@ def _sizes(draw: st.DrawFn, shape: Shape) -> tuple[int, int]:
 
 
 @st.composite
-def _pictures(draw: st.DrawFn, height: int, width: int, shape: Shape) -> Picture:
+def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
+    """A picture of no size yet; places count modulo the size."""
     kind = draw(st.sampled_from(shape.kinds))
-    level = st.sampled_from(LEVELS) | st.floats(0, 1, allow_subnormal=False)
-    low, high = draw(level), 0.0 if kind == "flat" else draw(level)
+    low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(LEVEL)
     if shape.headroom:
-        beyond = draw(st.sampled_from(("none",) * 4 + ("above", "below")))
+        beyond = draw(BEYOND)
         high, low = (high * HEADROOM if beyond == "above" else high), (FOOTROOM if beyond == "below" else low)
-    row, column = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
-    return Picture(kind, height, width, low, high, row, column, draw(st.integers(0, 99)))
+    row, column = (draw(PLACE), draw(PLACE)) if kind in PLACED else (0, 0)
+    return Picture(kind, 0, 0, low, high, row, column, draw(SEEDS))
 
 
 def _half(picture: Picture) -> Picture:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
@@ -13,6 +16,8 @@ from ispdsl.contracts.implementations import Outputs
 from ispdsl.contracts.strategies import Shape
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Register, Slider, Table
+
+Flat = Callable[..., Outputs]
 
 STEP = 1e-6
 SMOOTH = 1e-3
@@ -94,19 +99,37 @@ def _direction(trial: Trial, name: str, value: Tensor, generator: torch.Generato
     return noise * max(1.0, float(value.abs().max()))
 
 
-def _derivatives(
-    flat: object, start: tuple[Tensor, ...], step: tuple[Tensor, ...], case: Case
-) -> tuple[Outputs, tuple[float, float]]:
+def _derivatives(flat: Flat, start: Outputs, step: Outputs, case: Case) -> tuple[Outputs, tuple[float, float]]:
     """The slope by forward mode; and how far reverse mode is from it, with the size of what is compared."""
     generator = torch.Generator().manual_seed(0)
     try:
-        values, forward = torch.func.jvp(flat, start, step)[:2]  # pyright: ignore[reportArgumentType]
-        weights = tuple(torch.rand(each.shape, generator=generator, dtype=each.dtype) for each in values)
-        pulled = torch.func.vjp(flat, *start)[1](weights)  # pyright: ignore[reportArgumentType]
+        forward = _forward(flat, start, step)
+        weights = tuple(torch.rand(each.shape, generator=generator, dtype=each.dtype) for each in forward)
+        pulled = _reverse(flat, start, weights)
     except Exception as error:
         what = str(error).partition("\n")[0]
         raise ViolationError(f"no gradient: {type(error).__name__}: {what}", case) from error
     one = sum(float((w * f).sum()) for w, f in zip(weights, forward, strict=True))
     two = sum(float((g * d).sum()) for g, d in zip(pulled, step, strict=True))
     size = sum(float((w * f).abs().sum()) for w, f in zip(weights, forward, strict=True))
-    return tuple(forward), (abs(one - two), size)
+    return forward, (abs(one - two), size)
+
+
+def _forward(flat: Flat, start: Outputs, step: Outputs) -> Outputs:
+    """J v; what does not depend on anything has the slope 0."""
+    with forward_ad.dual_level():
+        results = flat(*(forward_ad.make_dual(value, way) for value, way in zip(start, step, strict=True)))
+        found = [forward_ad.unpack_dual(each) for each in results]
+        return tuple(torch.zeros_like(each.primal) if each.tangent is None else each.tangent for each in found)
+
+
+def _reverse(flat: Flat, start: Outputs, weights: Outputs) -> Outputs:
+    """J^T w; what nothing depends on has the gradient 0."""
+    with torch.enable_grad():
+        leaves = tuple(value.detach().clone().requires_grad_() for value in start)
+        results = zip(flat(*leaves), weights, strict=True)
+        total = sum(((result * weight).sum() for result, weight in results), torch.zeros(()))
+        if not total.requires_grad:
+            return tuple(torch.zeros_like(leaf) for leaf in leaves)
+        found = torch.autograd.grad(total, leaves, allow_unused=True)
+    return tuple(torch.zeros_like(leaf) if each is None else each for each, leaf in zip(found, leaves, strict=True))

@@ -43,7 +43,7 @@ def test_a_stage_is_whole(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key, stage in STAGES.items() if "identity" in str(stage.signature.properties)])
 def test_identity_points_name_parameters_that_exist(key: str) -> None:
     signature = STAGES[key].signature
-    known = {p.name for p in signature.parameters} | {m.name for m in signature.metas}
+    known = {each.name for each in (*signature.inputs, *signature.parameters, *signature.metas, *signature.needs)}
     conditions = [c for line in signature.properties if line.name == "identity" for c in line.when]
     assert conditions
     assert {c.left for c in conditions} <= known

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ispdsl.ir import params as ir
-from ispdsl.ir.model import Condition, Footprint, Meta, Port
+from ispdsl.ir.model import Condition, Footprint, Meta, Need, Port
 from ispdsl.ir.model import Property as IrProperty
 from ispdsl.ir.params import Array
 from ispdsl.ir.units import canonical
@@ -80,13 +80,14 @@ class Subject:
     inputs: tuple[Port, ...]
     parameters: tuple[ir.Parameter, ...]
     metas: tuple[Meta, ...]
+    needs: tuple[Need, ...]
     broken: frozenset[str]
     """Names whose own declaration is wrong: nothing is said about them twice."""
 
     @property
     def names(self) -> set[str]:
         """Everything a condition or ``in`` may name."""
-        return {p.name for p in self.inputs} | {p.name for p in self.parameters} | {m.name for m in self.metas}
+        return {each.name for each in (*self.inputs, *self.parameters, *self.metas, *self.needs)}
 
 
 def lower_property(tree: Property, subject: Subject, scope: Scope, sink: Sink) -> IrProperty | None:
@@ -181,7 +182,7 @@ def _known(name: Name, subject: Subject, sink: Sink) -> bool:
         return True
     if name.text not in subject.broken:
         hint = meant(name.text, sorted(subject.names | subject.broken), f"it has {listed(sorted(subject.names))}")
-        sink.add("E211", f"the stage has no image, parameter or meta {name.text}", name.span, hint=hint)
+        sink.add("E211", f"the stage has no image, parameter, meta or statistic {name.text}", name.span, hint=hint)
     return False
 
 

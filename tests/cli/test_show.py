@@ -118,7 +118,7 @@ def test_every_parameter_is_listed_with_what_it_may_be(invoke: Invoke) -> None:
     assert cells["address"][1:] == ["kind", "hard range", "soft range", "unit", "start"]
     start = "from metadata baseline_exposure, else 0ev"
     assert cells["exposure.ev"][1:] == ["slider", "-18ev..18ev", "-4ev..4ev", "ev", start, "free"]
-    assert cells["demosaic.method"][1:] == ["choice", "{bilinear, malvar, menon}", "menon", "static"]
+    assert cells["demosaic.method"][1:] == ["choice", "{bilinear, malvar, menon, ahd, ratio_corrected}", "menon", "static"]
     assert cells["hist.bins"][-1] == "static, a size"
     assert cells["contrast.pivot"][-1] == "fixed"
     rows = {row["address"]: row for row in json.loads(invoke("plan", "photo_finish", "--json").stdout)["parameters"]}
@@ -135,7 +135,7 @@ def test_every_parameter_is_listed_with_what_it_may_be(invoke: Invoke) -> None:
         "start_metadata": "baseline_exposure",
         "role": "free",
     }
-    assert rows["demosaic.method"]["options"] == ["bilinear", "malvar", "menon"]
+    assert rows["demosaic.method"]["options"] == ["bilinear", "malvar", "menon", "ahd", "ratio_corrected"]
 
 
 def test_the_columns_of_a_plan_are_explained(invoke: Invoke) -> None:

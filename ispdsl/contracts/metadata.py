@@ -8,6 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ispdsl.contracts.settings import numbers
 from ispdsl.ir.model import Meta
 from ispdsl.ir.params import Array
 from ispdsl.ir.units import canonical
@@ -18,15 +19,14 @@ XYZ_TO_CAMERA = ((0.84, -0.29, -0.07), (-0.41, 1.23, 0.2), (-0.06, 0.17, 0.6))
 """A camera's matrix such as DNG's ColorMatrix: XYZ to its own colours."""
 
 
-def numbers(low: float, high: float) -> st.SearchStrategy[float]:
-    """Floats of a range, its ends and round ones favoured."""
-    ends = st.sampled_from((low, high, low + (high - low) / 2))
-    return st.floats(low, high, allow_subnormal=False) | ends
+def between(low: float, high: float) -> st.SearchStrategy[float]:
+    """Numbers of a range, its middle and its ends favoured."""
+    return numbers((low + (high - low) / 2, low, high), ((low, high),))
 
 
 def vector(size: int, low: float, high: float) -> Strategy:
     """``(size,)``, all elements within a range."""
-    return st.lists(numbers(low, high), min_size=size, max_size=size).map(_tensor)
+    return st.lists(between(low, high), min_size=size, max_size=size).map(_tensor)
 
 
 def _tensor(value: Any) -> Tensor:
@@ -44,7 +44,7 @@ def _noise(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 def _neutral() -> Strategy:
-    return st.tuples(numbers(0.3, 1), numbers(0.3, 1)).map(lambda two: _tensor([two[0], 1.0, two[1]]))
+    return st.tuples(between(0.3, 1), between(0.3, 1)).map(lambda two: _tensor([two[0], 1.0, two[1]]))
 
 
 def _camera() -> Strategy:
@@ -57,7 +57,7 @@ def _gain_map() -> Strategy:
 
 
 def _noise_profile() -> Strategy:
-    return st.tuples(numbers(1e-5, 1e-2), numbers(1e-8, 1e-3)).map(_tensor)
+    return st.tuples(between(1e-5, 1e-2), between(1e-8, 1e-3)).map(_tensor)
 
 
 KNOWN: dict[str, Strategy] = {
@@ -67,14 +67,14 @@ KNOWN: dict[str, Strategy] = {
     "colour_matrix_2": _camera(),
     "gain_map": _gain_map(),
     "noise_profile": _noise_profile(),
-    "iso": numbers(25, 102400),
-    "exposure_time": numbers(1e-5, 30),
-    "f_number": numbers(1, 22),
-    "baseline_exposure": numbers(-2, 2),
-    "illuminant_1": numbers(2700, 3000),
-    "illuminant_2": numbers(6000, 7000),
-    "as_shot_temperature": numbers(2200, 12000),
-    "as_shot_tint": numbers(-50, 50),
+    "iso": between(25, 102400),
+    "exposure_time": between(1e-5, 30),
+    "f_number": between(1, 22),
+    "baseline_exposure": between(-2, 2),
+    "illuminant_1": between(2700, 3000),
+    "illuminant_2": between(6000, 7000),
+    "as_shot_temperature": between(2200, 12000),
+    "as_shot_tint": between(-50, 50),
 }
 """Values by the names that frames provide."""
 
@@ -91,14 +91,14 @@ def _usual(meta: Meta, codes: float) -> Strategy:
     if meta.name == "black_level":
         return vector(4, 0, codes / 16)
     if meta.name == "white_level":
-        return numbers(codes / 2, codes)
+        return between(codes / 2, codes)
     if meta.name in KNOWN:
         return KNOWN[meta.name]
     arguments = meta.type.args
     match meta.type.name:
         case "real":
             low, high = BY_UNIT.get(str(arguments[0]) if arguments else "", (0.1, 2))
-            return numbers(low, high)
+            return between(low, high)
         case "vector":
             return vector(int(arguments[0]), 0.25, 2)
         case "matrix":

@@ -50,7 +50,7 @@ def pixels(picture: Picture, planes: int) -> Tensor:
     if not picture.seed:
         return level.contiguous()
     tint = 0.25 + 0.75 * torch.rand(planes, 1, 1, generator=generator, dtype=torch.float64)
-    return (level * tint).contiguous()
+    return (level * (tint / tint.max())).contiguous()  # one plane keeps its levels: white and clipped ones matter
 
 
 def _grid(picture: Picture) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,12 @@ from ispdsl.runtime import faces
 from ispdsl.runtime.cube import read_cube
 
 Strategy = st.SearchStrategy[Any]
+
+STEPS = 1000
+"""Steps in which ranges are drawn."""
+
+LARGEST_SIZE = 64
+"""What decides the size of a result is drawn up to here."""
 
 BY_HAND = 36
 """Tables of more numbers than this are random by seed, not number by number."""
@@ -53,17 +60,29 @@ def _slider(parameter: Slider, limits: Bounds) -> Strategy:
     default, *ends = (canonical(each, parameter.unit) for each in (parameter.default, *parameter.soft, *parameter.hard))
     soft, hard = _within((ends[0], ends[1]), limits), _within((ends[2], ends[3]), limits)
     if parameter.structural:
-        return st.sampled_from(sorted({int(default), int(hard[0]), min(int(hard[1]), 64)})).filter(
-            lambda n: hard[0] <= n
-        )
-    return one_of(soft, hard, default)
+        sizes = {int(default), int(hard[0]), min(int(hard[1]), LARGEST_SIZE)}
+        return st.sampled_from(sorted(size for size in sizes if hard[0] <= size <= hard[1]))
+    points = [each for each in (default, 0.0, *soft, *hard) if hard[0] <= each <= hard[1]]
+    return numbers(points, (soft, soft, hard))
 
 
-def one_of(soft: Bounds, hard: Bounds, default: float) -> Strategy:
-    """Floats of the soft range, of the hard one, its ends, and the default and 0 where they are legal."""
-    points = [each for each in (default, 0.0, *soft) if hard[0] <= each <= hard[1]]
-    inner, outer = (st.floats(low, high, allow_subnormal=False) for low, high in (soft, hard))
-    return st.one_of(st.sampled_from(points or [hard[0]]), inner, inner, st.sampled_from(hard), outer)
+def numbers(points: Sequence[float], ranges: Sequence[Bounds]) -> st.SearchStrategy[float]:
+    """The points, the first ones plainest, and steps of a thousandth over the ranges, each as likely as the others.
+
+    One whole number decides: drawing floats, and choosing between strategies, costs several times as much.
+    """
+    points = tuple(dict.fromkeys(points))
+    count = STEPS // 8 // max(len(points), 1)
+    first = count * len(points)
+
+    def number(index: int) -> float:
+        if index < first:
+            return points[index // count]
+        which, place = divmod(index - first, STEPS + 1)
+        low, high = ranges[which]
+        return min(max(low + (high - low) * place / STEPS, low), high)
+
+    return st.integers(0, first + len(ranges) * (STEPS + 1) - 1).map(number)
 
 
 def _within(ends: Bounds, limits: Bounds) -> Bounds:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
-from ispdsl.contracts.metadata import numbers, vector
+from ispdsl.contracts.metadata import between, vector
 from ispdsl.contracts.settings import table
 from ispdsl.contracts.subject import Subject, subjects
 from ispdsl.ir.model import Need
@@ -49,7 +49,7 @@ def invented(need: Need) -> st.SearchStrategy[Any]:
     """Any positive statistic of its type; vectors sum to 1."""
     if need.type.name == "vector":
         return vector(int(need.type.args[0]), 0.01, 1).map(lambda found: found / found.sum())
-    return numbers(0.02, 1).map(lambda number: torch.tensor(number, dtype=torch.float64))
+    return between(0.02, 1).map(lambda number: torch.tensor(number, dtype=torch.float64))
 
 
 def defaults(subject: Subject) -> dict[str, Any]:

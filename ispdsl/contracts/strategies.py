@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.conditions import NONE, Bounds, Conditions, bounds_of, holds, pinned
 from ispdsl.contracts.metadata import default, metadata
 from ispdsl.contracts.pictures import KINDS, PLACED, Picture, pixels
-from ispdsl.contracts.settings import setting
+from ispdsl.contracts.settings import numbers, setting
 from ispdsl.contracts.statistics import defaults, statistic
 from ispdsl.contracts.subject import Subject
 from ispdsl.ir.model import Meta
@@ -26,17 +27,25 @@ from ispdsl.ir.types import BAYER, INTEGER_STORAGE, LAYOUTS, Type, is_variable
 SPACES = ("linear_srgb", "camera", "linear_rec2020", "linear_prophoto", "srgb")
 """What a type variable of a colour space stands for, the commonest first."""
 
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "cfa": (*BAYER, "linear"),
+    "space": SPACES,
+    "size": tuple(range(2, 10)),
+}
+"""What type variables stand for, by what they are for."""
+
 LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9)
 """Levels that matter; others are drawn too."""
 
-LEVEL = st.sampled_from(LEVELS) | st.floats(0, 1, allow_subnormal=False)
-PLACE = st.integers(0, 47)
+LEVEL = numbers(LEVELS, ((0, 1),))
+PLACE = st.integers(0, 48 * 48 - 1)
 SEEDS = st.integers(0, 99)
 
 HEADROOM, FOOTROOM = 4.0, -0.1
 """How far scene-referred values go beyond white, and noise below black."""
 
-BEYOND = st.sampled_from(("none",) * 4 + ("above", "below"))
+BEYOND = ("inside", "inside", "above", "below")
+"""Where the levels lie: most often between black and white."""
 
 
 @dataclass(frozen=True)
@@ -157,27 +166,14 @@ def _tie(case: Case, conditions: Conditions) -> None:
 # ---- types ---------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def variables(draw: st.DrawFn, subject: Subject) -> dict[str, Any]:
+def variables(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
     """What the type variables stand for."""
-    found: dict[str, Any] = {}
+    found: dict[str, tuple[Any, ...]] = {}
     for port in subject.inputs:
         for role, argument in zip(LAYOUTS[port.type.name], port.type.args, strict=False):
-            if is_variable(argument) and argument not in found:
-                found[str(argument)] = draw(_argument(role))
-    return found
-
-
-def _argument(role: str) -> st.SearchStrategy[Any]:
-    match role:
-        case "cfa":
-            return st.sampled_from((*BAYER, "linear"))
-        case "space":
-            return st.sampled_from(SPACES)
-        case "size":
-            return st.integers(2, 9)
-        case _:
-            return st.sampled_from(("f32", "unit"))
+            if is_variable(argument):
+                found.setdefault(str(argument), ARGUMENTS.get(role, ("f32", "unit")))
+    return st.sampled_from([dict(zip(found, each, strict=True)) for each in itertools.product(*found.values())])
 
 
 def substitute(type_: Type, types: Any) -> Type:
@@ -199,24 +195,28 @@ def largest_code(subject: Subject) -> float:
 # ---- images --------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def _sizes(draw: st.DrawFn, shape: Shape) -> tuple[int, int]:
-    short = draw(st.integers(shape.least, shape.most))
+def _sizes(shape: Shape) -> st.SearchStrategy[tuple[int, int]]:
+    """Heights and widths, the smallest first."""
     longest = max(shape.longest, shape.most)
-    long = draw(st.integers(shape.least if longest == shape.most else max(shape.least, longest - 3), longest))
-    return (short, long) if longest == shape.most or draw(st.booleans()) else (long, short)
+    long = range(shape.least if longest == shape.most else max(shape.least, longest - 3), longest + 1)
+    found = {(a, b) for a in range(shape.least, shape.most + 1) for b in long}
+    return st.sampled_from(sorted(found | {(b, a) for a, b in found}, key=lambda size: (size[0] * size[1], size)))
 
 
 @st.composite
 def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
     """A picture of no size yet; places count modulo the size."""
-    kind = draw(st.sampled_from(shape.kinds))
+    kind, beyond = draw(_kinds(shape))
     low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(LEVEL)
-    if shape.headroom:
-        beyond = draw(BEYOND)
-        high, low = (high * HEADROOM if beyond == "above" else high), (FOOTROOM if beyond == "below" else low)
-    row, column = (draw(PLACE), draw(PLACE)) if kind in PLACED else (0, 0)
+    high, low = (high * HEADROOM if beyond == "above" else high), (FOOTROOM if beyond == "below" else low)
+    row, column = divmod(draw(PLACE), 48) if kind in PLACED else (0, 0)
     return Picture(kind, 0, 0, low, high, row, column, draw(SEEDS))
+
+
+@functools.cache
+def _kinds(shape: Shape) -> st.SearchStrategy[tuple[str, str]]:
+    beyond = BEYOND if shape.headroom else BEYOND[:1]
+    return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds])
 
 
 def _half(picture: Picture) -> Picture:

@@ -1,0 +1,1 @@
+"""Seeded faults: how many realistic mistakes in the programs of the standard library their contracts notice."""

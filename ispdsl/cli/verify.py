@@ -132,7 +132,7 @@ def _row(verdict: Verdict, folder: Path) -> dict[str, Any]:
     from ispdsl.contracts.counterexample import counterexample, save
 
     location = verdict.line.location
-    row = {
+    row: dict[str, Any] = {
         "stage": verdict.subject.name,
         "property": str(verdict.line),
         "file": location.file,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ispdsl.ir.model import Property, Signature
 
-EVERYWHERE = ("types",)
-PROGRAMS = ("batches", "precision", "exports")
+EVERYWHERE: tuple[str, ...] = ("types",)
+PROGRAMS: tuple[str, ...] = ("batches", "precision", "exports")
 
 
 def implied(signature: Signature, is_pipeline: bool) -> tuple[Property, ...]:

@@ -126,7 +126,8 @@ class PropertyItem(pytest.Item):
         from ispdsl.contracts.engine import check
 
         examples = self.config.getoption("--isp-examples") or int(self.config.getini("ispdsl_examples"))
-        verdict = check(self._task, examples, self.config.getoption("--isp-seed"))
+        seed: int = self.config.getoption("--isp-seed") or 0
+        verdict = check(self._task, examples, seed)
         if verdict.outcome != "holds":
             raise PropertyFailedError(verdict)
 

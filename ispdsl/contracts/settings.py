@@ -67,12 +67,12 @@ def _slider(parameter: Slider, limits: Bounds) -> Strategy:
 
 
 def numbers(points: Sequence[float], ranges: Sequence[Bounds]) -> st.SearchStrategy[float]:
-    """The points, the first ones plainest, and steps of a thousandth over the ranges, each as likely as the others.
+    """The points in one half of the draws, the first ones plainest; in the other steps of a thousandth over the ranges.
 
     One whole number decides: drawing floats, and choosing between strategies, costs several times as much.
     """
     points = tuple(dict.fromkeys(points))
-    count = STEPS // 8 // max(len(points), 1)
+    count = len(ranges) * (STEPS + 1) // max(len(points), 1)
     first = count * len(points)
 
     def number(index: int) -> float:

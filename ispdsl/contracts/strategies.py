@@ -38,8 +38,10 @@ LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9)
 """Levels that matter; others are drawn too."""
 
 LEVEL = numbers(LEVELS, ((0, 1),))
+UPPER = numbers((1.0, 0.5, 0.18, 0.9), ((0, 1),))
+"""The brighter of two levels: often white, where limits show."""
 PLACE = st.integers(0, 48 * 48 - 1)
-SEEDS = st.integers(0, 99)
+SEEDS = st.integers(-20, 99).map(lambda seed: max(seed, 0))  # grey often: equal planes are a case of their own
 
 HEADROOM, FOOTROOM = 4.0, -0.1
 """How far scene-referred values go beyond white, and noise below black."""
@@ -207,8 +209,11 @@ def _sizes(shape: Shape) -> st.SearchStrategy[tuple[int, int]]:
 def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
     """A picture of no size yet; places count modulo the size."""
     kind, beyond = draw(_kinds(shape))
-    low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(LEVEL)
-    high, low = (high * HEADROOM if beyond == "above" else high), (FOOTROOM if beyond == "below" else low)
+    low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(UPPER)
+    if beyond == "above":
+        low, high = (_above_white(low), high) if kind == "flat" else (low, _above_white(high))
+    if beyond == "below":
+        low = FOOTROOM
     row, column = divmod(draw(PLACE), 48) if kind in PLACED else (0, 0)
     return Picture(kind, 0, 0, low, high, row, column, draw(SEEDS))
 
@@ -217,6 +222,10 @@ def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
 def _kinds(shape: Shape) -> st.SearchStrategy[tuple[str, str]]:
     beyond = BEYOND if shape.headroom else BEYOND[:1]
     return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds])
+
+
+def _above_white(level: float) -> float:
+    return 1 + (HEADROOM - 1) * level
 
 
 def _half(picture: Picture) -> Picture:

@@ -17,21 +17,21 @@ from ispdsl.render.signature import property_text
 class Line:
     """One thing that must hold: a ``property`` line, or with `implied` what the declaration says without one."""
 
-    property: Property
+    stated: Property
     implied: bool = False
 
     @property
     def name(self) -> str:
         """Name of the property."""
-        return self.property.name
+        return self.stated.name
 
     @property
     def location(self) -> Location:
         """Where it is written; of what is implied, where the stage is declared."""
-        return self.property.location
+        return self.stated.location
 
     def __str__(self) -> str:
-        return f"implied {self.name}" if self.implied else f"property {property_text(self.property)}"
+        return f"implied {self.name}" if self.implied else f"property {property_text(self.stated)}"
 
 
 @dataclass(frozen=True, eq=False)  # a module is too large to compare: each subject equals itself alone

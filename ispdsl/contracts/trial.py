@@ -60,12 +60,12 @@ class Trial:
 
     def call(self, shape: Shape = PLAIN) -> Case:
         """A legal call at which the line's conditions hold."""
-        self.case = self.draw(cases(self.subject, self.line.property.when, shape))
+        self.case = self.draw(cases(self.subject, self.line.stated.when, shape))
         return self.case
 
     def derived(self, case: Case) -> Case:
         """A call that a checker made of a drawn one; given up where the line's conditions no longer hold."""
-        assume(all_hold(self.line.property, case))
+        assume(all_hold(self.line.stated, case))
         return case
 
     def run(self, case: Case) -> Outputs:
@@ -97,7 +97,7 @@ class Trial:
     def exact(self) -> bool:
         """Whether nothing but rounding is forgiven: of programs, unless the line is there for them alone."""
         alone = all(each.kind == "program" for each in self.subject.signature.implementations)
-        loosened = self.line.property.within is not None and self.line.name not in BOUNDED
+        loosened = self.line.stated.within is not None and self.line.name not in BOUNDED
         return self.implementation.kind == "program" and not (alone and loosened)
 
     def tolerance(self, *seen: Tensor) -> float:
@@ -108,7 +108,7 @@ class Trial:
 
     def allowance(self, largest: float) -> float:
         """The line's ``within`` as an absolute difference."""
-        line = self.line.property
+        line = self.line.stated
         if line.within is None or line.name in BOUNDED:
             return APPROXIMATE * max(1.0, largest)
         if line.within_unit == "dB":

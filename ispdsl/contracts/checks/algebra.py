@@ -19,7 +19,7 @@ Values = dict[str, Tensor]
 
 def _subjects(trial: Trial) -> tuple[str, ...]:
     """The images or parameters that the line speaks of: those behind ``in``, else all images."""
-    return trial.line.property.inside or tuple(port.name for port in trial.subject.inputs)
+    return trial.line.stated.inside or tuple(port.name for port in trial.subject.inputs)
 
 
 def _values(case: Case, names: tuple[str, ...]) -> Values:
@@ -61,7 +61,7 @@ def _open(trial: Trial) -> bool:
     """Whether what the line speaks of may leave 0..1 and its own range: images of light do, settings do not."""
     ports = {port.name: port for port in trial.subject.inputs}
     open_ended = all(name in ports and storage(ports[name].type) != "unit" for name in _subjects(trial))
-    return open_ended and not trial.line.property.when
+    return open_ended and not trial.line.stated.when
 
 
 def linear(trial: Trial) -> None:
@@ -93,7 +93,7 @@ def _superposed(trial: Trial, case: Case, x: Values, y: Values, a: float, b: flo
 def homogeneous(trial: Trial) -> None:
     """f(a x) = a^n f(x) for a > 0."""
     case = trial.call()
-    degree = trial.line.property.degree
+    degree = trial.line.stated.degree
     degree = 1.0 if degree is None else degree
     factor = trial.draw(st.floats(0.25, 4 if _open(trial) else 1))
     values = _values(case, _subjects(trial))
@@ -148,7 +148,7 @@ def _risen(trial: Trial, name: str, case: Case) -> Tensor:
 def lipschitz(trial: Trial) -> None:
     """Max |f(x) - f(y)| <= L max |x - y|, L being the line's ``within``."""
     case = trial.call(Shape(generic=trial.draw(st.booleans())))
-    bound = trial.line.property.within
+    bound = trial.line.stated.within
     assert bound is not None, "the language demands one"
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     reach = trial.draw(st.sampled_from((1e-3, 0.1, 1.0)))

@@ -20,7 +20,7 @@ COLOURED = 1e-3
 
 def preserves(trial: Trial) -> None:
     """The quantity named is the same before and after."""
-    name = trial.draw(st.sampled_from(trial.line.property.names))
+    name = trial.draw(st.sampled_from(trial.line.stated.names))
     case = trial.call()
     KEPT[name](trial, case)
 

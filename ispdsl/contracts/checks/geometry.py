@@ -73,7 +73,7 @@ MOVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def commutes_with(trial: Trial) -> None:
     """f(g(x)) = g(f(x)) for each operation named; a mosaic's CFA moves with it."""
-    name = trial.draw(st.sampled_from(trial.line.property.names))
+    name = trial.draw(st.sampled_from(trial.line.stated.names))
     if name == "exposure":
         _exposure(trial)
     elif name == "crop":

@@ -28,7 +28,7 @@ AGREE = 5e-3
 def differentiable(trial: Trial) -> None:
     """Wherever the slopes to both sides agree, forward and reverse mode give that slope."""
     case = trial.call(Shape(generic=True, headroom=False, most=5, longest=5))
-    names = trial.line.property.inside or _everything(trial)
+    names = trial.line.stated.inside or _everything(trial)
     point = {name: _inside(trial, name, torch.as_tensor(_value(case, name), dtype=torch.float64)) for name in names}
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     direction = {name: _direction(trial, name, value, generator) for name, value in point.items()}
@@ -63,7 +63,7 @@ def differentiable(trial: Trial) -> None:
 
 def _everything(trial: Trial) -> tuple[str, ...]:
     """Every image and every free parameter that the line's conditions leave free."""
-    held = {each.left for each in trial.line.property.when if each.operator == "=="}
+    held = {each.left for each in trial.line.stated.when if each.operator == "=="}
     free = [
         each.name
         for each in trial.subject.parameters
@@ -131,5 +131,4 @@ def _reverse(flat: Flat, start: Outputs, weights: Outputs) -> Outputs:
         total = sum(((result * weight).sum() for result, weight in results), torch.zeros(()))
         if not total.requires_grad:
             return tuple(torch.zeros_like(leaf) for leaf in leaves)
-        found = torch.autograd.grad(total, leaves, allow_unused=True)
-    return tuple(torch.zeros_like(leaf) if each is None else each for each, leaf in zip(found, leaves, strict=True))
+        return torch.autograd.grad(total, leaves, materialize_grads=True)

@@ -37,7 +37,7 @@ def idempotent(trial: Trial) -> None:
 def inverse(trial: Trial) -> None:
     """f(f(x; p); -p) = x for the parameters named, and everything else as it is."""
     case = trial.call()
-    values = {name: _both_ways(trial, name, case) for name in trial.line.property.inside}
+    values = {name: _both_ways(trial, name, case) for name in trial.line.stated.inside}
     there = case.with_arguments(values)
     middle = trial.run(there)
     back = there.with_arguments({name: -value for name, value in values.items()})
@@ -62,7 +62,7 @@ def hard(subject: Subject, name: str) -> tuple[float, float]:
 
 def round_trips(trial: Trial) -> None:
     """S(f(x)) = x, S at the settings of f where the names are the same, else at its defaults."""
-    for name in trial.line.property.names:
+    for name in trial.line.stated.names:
         other = trial.subject.other(name)
         case = trial.call(Shape(headroom=not (_limited(trial.subject) or _limited(other))))
         middle = trial.run(case)
@@ -81,7 +81,7 @@ def equivalent(trial: Trial) -> None:
     """The stage or implementation named gives the same."""
     case = trial.call()
     results, types = trial.run(case), [substitute(port.type, case.types) for port in trial.subject.inputs]
-    for name in trial.line.property.names:
+    for name in trial.line.stated.names:
         images = tuple(case.images.values())
         there = at_settings_of(trial.subject.other(name), images, types, case) if ":" in name else case
         for wanted, result in zip(trial.run_other(name, there), results, strict=True):
@@ -127,9 +127,9 @@ def deterministic(trial: Trial) -> None:
 def in_range(trial: Trial) -> None:
     """Every number of every result lies in the range."""
     case = trial.call()
-    assert trial.line.property.range is not None, "the language demands one"
+    assert trial.line.stated.range is not None, "the language demands one"
     for port, result in zip(trial.subject.outputs, trial.run(case), strict=True):
-        between(trial, result, trial.line.property.range, port.name, case)
+        between(trial, result, trial.line.stated.range, port.name, case)
 
 
 def between(trial: Trial, result: Tensor, ends: tuple[float, float], name: str, case: Case) -> None:

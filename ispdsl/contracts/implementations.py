@@ -51,7 +51,8 @@ def implementations(
         PlanError: a pipeline cannot be planned.
     """
     if subject.is_pipeline:
-        return (_pipeline(subject, trust),) if kind in (None, "program") else ()
+        runs = kind in (None, "program") and not _without_program(subject)
+        return (_pipeline(subject, trust),) if runs else ()
     wanted = [each for each in subject.signature.implementations if kind in (None, each.kind)]
     return tuple(_program(subject, each, trust) for each in wanted if each.kind == "program")
 
@@ -75,7 +76,17 @@ def absent(subject: Subject, kind: str | None = None) -> tuple[tuple[str, str], 
     """Declared implementations that cannot run here, each with the reason."""
     reasons = {"proxy": "a proxy needs trained weights", "executor": "no executor is connected"}
     wanted = [each for each in subject.signature.implementations if each.kind != "program"]
-    return tuple((f"{each.kind} {each.target}", reasons[each.kind]) for each in wanted if kind in (None, each.kind))
+    found = [(f"{each.kind} {each.target}", reasons[each.kind]) for each in wanted if kind in (None, each.kind)]
+    lacking = _without_program(subject) if subject.is_pipeline and kind in (None, "program") else []
+    found += [("program", f"its stage {name} has none") for name in lacking[:1]]
+    return tuple(found)
+
+
+def _without_program(pipeline: Subject) -> list[str]:
+    """The stages of a pipeline, at any depth, that no program runs."""
+    calls = build(pipeline.module, pipeline.name).calls
+    lacking = [c.signature.name for c in calls if all(each.kind != "program" for each in c.signature.implementations)]
+    return list(dict.fromkeys(lacking))
 
 
 def _program(subject: Subject, declared: Declared, trust: Collection[str]) -> Implementation:

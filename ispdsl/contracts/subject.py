@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ispdsl.contracts.implied import implied
+from ispdsl.graph import build
 from ispdsl.ir.model import Footprint, Location, Meta, Module, Need, Port, Property, Signature
 from ispdsl.ir.params import Parameter
 from ispdsl.lower.loader import load
@@ -78,10 +80,10 @@ class Subject:
         """Its own parameters."""
         return self.signature.parameters
 
-    @property
+    @cached_property
     def metas(self) -> tuple[Meta, ...]:
-        """The metadata that it reads."""
-        return self.signature.metas
+        """The metadata that it reads; of a pipeline also what its stages ask frames for."""
+        return tuple(build(self.module, self.name).metas) if self.is_pipeline else self.signature.metas
 
     @property
     def needs(self) -> tuple[Need, ...]:

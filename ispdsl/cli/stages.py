@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.boundary import CommandError, guarded
-from ispdsl.cli.console import emit
+from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import shipped
 from ispdsl.cli.options import Json
 from ispdsl.diagnostics import nearest
@@ -37,16 +37,22 @@ def stages(
             autocompletion=complete_stage,
         ),
     ] = None,
+    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters of all stages too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the standard stages, or those of one file, or describe one."""
+    """List the standard stages, or those of one file with their parameters, or describe one."""
     from ispdsl.render.signature import describe, listing
 
     found = dict(standard())
     inside = {key: signature for key, signature in found.items() if key.rpartition(".")[0] == name}
     if name is None or (inside and not any(signature.name == name for signature in found.values())):
         listed = inside or found
-        emit(json.dumps([_summary(*item) for item in listed.items()], indent=2) if as_json else listing(listed))
+        if as_json:
+            emit(json.dumps([_summary(*item) for item in listed.items()], indent=2))
+            return
+        emit(listing(listed, parameters or bool(inside)))
+        more = "" if parameters or inside else ", --parameters lists what sets them"
+        note(f"{len(listed)} stages; `ispdsl stages NAME` describes one{more}")
         return
     chosen = {key: signature for key, signature in found.items() if name in (key, signature.name)}
     if not chosen:

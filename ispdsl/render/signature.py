@@ -12,13 +12,15 @@ from ispdsl.syntax.phrases import LINKS
 
 _SENTENCE_END = re.compile(r"(?<!\bsec)(?<!\beq)(?<!\bfig)(?<!\bal)(?<!\be\.g)(?<!\bi\.e)[.:;](?:\s|$)", re.IGNORECASE)
 """The end of a sentence or of its first part; the stop of an abbreviation is none."""
+_SOURCE = re.compile(r"^Source: *(.*)", re.MULTILINE | re.DOTALL)
+"""The last part of a doc."""
 WIDEST = 120
 NARROWEST_DOC = 40
 """Columns that a doc beside its parameter needs at least; with fewer it stands below."""
 
 
-def listing(found: Mapping[str, Signature]) -> str:
-    """Every stage with its parameters, their ranges, units and defaults, grouped by file."""
+def listing(found: Mapping[str, Signature], parameters: bool = True) -> str:
+    """Every stage in a line, with `parameters` also their ranges, units and defaults, grouped by file."""
     size = max((len(signature.name) for signature in found.values()), default=0)
     lines: list[str] = []
     origin = None
@@ -26,30 +28,35 @@ def listing(found: Mapping[str, Signature]) -> str:
         if (file := key.rpartition(".")[0]) != origin:
             lines += [*([""] if origin else []), f"from {file} import"]
             origin = file
-        lines.append(f"  {signature.name:<{size}}  {_gist(signature.doc)}")
-        rows = [(p.name, p.kind, f"{_range(p)} = {default(p)}") for p in signature.parameters]
+        lines.append(f"  {signature.name:<{size}}  {gist(signature.doc, WIDEST - size - 4)}".rstrip())
+        rows = [(p.name, p.kind, f"{_range(p)} = {default(p)}") for p in signature.parameters if parameters]
         lines += [f"{'':{size + 4}}{row.strip()}" for row in _table(rows)]
     return "\n".join(lines)
 
 
-def _gist(doc: str) -> str:
-    """The first sentence of a doc: the stop after an abbreviation ends none."""
-    return textwrap.shorten(_SENTENCE_END.split(doc)[0], 100, placeholder=" …")
+def gist(doc: str, width: int = 100) -> str:
+    """The first sentence of a doc, in so many columns: the stop after an abbreviation ends none."""
+    return textwrap.shorten(_SENTENCE_END.split(doc)[0], width, placeholder=" …")
 
 
 def describe(key: str, signature: Signature) -> str:
     """All that a caller must know of a stage."""
-    heads = [f"{key}{_ports(signature.inputs)} -> {_result(signature)}", *([signature.doc] if signature.doc else [])]
+    heads = [f"{key}{_ports(signature.inputs)} -> {_result(signature)}", _SOURCE.sub("", signature.doc).strip()]
+    facts = [
+        ("source", source_of(signature.doc)),
+        *(("identity", each or "always") for each in identity_points(signature)),
+    ]
     rows = [(p.name, p.kind, _range(p), f"= {default(p)}", p.doc) for p in signature.parameters]
     metas = [
         (m.name, "meta", str(m.type), "" if m.default is None else f"= {_shown(m.default, _unit(m))}", m.doc)
         for m in signature.metas
     ]
     needs = [(n.name, "needs", str(n.type), "", n.doc) for n in signature.needs]
+    said = _documented([fact for fact in facts if fact[1]])
     table = _documented([*rows, *metas, *needs])
     runs = [f"  {each.kind} {each.target}" for each in signature.implementations]
     contract = [f"  property {property_text(each)}" for each in signature.properties]
-    return "\n\n".join([*heads, *("\n".join(part) for part in (table, runs, contract) if part)])
+    return "\n\n".join(filter(None, [*heads, *("\n".join(part) for part in (said, table, runs, contract))]))
 
 
 def _unit(meta: Meta) -> str:
@@ -138,7 +145,7 @@ def _shown(value: object, unit: str = "") -> str:
 
 def source_of(doc: str) -> str:
     """The paper or standard behind a stage: what follows ``Source:`` in its doc; empty where nothing does."""
-    found = re.search(r"^Source: *(.*)", doc, re.MULTILINE | re.DOTALL)
+    found = _SOURCE.search(doc)
     return " ".join(found[1].split()) if found else ""
 
 

@@ -59,8 +59,18 @@ def test_what_is_implied_has_a_page_for_all_of_its_names(invoke: Invoke) -> None
 
 
 def test_stages_are_listed_by_file(invoke: Invoke) -> None:
-    lines = invoke("stages").stdout.splitlines()
+    result = invoke("stages")
+    lines = result.stdout.splitlines()
     assert "from tone import" in lines
+    assert max(map(len, lines)) <= 120
+    stages = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert {"exposure", "malvar", "srgb"} <= set(stages)
+    assert f"{len(stages)} stages; `ispdsl stages NAME` describes one" in result.stderr
+    assert len(stages) == len(set(stages)) == len(json.loads(invoke("stages", "--json").stdout)), "one line a stage"
+
+
+def test_stages_are_listed_with_their_parameters_on_demand(invoke: Invoke) -> None:
+    lines = invoke("stages", "--parameters").stdout.splitlines()
     place = next(index for index, line in enumerate(lines) if line.startswith("  exposure "))
     assert lines[place + 1].split() == ["ev", "slider", "-18ev..18ev", "soft", "-4ev..4ev", "=", "0ev"]
     known = {each["import"] for each in json.loads(invoke("stages", "--json").stdout)}
@@ -72,6 +82,10 @@ def test_a_stage_is_described(invoke: Invoke) -> None:
     assert text.startswith("tone.exposure(image: rgb<S, f32>) -> rgb<S, f32>\n")
     assert "-18ev..18ev soft -4ev..4ev" in text
     assert "property identity when ev == 0 and bias == 0" in text
+    assert "\n  identity  when ev == 0 and bias == 0\n" in text
+    assert "\n  source    ISO 2721:2013" in text
+    assert text.count("ISO 2721:2013") == 1
+    assert "identity" not in invoke("stages", "malvar").stdout
     assert invoke("stages", "tone.exposure").stdout == text
     described = json.loads(invoke("stages", "exposure", "--json").stdout)
     assert described["parameters"][0]["hard"] == [-18, 18]
@@ -138,7 +152,8 @@ def test_pages_are_text_that_every_reader_takes(invoke: Invoke) -> None:
 def test_the_stages_of_one_file_are_listed(invoke: Invoke) -> None:
     lines = invoke("stages", "tone").stdout.splitlines()
     assert [line for line in lines if line.startswith("from ")] == ["from tone import"]
-    assert any(line.startswith("  exposure ") for line in lines)
+    place = next(index for index, line in enumerate(lines) if line.startswith("  exposure "))
+    assert lines[place + 1].split()[:3] == ["ev", "slider", "-18ev..18ev"]
 
 
 def test_descriptions_fit_beside_each_other(invoke: Invoke) -> None:

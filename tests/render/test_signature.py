@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ispdsl.render.signature import _gist
+from ispdsl.render.signature import gist
 
 
 @pytest.mark.parametrize(
-    ("doc", "gist"),
+    ("doc", "first"),
     [
         ("Bend it. Then more.", "Bend it"),
         ("Mertens et al. 2007, sec. 3, eq. 4: weights. More.", "Mertens et al. 2007, sec. 3, eq. 4"),
@@ -16,5 +16,5 @@ from ispdsl.render.signature import _gist
         ("One part; another.", "One part"),
     ],
 )
-def test_the_gist_is_the_first_sentence(doc: str, gist: str) -> None:
-    assert _gist(doc) == gist
+def test_the_gist_is_the_first_sentence(doc: str, first: str) -> None:
+    assert gist(doc) == first

@@ -89,7 +89,8 @@ def _decoded(raw: rawpy.RawPy, path: str) -> Decoded:
             shape = "none" if pattern is None else " x ".join(map(str, np.shape(pattern)))
             raise RawError(
                 f"{path}: no 2x2 pattern of red, green and blue sites (the pattern found: {shape})",
-                "X-Trans, Foveon and rotated sensors cannot be read",
+                "X-Trans, Foveon and rotated sensors are not demosaiced here: convert the file to a LinearRaw DNG, "
+                "which holds three samples a site and is read",
             )
         image = visible[None]
     if image.dtype != np.uint16 or min(image.shape[1:]) < 2:

@@ -17,6 +17,9 @@ MAX_JSON = 1 << 20
 
 MAX_SIDE = 65535
 
+ONLY_BAYER = "without a header only 2x2 Bayer mosaics are read: rggb, bggr, grbg or gbrg"
+LINEAR_INSTEAD = "for any other pattern, X-Trans too, convert the file to a LinearRaw DNG (three samples a site)"
+
 Packing = Literal["u8", "u16le", "u16be", "mipi_raw10", "mipi_raw12"]
 BITS: dict[Packing, int] = {"u8": 8, "u16le": 16, "u16be": 16, "mipi_raw10": 10, "mipi_raw12": 12}
 
@@ -85,10 +88,10 @@ def describe(values: object, where: str) -> RawDescription:
     try:
         return RawDescription.model_validate(values)
     except ValidationError as error:
-        raise RawError(
-            f"{where}: {'; '.join(_complaint(item) for item in error.errors())}",
-            f"a description has these keys: {', '.join(_keys())}",
-        ) from None
+        wrong = error.errors()
+        of_the_pattern = all(map(_is_other_pattern, wrong))
+        hint = LINEAR_INSTEAD if of_the_pattern else f"a description has these keys: {', '.join(_keys())}"
+        raise RawError(f"{where}: {'; '.join(map(_complaint, wrong))}", hint) from None
 
 
 def load_description(path: Path, name: str) -> RawDescription:
@@ -152,8 +155,15 @@ def _keys() -> list[str]:
     return sorted({*RawDescription.model_fields, "w", "h"})
 
 
+def _is_other_pattern(item: Any) -> bool:
+    """Whether one of pydantic's errors is a pattern of filters that is not read."""
+    return item["loc"][:1] == ("cfa",) and item["type"] == "literal_error"
+
+
 def _complaint(item: Any) -> str:
     """One of pydantic's errors in words for whoever wrote the description."""
+    if _is_other_pattern(item):
+        return f"cfa {item['input']!r} cannot be read: {ONLY_BAYER}"
     key = ".".join(str(part) for part in item["loc"][:1]) or "the description"
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, _keys(), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,8 @@ def write_dng(
 ) -> Path:
     """A DNG of `samples`: `(H, W)` with colour filters, or `(H, W, 3)` without.
 
-    `cfa` is a name, or the codes of the four filters: 0 red, 1 green, 2 blue, 3 cyan, 4 magenta, 5 yellow.
+    `cfa` is a name, or the codes of the filters of a square pattern, four of 2x2 sites or 36 of 6x6: 0 red, 1 green,
+    2 blue, 3 cyan, 4 magenta, 5 yellow.
     """
     mosaic = samples.ndim == 2
     side = 2 if np.size(black) == 4 else 1
@@ -85,7 +87,8 @@ def write_dng(
     if mosaic:
         pattern = cfa if isinstance(cfa, bytes) else bytes("rgb".index(letter) for letter in cfa)
         colours = bytes(sorted(set(pattern)))
-        extra += [(33421, SHORT, 2, (2, 2), True), (33422, BYTE, 4, pattern, True)]
+        repeat = (math.isqrt(len(pattern)),) * 2
+        extra += [(33421, SHORT, 2, repeat, True), (33422, BYTE, len(pattern), pattern, True)]
         extra += [(50710, BYTE, len(colours), colours, True), (50711, SHORT, 1, 1, True)]
     photometric = 32803 if mosaic else 34892
     tifffile.imwrite(path, samples, photometric=photometric, planarconfig=None if mosaic else 1, extratags=extra)

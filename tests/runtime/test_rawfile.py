@@ -250,6 +250,17 @@ def test_other_sensors_are_refused(dng: Path, filters: bytes, message: str) -> N
         read(write_dng(dng, scene(), filters, tags=[]))
 
 
+XTRANS = bytes(
+    [1, 1, 0, 1, 1, 2, 1, 1, 2, 1, 1, 0, 2, 0, 1, 0, 2, 1, 1, 1, 2, 1, 1, 0, 1, 1, 0, 1, 1, 2, 0, 2, 1, 2, 0, 1]
+)
+
+
+def test_x_trans_is_refused_with_the_way_out(dng: Path) -> None:
+    with pytest.raises(RawError, match=r"the pattern found: 6 x 6") as caught:
+        read(write_dng(dng, scene(), XTRANS))
+    assert "convert the file to a LinearRaw DNG" in caught.value.hint
+
+
 def test_a_white_level_at_the_black_level_is_refused(dng: Path) -> None:
     with pytest.raises(RawError, match="not above the black level"):
         read(write_dng(dng, scene(), black=(1023.0,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,8 +18,12 @@ from hypothesis.errors import Flaky, Unsatisfiable
 
 from ispdsl.contracts.checks import CHECKERS
 from ispdsl.contracts.implementations import Implementation, implementations, proportioned
+from ispdsl.contracts.implied import PROGRAMS
 from ispdsl.contracts.subject import Line, Subject
 from ispdsl.contracts.trial import Trial, ViolationError
+
+COMPARING = ("round_trips", "equivalent")
+"""Properties that name what a stage is compared with."""
 
 Outcome = Literal["holds", "fails", "untested"]
 
@@ -77,8 +81,9 @@ def tasks(
     kind: str | None = None,
     trust: Collection[str] = (),
     lines: Callable[[Line], bool] = lambda line: True,
+    also: Mapping[str, Sequence[Implementation]] | None = None,
 ) -> list[Task]:
-    """What there is to test.
+    """What there is to test; see `verify`. Lines that compare with what cannot run here are left out.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage.
@@ -86,15 +91,25 @@ def tasks(
     """
     todo: list[Task] = []
     for declared in found:
-        every = implementations(declared, None, trust)
+        every = (*implementations(declared, None, trust), *(also or {}).get(declared.name, ()))
         subject = proportioned(declared, every[0]) if every else declared
         here = [each for each in every if kind in (None, each.kind)]
         for line in filter(lines, subject.lines):
             for implementation in here:
                 others = _others(subject, line, implementation, every, trust)
-                if line.name != "agreement" or others:
+                if _applies(line, implementation, others):
                     todo.append(Task(subject, line, implementation, others))
     return todo
+
+
+def _applies(line: Line, implementation: Implementation, others: Mapping[str, Implementation]) -> bool:
+    """Whether a line can be tested: some are for programs alone, some compare with what must run here too."""
+    if line.name in PROGRAMS:
+        return implementation.kind == "program"
+    if line.name == "agreement":
+        return bool(others)
+    compared = line.stated.names if line.name in COMPARING else ()
+    return all(name in others or name == implementation.kind for name in compared)
 
 
 def _others(
@@ -104,11 +119,11 @@ def _others(
     if line.name == "agreement":
         return {str(each): each for each in every if each.target != this.target}
     found: dict[str, Implementation] = {}
-    for name in line.stated.names if line.name in ("round_trips", "equivalent") else ():
+    for name in line.stated.names if line.name in COMPARING else ():
         if name in ("program", "proxy", "executor"):
             found.update((name, each) for each in every if each.kind == name and each.target != this.target)
         else:
-            found[name] = implementations(subject.other(name), None, trust)[0]
+            found.update((name, each) for each in implementations(subject.other(name), None, trust)[:1])
     return found
 
 
@@ -120,6 +135,7 @@ def verify(
     kind: str | None = None,
     trust: Collection[str] = (),
     lines: Callable[[Line], bool] = lambda line: True,
+    also: Mapping[str, Sequence[Implementation]] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Verdict]:
     """Test the contracts of stages and pipelines, line by line.
@@ -131,13 +147,14 @@ def verify(
         kind: ``program``, ``proxy`` or ``executor``; None is all that can run.
         trust: top-level packages besides `ispdsl.programs` whose programs may run.
         lines: which lines to test.
+        also: implementations besides those that the files declare, by the name of the stage.
         progress: called before each line.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage.
         PlanError: a pipeline cannot be planned.
     """
-    todo = tasks(found, kind, trust, lines)
+    todo = tasks(found, kind, trust, lines, also)
     for number, task in enumerate(todo):
         if progress is not None:
             progress(number, len(todo), task.title)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from ispdsl.ir.model import Property, Signature
 
-EVERYWHERE: tuple[str, ...] = ("types",)
-PROGRAMS: tuple[str, ...] = ("batches", "precision", "exports")
+PROGRAMS = ("batches", "precision", "exports")
+"""What is demanded of programs alone."""
 
 
-def implied(signature: Signature, is_pipeline: bool) -> tuple[Property, ...]:
-    """The lines that hold of every stage, those that hold of programs, and the agreement of several implementations."""
-    names = list(EVERYWHERE)
-    kinds = [each.kind for each in signature.implementations]
-    if "program" in kinds or is_pipeline:
-        names += PROGRAMS
-    if len(kinds) > 1:
-        names.append("agreement")
+def implied(signature: Signature) -> tuple[Property, ...]:
+    """The lines that hold without being written; which apply depends on the implementation that is tested."""
+    names = ("types", *PROGRAMS, "agreement")
     return tuple(Property(name=name, location=signature.location) for name in names)

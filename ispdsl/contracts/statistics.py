@@ -11,17 +11,26 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
+from ispdsl.contracts.conditions import Conditions, pinned
 from ispdsl.contracts.metadata import between, vector
 from ispdsl.contracts.settings import table
 from ispdsl.contracts.subject import Subject, subjects
 from ispdsl.ir.model import Need
-from ispdsl.ir.params import Choice, Slider, Table, Toggle
+from ispdsl.ir.params import Array, Choice, Slider, Table, Toggle
 from ispdsl.ir.units import canonical
 from ispdsl.lower.search import installed_stdlib
 
 
-def statistic(need: Need, subject: Subject, case: Case) -> st.SearchStrategy[Any]:
-    """What a statistic of the first image is; where the standard library has none of that name, any of its type."""
+def statistic(need: Need, subject: Subject, case: Case, conditions: Conditions = ()) -> st.SearchStrategy[Any]:
+    """What a condition says a statistic is, else that of the first image.
+
+    Where the standard library computes none of that name it is any of its type.
+    """
+    wanted = pinned(need.name, conditions)
+    if isinstance(wanted, Array):
+        return st.just(torch.tensor(wanted.values, dtype=torch.float64).reshape(wanted.shape))
+    if isinstance(wanted, float | int):
+        return st.just(torch.tensor(float(wanted), dtype=torch.float64))
     exact = measured(need, subject, case)
     return st.just(exact) if exact is not None else invented(need)
 

@@ -121,7 +121,7 @@ def _cases(draw: st.DrawFn, subject: Subject, conditions: Conditions, shape: Sha
     }
     case = Case(images, arguments, types, pictures)
     for need in subject.needs:
-        case = case.with_arguments({need.name: draw(statistic(need, subject, case))})
+        case = case.with_arguments({need.name: draw(statistic(need, subject, case, conditions))})
     _tie(case, conditions)
     assume(all(holds(condition, case) for condition in conditions))
     return case

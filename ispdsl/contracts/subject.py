@@ -94,7 +94,7 @@ class Subject:
     def lines(self) -> tuple[Line, ...]:
         """Its contract: what is written, then what is implied."""
         written = tuple(Line(each) for each in self.signature.properties)
-        return written + tuple(Line(each, implied=True) for each in implied(self.signature, self.is_pipeline))
+        return written + tuple(Line(each, implied=True) for each in implied(self.signature))
 
     def other(self, key: str) -> Subject:
         """Another stage of the same module."""

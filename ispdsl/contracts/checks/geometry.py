@@ -86,6 +86,7 @@ def _moved(trial: Trial, name: str) -> None:
     case, move = trial.call(), MOVES[name]
     cfa = mosaic(trial, case)
     turned = case.showing({port: move(image) for port, image in case.images.items()})
+    turned = turned.with_arguments(_moved_maps(case, move, cfa is not None))
     if cfa is not None:
         variable, pattern = cfa
         new = moved_pattern(pattern, move, case.first)
@@ -117,14 +118,34 @@ def moved_pattern(pattern: str, move: Callable[[Tensor], Tensor], like: Tensor) 
 
 def _moved_sites(case: Case, move: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
     """Metadata of the four sites of the mosaic, in the order of the moved one."""
+    order = _site_order(case, move)
+    return {name: case.arguments[name][order] for name in SITES if name in case.arguments}
+
+
+def _site_order(case: Case, move: Callable[[Tensor], Tensor]) -> Tensor:
+    """Which site of the mosaic comes first, second, third and fourth once it is moved."""
     height, width = case.first.shape[-2:]
     sites = (torch.arange(height) % 2)[:, None] * 2 + (torch.arange(width) % 2)[None, :]
-    order = move(sites)[:2, :2].flatten()
-    return {name: case.arguments[name][order] for name in SITES if name in case.arguments}
+    return move(sites)[:2, :2].flatten()
 
 
 SITES = ("black_level",)
 """Metadata with one number for each of the four sites of a mosaic."""
+
+
+def _moved_maps(case: Case, move: Callable[[Tensor], Tensor], by_site: bool) -> dict[str, Tensor]:
+    """Metadata that spans the frame, moved with it; of a mosaic, planes of sites in the order of the moved one."""
+    found: dict[str, Tensor] = {}
+    for name in MAPS:
+        value = case.arguments.get(name)
+        if isinstance(value, Tensor) and value.dim() == 3:
+            planes = move(value)
+            found[name] = planes[_site_order(case, move)] if by_site and len(planes) == 4 else planes
+    return found
+
+
+MAPS = ("gain_map",)
+"""Metadata of rows and columns that span the frame from edge to edge."""
 
 
 def _exposure(trial: Trial) -> None:

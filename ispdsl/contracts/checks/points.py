@@ -81,7 +81,7 @@ def equivalent(trial: Trial) -> None:
     """The stage or implementation named gives the same."""
     case = trial.call()
     results, types = trial.run(case), [substitute(port.type, case.types) for port in trial.subject.inputs]
-    for name in trial.line.stated.names:
+    for name in trial.others:
         images = tuple(case.images.values())
         there = at_settings_of(trial.subject.other(name), images, types, case) if ":" in name else case
         for wanted, result in zip(trial.run_other(name, there), results, strict=True):

@@ -212,8 +212,7 @@ def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
     low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(UPPER)
     if beyond == "above":
         low, high = (_above_white(low), high) if kind == "flat" else (low, _above_white(high))
-    if beyond == "below":
-        low = FOOTROOM
+    low = {"below": FOOTROOM, "black": 0.0, "white": 1.0}.get(beyond, low)
     row, column = divmod(draw(PLACE), 48) if kind in PLACED else (0, 0)
     return Picture(kind, 0, 0, low, high, row, column, draw(SEEDS))
 
@@ -221,7 +220,8 @@ def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
 @functools.cache
 def _kinds(shape: Shape) -> st.SearchStrategy[tuple[str, str]]:
     beyond = BEYOND if shape.headroom else BEYOND[:1]
-    return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds])
+    ends = [("flat", "black"), ("flat", "white")] if "flat" in shape.kinds else []
+    return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds] + ends)
 
 
 def _above_white(level: float) -> float:
@@ -241,11 +241,24 @@ def image(picture: Picture, type_: Type, limits: Bounds, white: float, generic: 
         found = 0.03 + 0.9 * found + 0.03 * noise
     if type_.name == "chroma":
         found = found - 0.5
-    if storage(type_) == "unit":
-        found = found.clamp(*((-0.5, 0.5) if type_.name == "chroma" else (0, 1)))
-    codes = INTEGER_STORAGE.fullmatch(storage(type_))
-    if codes:
-        found = (found * white).clamp(0, 2 ** int(codes[1]) - 1)
-        found = found if generic else found.round()
+    if INTEGER_STORAGE.fullmatch(storage(type_)):
+        found = found * white if generic else (found * white).round()
+    found = legal(found, type_)
     low, high = (limit if math.isfinite(limit) else None for limit in limits)
     return found if low is None and high is None else found.clamp(low, high)
+
+
+def legal(found: Tensor, type_: Type) -> Tensor:
+    """The values moved into the range that their type allows."""
+    ends = value_range(type_)
+    return found if ends is None else found.clamp(*ends)
+
+
+def value_range(type_: Type) -> tuple[float, float] | None:
+    """Where the numbers of an image of this type lie; None where they are free."""
+    codes = INTEGER_STORAGE.fullmatch(storage(type_))
+    if codes:
+        return 0.0, float(2 ** int(codes[1]) - 1)
+    if storage(type_) != "unit":
+        return None
+    return (-0.5, 0.5) if type_.name == "chroma" else (0.0, 1.0)

@@ -20,6 +20,7 @@ class Line:
     """One thing that must hold: a ``property`` line, or with `implied` what the declaration says without one."""
 
     stated: Property
+    text: str
     implied: bool = False
 
     @property
@@ -33,7 +34,7 @@ class Line:
         return self.stated.location
 
     def __str__(self) -> str:
-        return f"implied {self.name}" if self.implied else f"property {property_text(self.stated)}"
+        return f"implied {self.name}" if self.implied else f"property {self.text}"
 
 
 @dataclass(frozen=True, eq=False)  # a module is too large to compare: each subject equals itself alone
@@ -93,8 +94,8 @@ class Subject:
     @property
     def lines(self) -> tuple[Line, ...]:
         """Its contract: what is written, then what is implied."""
-        written = tuple(Line(each) for each in self.signature.properties)
-        return written + tuple(Line(each, implied=True) for each in implied(self.signature))
+        written = tuple(Line(each, property_text(each, self.signature)) for each in self.signature.properties)
+        return written + tuple(Line(each, each.name, implied=True) for each in implied(self.signature))
 
     def other(self, key: str) -> Subject:
         """Another stage of the same module."""

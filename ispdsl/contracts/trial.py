@@ -98,7 +98,8 @@ class Trial:
         """Whether nothing but rounding is forgiven: of programs, unless the line is there for them alone."""
         alone = all(each.kind == "program" for each in self.subject.signature.implementations)
         loosened = self.line.stated.within is not None and self.line.name not in BOUNDED
-        return self.implementation.kind == "program" and not (alone and loosened)
+        involved = {self.implementation.kind, *(other.kind for other in self.others.values())}
+        return involved == {"program"} and not (alone and loosened)
 
     def tolerance(self, *seen: Tensor) -> float:
         """How far two results may be apart, given the numbers that they came from."""

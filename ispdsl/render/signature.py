@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping
+from fractions import Fraction
 
-from ispdsl.ir.model import Meta, Port, Property, Signature
+from ispdsl.ir.model import Condition, Meta, Port, Property, Signature
 from ispdsl.ir.params import Array, Choice, FileReference, Parameter, Register, Slider, Toggle
+from ispdsl.ir.units import UNITS
 from ispdsl.syntax.phrases import LINKS
 
 _SENTENCE_END = re.compile(r"(?<!\bsec)(?<!\beq)(?<!\bfig)(?<!\bal)(?<!\be\.g)(?<!\bi\.e)[.:;](?:\s|$)", re.IGNORECASE)
@@ -152,18 +154,26 @@ def source_of(doc: str) -> str:
 def identity_points(signature: Signature) -> list[str]:
     """The settings at which a stage changes nothing, as its contract states them."""
     return [
-        property_text(each).removeprefix("identity").strip() for each in signature.properties if each.name == "identity"
+        property_text(each, signature).removeprefix("identity").strip() for each in signature.properties if each.name == "identity"
     ]
 
 
-def property_text(each: Property) -> str:
-    """What stands behind the word ``property``."""
+def property_text(each: Property, signature: Signature) -> str:
+    """What stands behind the word ``property``, numbers in the units of their declarations."""
     names = ", ".join(name.rpartition(":")[2] for name in each.names)
     parts = [each.name, LINKS.get(each.name, ""), names, interval(each.range, "") if each.range else ""]
     parts += [f"{each.degree:g}" if each.degree is not None else ""]
     parts += [f"in {', '.join(each.inside)}" if each.inside else ""]
-    parts += [
-        "when " + " and ".join(f"{c.left} {c.operator} {_shown(c.right)}" for c in each.when) if each.when else ""
-    ]
+    when = " and ".join(_condition(condition, signature) for condition in each.when)
+    parts += [f"when {when}" if when else ""]
     parts += [f"within {each.within:g}{each.within_unit}" if each.within is not None else ""]
     return " ".join(filter(None, parts))
+
+
+def _condition(condition: Condition, signature: Signature) -> str:
+    units = {p.name: p.unit for p in signature.parameters if not isinstance(p, Choice | Toggle)}
+    units |= {meta.name: _unit(meta) for meta in signature.metas}
+    unit, right = units.get(condition.left, ""), condition.right
+    if isinstance(right, float) and not isinstance(right, bool):
+        right = float(Fraction(right) / UNITS[unit].scale)
+    return f"{condition.left} {condition.operator} {_shown(right, unit)}"

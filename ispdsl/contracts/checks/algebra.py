@@ -10,7 +10,7 @@ from torch import Tensor
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
 from ispdsl.contracts.conditions import NONE
-from ispdsl.contracts.strategies import Shape, storage
+from ispdsl.contracts.strategies import Shape, legal, storage
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Choice, Toggle
 
@@ -152,8 +152,11 @@ def lipschitz(trial: Trial) -> None:
     assert bound is not None, "the language demands one"
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     reach = trial.draw(st.sampled_from((1e-3, 0.1, 1.0)))
+    types = {port.name: port.type for port in trial.subject.inputs}
     moved = {
-        name: image + reach * (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1)
+        name: legal(
+            image + reach * (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1), types[name]
+        )
         for name, image in case.images.items()
     }
     step = max(float((moved[name] - image).abs().max()) for name, image in case.images.items())

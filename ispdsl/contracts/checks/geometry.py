@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
-from ispdsl.contracts.strategies import Shape, substitute
+from ispdsl.contracts.strategies import Shape, legal, storage, substitute
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.types import BAYER
 from ispdsl.programs.cfa import COLOURS
@@ -29,10 +29,12 @@ def local(trial: Trial) -> None:
     height, width = image.shape[-2:]
     row, column = trial.draw(st.integers(0, height - 1)), trial.draw(st.integers(0, width - 1))
     step = trial.draw(st.sampled_from((0.25, -0.25, 0.02))) * max(1.0, float(image.abs().max()))
+    type_ = next(port.type for port in trial.subject.inputs if port.name == name)
     touched = image.clone()
-    touched[:, row, column] += (
-        step if float(image[:, row, column].max()) + step <= max(1.0, float(image.max())) else -step
-    )
+    touched[:, row, column] += step
+    touched = legal(touched, type_)
+    if torch.equal(touched, image):  # it was at that end of its range
+        touched[:, row, column] -= step
     far = _far(height, width, row, column, radius)
     for before, after in zip(trial.run(case), trial.run(case.showing({name: touched})), strict=True):
         if before.shape[-2:] != image.shape[-2:]:
@@ -150,7 +152,7 @@ MAPS = ("gain_map",)
 
 def _exposure(trial: Trial) -> None:
     case = trial.call()
-    factor = trial.draw(st.floats(0.25, 4))
+    factor = trial.draw(st.floats(0.25, 1 if any(storage(port.type) == "unit" for port in trial.subject.inputs) else 4))
     brighter = case.showing({name: factor * image for name, image in case.images.items()})
     for found, plain in zip(trial.run(trial.derived(brighter)), trial.run(case), strict=True):
         trial.same(found, factor * plain, f"{factor:g} times the light is not {factor:g} times the result", case, plain)
@@ -161,7 +163,7 @@ def _crop(trial: Trial) -> None:
     radius = trial.subject.footprint.radius or 0
     case = trial.call(Shape(least=min(2 * radius + 4, WIDEST), most=min(2 * radius + 6, WIDEST)))
     even = 2 if mosaic(trial, case) else 1
-    top, left = even * trial.draw(st.integers(0, 1)), even * trial.draw(st.integers(0, 1))
+    top, left = (even * cut for cut in trial.draw(st.sampled_from(((0, 1), (1, 0), (1, 1)))))
     part = case.showing({name: image[:, top:, left:] for name, image in case.images.items()})
     for found, plain in zip(trial.run(part), trial.run(case), strict=True):
         inside = plain[:, top:, left:]

@@ -10,7 +10,7 @@ from torch import Tensor
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import between
 from ispdsl.contracts.implementations import Outputs
-from ispdsl.contracts.strategies import storage, substitute
+from ispdsl.contracts.strategies import storage, substitute, value_range
 from ispdsl.contracts.trial import Trial, ViolationError
 from ispdsl.ir.types import INTEGER_STORAGE, Type
 
@@ -51,16 +51,6 @@ def _typed(trial: Trial, found: Tensor, type_: Type, name: str, case: Case) -> N
     ends = value_range(type_)
     if ends is not None:
         between(trial, found, ends, f"{name}, which is {type_},", case)
-
-
-def value_range(type_: Type) -> tuple[float, float] | None:
-    """Where the numbers of an image of this type lie; None where they are free."""
-    codes = INTEGER_STORAGE.fullmatch(storage(type_))
-    if codes:
-        return 0.0, float(2 ** int(codes[1]) - 1)
-    if storage(type_) != "unit":
-        return None
-    return (-0.5, 0.5) if type_.name == "chroma" else (0.0, 1.0)
 
 
 # ---- programs ------------------------------------------------------------------------------------------------

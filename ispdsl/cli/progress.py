@@ -12,7 +12,7 @@ Step = Callable[[int, int, str], None]
 
 @contextmanager
 def progress(plain: bool = False) -> Generator[Step]:
-    """Within, the yielded function shows what is being done, how far it is, and for how long it has run.
+    """Within, the yielded function shows what is being done, how far it is, how long it has run and will run.
 
     `plain` leaves the colours out; NO_COLOR does as well.
     """
@@ -20,13 +20,15 @@ def progress(plain: bool = False) -> Generator[Step]:
         yield _nothing
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True, no_color=plain or None), transient=True) as bar:
         task = bar.add_task("starting", total=None)

@@ -154,7 +154,9 @@ def source_of(doc: str) -> str:
 def identity_points(signature: Signature) -> list[str]:
     """The settings at which a stage changes nothing, as its contract states them."""
     return [
-        property_text(each, signature).removeprefix("identity").strip() for each in signature.properties if each.name == "identity"
+        property_text(each, signature).removeprefix("identity").strip()
+        for each in signature.properties
+        if each.name == "identity"
     ]
 
 

@@ -21,8 +21,8 @@ PASSES = {"none": 0, "one": 1, "two": 2, "three": 3}
 REACH = 11
 """Sites that a result depends on at most in each direction: 5 of the decision and 2 of each median pass."""
 
-XYZ_OF_WHITE = ((0.4339, 0.3763, 0.1898), (0.2126, 0.7152, 0.0722), (0.0178, 0.1095, 0.8727))
-"""Linear sRGB to CIE XYZ (IEC 61966-2-1), each row divided by its sum, that is, by the XYZ of white."""
+XYZ_OF_WHITE = ((0.4339, 0.3762, 0.1899), (0.2126, 0.7152, 0.0722), (0.0177, 0.1095, 0.8728))
+"""Linear sRGB to CIE XYZ (IEC 61966-2-1), each row divided by its sum, that is, by the XYZ of white, and rounded."""
 
 SAME = 1e-3
 """Share by which a difference may exceed the tolerance and still count as equal to it: more than rounding makes."""

@@ -77,8 +77,8 @@ def bm3d(
     """Block matching and 3-D filtering of one plane, or of colour in an opponent space (C-BM3D).
 
     Around each reference block the most alike blocks are stacked; the stack's coefficients (2-D transform of blocks,
-    Haar along the stack) are thresholded, and all estimates of a pixel are averaged (section III-B). A second pass
-    matches blocks in that result and filters by Wiener's gain (section III-C). Colour is matched in its luminance.
+    Haar along the stack) are thresholded, and all estimates of a pixel are averaged. A second pass matches blocks in
+    that result and filters by Wiener's gain (section III of the first paper). Colour is matched in its luminance.
 
     Deviations: every stack holds the same number of blocks, whatever their distance; the stack's mean is never shrunk;
     the hard threshold has a smooth flank; blocks beyond the borders are taken from the mirror image.

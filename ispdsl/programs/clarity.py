@@ -20,7 +20,7 @@ def clarity(image: Tensor, *, amount: Scalar, edge: Scalar, pivot: Scalar, space
     """Contrast of periods of about 11 to 88 px in the mid-tones of luma, without halos; the ratios of planes stay.
 
     The bands are those of the edge-avoiding à-trous transform (Dammertz et al. 2010, "Edge-avoiding à-trous wavelet
-    transform for fast global illumination filtering", eq. 2 to 5; for contrast Hanika, Dammertz and Lensch 2011) of
+    transform for fast global illumination filtering"; for contrast Hanika, Dammertz and Lensch 2011) of
     luma in stops: the difference of its second and fifth blur. `amount` times them is added in stops, weighted by a
     Gaussian of the last blur about the pivot. The kernels reach 2 (1 + 2 + 4 + 8 + 16) = 62 px.
 

@@ -19,7 +19,7 @@ DARKEST = 2.0**-10
 def capture_sharpen(image: Tensor, *, radius: Scalar, strength: Scalar, iterations: str, space: str) -> Tensor:
     """Richardson-Lucy deconvolution of luma by a Gaussian point spread, what it adds given to the planes alike.
 
-    ``u <- u * blur(d / blur(u))`` from ``u = d`` (Richardson 1972, eq. 7; Lucy 1974, eq. 15), with d luma, at least
+    ``u <- u * blur(d / blur(u))`` from ``u = d`` (Richardson 1972; Lucy 1974), with d luma, at least
     2^-10. The blur is symmetric and stands for its own transpose, which at the mirrored border it only nearly is.
     ``out = image + strength * (u - d)``: differences between planes, and with them hue, stay; so do flat areas.
 

@@ -56,7 +56,7 @@ def dehaze(image: Tensor, *, airlight: Tensor, strength: Scalar, space: str) -> 
     """Invert ``I = J t + A (1 - t)`` (He et al. 2009, equations 1, 12 and 16): ``J = I + (I - A) (1 / t - 1)``.
 
     The transmission is ``t = 1 - strength * d`` with d the dark channel of ``I / A``, within 0..1 and refined by the
-    guided filter with luma as guide (He, Sun and Tang 2010, section 4, in place of the paper's matting); t stays from
+    guided filter with luma as guide (He, Sun and Tang 2010, in place of the paper's matting); t stays from
     0.1 up.
 
     Args:

@@ -15,7 +15,7 @@ WIDEST_RADIUS = 7.0
 
 
 def bilateral(image: Tensor, *, strength: Scalar, radius: Scalar, contrast: Scalar) -> Tensor:
-    """Bilateral filter (Tomasi and Manduchi 1998, eq. 7): the mean of the neighbours that look alike.
+    """Bilateral filter (Tomasi and Manduchi 1998): the mean of the neighbours that look alike.
 
     A neighbour at distance d whose planes differ by a vector v from the pixel's counts ``strength * g(d) *
     exp(-|v|^2 / (2 contrast^2))``, the pixel itself counts 1. So `strength` 0 is the identity with a gradient, 1 is the

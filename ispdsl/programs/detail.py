@@ -24,9 +24,10 @@ BINOMIAL = (0.25, 0.5, 0.25)
 def texture(image: Tensor, *, amount: Scalar, radius: Scalar, space: str) -> Tensor:
     """Boost (1) or smooth away (-1) structure of about `radius` px, and leave edges and fine noise alone.
 
-    The band is a difference of Gaussians of luma (Marr and Hildreth 1980, "Theory of edge detection", eq. 3) with
-    standard deviations ``radius / 2`` and ``radius``. It is scaled by ``1 / (1 + (band / (0.1 surround))^2)``, the
-    redescending weight of Perona and Malik 1990 (eq. 8), which makes it fade where it comes from an edge: no halos.
+    The band is a difference of Gaussians of luma (Marr and Hildreth 1980, "Theory of edge detection"), here triweight
+    kernels, with standard deviations ``radius / 2`` and ``radius``. It is scaled by ``1 / (1 + (band / (0.1
+    surround))^2)``, the rational edge-stopping function of Perona and Malik 1990, which makes it fade where it comes
+    from an edge: no halos.
     ``amount * band`` is added to the three planes alike, so that dark and negative values need no special case.
 
     Args:
@@ -47,7 +48,7 @@ def sharpen(image: Tensor, *, amount: Scalar, radius: Scalar, threshold: Scalar)
     """Unsharp mask (Gonzalez and Woods, Digital Image Processing, sec. 3.6) of each plane, with a soft threshold.
 
     ``out = image + amount * soft(image - blur(image, radius), threshold)``, where ``soft`` pulls differences towards
-    zero by `threshold` (Donoho 1995, "De-noising by soft-thresholding", eq. 1).
+    zero by `threshold` (Donoho 1995, "De-noising by soft-thresholding").
 
     Args:
         image: ``(..., C, H, W)``, any range.
@@ -84,7 +85,7 @@ def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor
 
 
 def soft_threshold(detail: Tensor, threshold: Tensor) -> Tensor:
-    """Pull values towards zero by `threshold`, and to zero what is smaller (Donoho 1995, eq. 1)."""
+    """Pull values towards zero by `threshold`, and to zero what is smaller (Donoho 1995)."""
     return (detail - threshold).clamp(min=0) - (-detail - threshold).clamp(min=0)
 
 

@@ -18,7 +18,7 @@ DUAL_STEP = 0.25
 
 
 def anisotropic_diffusion(image: Tensor, *, rate: Scalar, contrast: Scalar, edge: str, iterations: str) -> Tensor:
-    """Diffusion that stops at edges (Perona and Malik 1990, eq. 7 to 10).
+    """Diffusion that stops at edges (Perona and Malik 1990, their scheme on four neighbours).
 
     Each iteration adds ``rate`` times the flux from the four neighbours, ``g(|v|) v`` with the difference ``v`` of the
     planes: they share the conduction g. No flux crosses the borders, so the mean stays.
@@ -45,7 +45,7 @@ def anisotropic_diffusion(image: Tensor, *, rate: Scalar, contrast: Scalar, edge
 
 
 def total_variation(image: Tensor, *, weight: Scalar, iterations: str) -> Tensor:
-    """Minimise total variation near the image (Rudin, Osher and Fatemi 1992) by Chambolle's projection (2004, eq. 9).
+    """Minimise total variation near the image (Rudin, Osher and Fatemi 1992) by Chambolle's projection (2004).
 
     The dual variable is kept multiplied by `weight`, which changes nothing but lets `weight` be 0, the identity. The
     planes share the length of their gradients (Bresson and Chan 2008).

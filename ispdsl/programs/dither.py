@@ -17,7 +17,7 @@ CLUSTER_SIZE = 16
 """Rows and columns of the void-and-cluster table; it repeats without a seam."""
 
 CLUSTER_SIGMA = 1.5
-"""Standard deviation in cells of the Gaussian by which voids and clusters are told (Ulichney 1993, sec. 3)."""
+"""Standard deviation in cells of the Gaussian by which voids and clusters are told (Ulichney 1993)."""
 
 
 def dither(image: Tensor, *, amount: Scalar, bits: Scalar, pattern: str) -> Tensor:
@@ -54,7 +54,7 @@ def bayer() -> Table:
 
 @cache
 def void_and_cluster() -> Table:
-    """Ranks 0..255 of a 16x16 table of blue noise: Ulichney 1993, "The void-and-cluster method", sec. 4 and 5.
+    """Ranks 0..255 of a 16x16 table of blue noise: Ulichney 1993, "The void-and-cluster method".
 
     A tenth of the cells start as ones, and the tightest cluster moves into the largest void until that moves none.
     Ones taken from the tightest cluster then rank downwards, cells put into the largest void upwards. Ulichney's third

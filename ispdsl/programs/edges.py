@@ -19,7 +19,7 @@ def edge_enhance(
 
     The second difference of luma across each of four directions (0, 45, 90, 135 degrees) is weighted by the energy
     ``e`` of the first differences in that direction, ``e / (sum of e + threshold^2)``: the high-pass works across an
-    edge, not along it, and fades where there is none. `coring` pulls it towards zero (Donoho 1995, eq. 1). The result
+    edge, not along it, and fades where there is none. `coring` pulls it towards zero (Donoho 1995). The result
     stays within the range of luma in the 3x3 neighbourhood, widened on both sides by `overshoot` times that range.
 
     Args:

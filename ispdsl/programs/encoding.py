@@ -26,7 +26,7 @@ ROMM_GAMMA, ROMM_KNEE, ROMM_SLOPE = 1.8, 2.0**-9, 16.0
 PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
 PQ_C1, PQ_C3 = 3424 / 4096, 2392 / 4096 * 32
 PQ_PEAK = 10000.0
-"""SMPTE ST 2084, section 5: c2 is c3 + 1 - c1, and the peak is in cd/m^2."""
+"""SMPTE ST 2084: c2 is c3 + 1 - c1, and the peak is in cd/m^2."""
 
 PQ_FLOOR = 1e-14
 """Share of the peak below which PQ goes straight to its value at black."""

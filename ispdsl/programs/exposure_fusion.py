@@ -30,7 +30,7 @@ def exposure_fusion(
     frames: str,
     space: str,
 ) -> Tensor:
-    """Fuse exposures of one scene-linear image (Mertens, Kautz and Van Reeth 2007, "Exposure fusion", eq. 1 to 6).
+    """Fuse exposures of one scene-linear image (Mertens, Kautz and Van Reeth 2007, "Exposure fusion").
 
     Each frame is the image scaled by a power of two, cut off at black and white as a camera's is, and encoded by the
     sRGB curve. Weights are blended by Gaussian pyramids, frames by Laplacian ones, and the result is decoded again.
@@ -60,7 +60,7 @@ def exposure_fusion(
 
 
 def log_quality(frame: Tensor, contrast: Tensor, saturation: Tensor, exposedness: Tensor, space: str) -> Tensor:
-    """The logarithm of a frame's weight before it is normalised (Mertens et al. 2007, eq. 1), ``(..., 1, H, W)``."""
+    """The logarithm of a frame's weight before it is normalised (Mertens et al. 2007), ``(..., 1, H, W)``."""
     grey = luma(frame, space)
     padded = pad_mirror(grey, 1)
     around = (shift(padded, 1, -1, 0) + shift(padded, 1, 1, 0)) + (shift(padded, 1, 0, -1) + shift(padded, 1, 0, 1))

@@ -33,7 +33,7 @@ def filmic(image: Tensor, *, grey: Scalar, black: Scalar, white: Scalar, contras
     (1, 1) with slope 0 at both, and display light is ``curve(v)^2.4``. Its middle is a straight line through grey,
     which becomes 0.18; there display light rises by `contrast` stops a stop. Toe and shoulder are the monotone rational
     quadratics of Gregory and Delbourgo 1982 ("Piecewise rational quadratic interpolation to monotonic data", IMA J.
-    Numerical Analysis 2, equation 5), whose slopes agree with those of the line: no legal setting bends back.
+    Numerical Analysis 2), whose slopes agree with those of the line: no legal setting bends back.
 
     Args:
         image: ``(..., C, H, W)``, scene-linear, any range.
@@ -67,7 +67,7 @@ def _toe(x: Tensor, width: Tensor, height: Tensor, slope: Tensor) -> Tensor:
 
 
 def sigmoid(image: Tensor, *, grey: Scalar, contrast: Scalar, skew: Scalar) -> Tensor:
-    """A log-logistic display transform: Naka and Rushton 1966, equation 3, with the exponent of Burr 1942, type III.
+    """A log-logistic display transform: Naka and Rushton 1966, with the exponent of Burr 1942, type III.
 
     ``display = (1 + q (x / grey)^-n)^-p`` with ``p = 2^skew``; ``q`` and ``n`` are such that grey stays where it is and
     display light there rises by `contrast` stops a stop: ``1 + q = grey^(-1/p)``, ``n = contrast (1 + q) / (p q)``. It

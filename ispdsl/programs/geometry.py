@@ -22,7 +22,7 @@ def lens_distortion(image: Tensor, *, k1: Scalar, k2: Scalar, p1: Scalar, p2: Sc
     With (x, y) the place of an output pixel and ``r^2 = x^2 + y^2`` it shows the image at
     ``x (1 + k1 r^2 + k2 r^4) + 2 p1 x y + p2 (r^2 + 2 x^2)``, and y likewise with p1 and p2 changed about. Barrel
     distortion is undone by a negative k1, which spreads the corners out. Beyond its border the image is mirrored.
-    Bicubic is Keys 1981, eq. 15; its gradient is continuous, also where nothing moves, which that of bilinear is not.
+    Bicubic is Keys 1981, a = -1/2; its gradient is continuous, also where nothing moves, which that of bilinear is not.
 
     Args:
         image: ``(..., C, H, W)``, any range.

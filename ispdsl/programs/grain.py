@@ -25,9 +25,9 @@ def grain(image: Tensor, *, amount: Scalar, size: Scalar, colour: bool, space: s
     """Add a fixed field of grain, strongest at half of white and none at black and from white up.
 
     A medium of opaque and clear spots of which a share p is clear has the variance p (1 - p) (the binary model of
-    Dainty and Shaw 1974, Image Science, ch. 3): the field, of variance 1, is scaled by ``2 amount sqrt(p (1 - p))``
+    Dainty and Shaw 1974, Image Science): the field, of variance 1, is scaled by ``2 amount sqrt(p (1 - p))``
     with p luma, or each plane where `colour`, within 0..1. It is a sum of four bytes of a hash at each place
-    (PCG-RXS-M-XS, O'Neill 2014, sec. 6.3.4), made coarse by a blur of standard deviation `size` and brought back to
+    (PCG-RXS-M-XS, O'Neill 2014), made coarse by a blur of standard deviation `size` and brought back to
     variance 1.
 
     Args:

@@ -18,7 +18,7 @@ UPSAMPLE_RADIUS = 2.0
 
 
 def guided_filter(image: Tensor, *, strength: Scalar, radius: Scalar, contrast: Scalar) -> Tensor:
-    """The guided filter of an image by itself (He, Sun and Tang 2010, eq. 5 to 8, in the form for colour guides).
+    """The guided filter of an image by itself (He, Sun and Tang 2010, in the form for colour guides).
 
     In each window the output is the linear function of the input that follows it up to a penalty on the slope: with
     the planes' covariance ``S`` and ``e = contrast^2`` the slope is ``(S + e I)^-1 S = I - e (S + e I)^-1``, so a
@@ -74,7 +74,7 @@ def _apply(slope: Tensor, image: Tensor) -> Tensor:
 def guided_upsample(chroma: Tensor, luma: Tensor, *, contrast: Scalar) -> Tensor:
     """Bring chroma that `half` made small up to the size of luma, along luma's edges.
 
-    The fast guided filter (He and Sun 2015, algorithm 2; He, Sun and Tang 2010, eq. 5, 6 and 8): chroma is taken as
+    The fast guided filter (He and Sun 2015, algorithm 2; He, Sun and Tang 2010): chroma is taken as
     ``a * luma + b`` in every window of 5x5 small samples, ``a`` and ``b`` are averaged and interpolated linearly.
 
     Args:

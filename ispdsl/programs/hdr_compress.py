@@ -45,7 +45,7 @@ def hdr_compress(image: Tensor, *, compression: Scalar, edge: Scalar, pivot: Sca
 
 
 def bilateral_base(light: Tensor, edge: Tensor) -> Tensor:
-    """Fast bilateral filter of luma in stops ``(..., 1, H, W)`` (Durand and Dorsey 2002, fig. 6 and sec. 5.2)."""
+    """Fast bilateral filter of luma in stops ``(..., 1, H, W)`` (Durand and Dorsey 2002, sec. 5)."""
     base = torch.zeros_like(light)
     for samples in GRID.samples(light):
         distance = light - samples

@@ -11,7 +11,7 @@ SPLINE = (6 / 16, 4 / 16, 1 / 16)
 
 
 def joint_guided(image: Tensor, guide: Tensor, *, levels: int, contrast: Scalar) -> Tensor:
-    """Take the image as ``a * guide + b`` around every pixel (He, Sun and Tang 2010, equations 5, 6 and 8).
+    """Take the image as ``a * guide + b`` around every pixel (He, Sun and Tang 2010).
 
     The windows are those of `smooth` rather than boxes, twice in a row, so that the result depends on pixels up to
     ``4 (2^levels - 1)`` away.

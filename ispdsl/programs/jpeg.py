@@ -22,7 +22,7 @@ TO_YCC = [
     [0.5, -0.418687589, -0.081312411],
 ]
 FROM_YCC = [[1.0, 0.0, 1.402], [1.0, -0.344136286, -0.714136286], [1.0, 1.772, 0.0]]
-"""JFIF (ITU-T T.871, sec. 7), from the luma weights of ITU-R BT.601; Cb and Cr about 0."""
+"""JFIF (ITU-T T.871), from the luma weights of ITU-R BT.601; Cb and Cr about 0."""
 
 LUMA_TABLE: list[list[float]] = [
     [16, 11, 10, 16, 24, 40, 51, 61],
@@ -63,7 +63,7 @@ def jpeg(image: Tensor, *, quality: Scalar, subsampling: str, rounding: str, amo
         subsampling: ``s444``, or ``s420``: chroma averaged over 2x2 pixels and interpolated linearly.
         rounding: ``exact`` rounds samples, tables and coefficients to whole numbers as a codec does, and lets gradients
             straight through. ``cubic`` rounds coefficients alone, by ``r + (x - r)^3`` with r the nearest whole number
-            (Shin and Song 2017, "JPEG-resistant adversarial images", eq. 5), which jumps at halves. ``smooth`` takes
+            (Shin and Song 2017, "JPEG-resistant adversarial images"), which jumps at halves. ``smooth`` takes
             ``x - sin(2 pi x) / (2 pi)`` in its place, which does not.
         amount: blend with the image, 0 (the identity) to 1.
     """
@@ -99,7 +99,7 @@ def round_away(x: Tensor) -> Tensor:
 
 
 def round_cubic(x: Tensor) -> Tensor:
-    """The nearest whole number plus the cube of what is left (Shin and Song 2017, eq. 5)."""
+    """The nearest whole number plus the cube of what is left (Shin and Song 2017)."""
     whole = torch.floor(x.detach() + 0.5)
     return whole + (x - whole) ** 3
 

@@ -20,7 +20,7 @@ def local_laplacian(
 
     In the original each coefficient of the result's Laplacian pyramid comes from a copy of the image remapped about
     the value of the Gaussian pyramid at that place (their algorithm 1). Here, as in Aubry et al. 2014 ("Fast local
-    Laplacian filters", sec. 3.2), copies are made for fixed values and the coefficients interpolated linearly between
+    Laplacian filters"), copies are made for fixed values and the coefficients interpolated linearly between
     them; values outside -10..2 stops take the outermost copy. What is remapped is the displacement, which is zero
     where nothing is to change: so alpha = beta = 1 gives the image itself, at any sampling.
 
@@ -50,7 +50,7 @@ def local_laplacian(
 
 
 def displacement(difference: Tensor, alpha: Tensor, beta: Tensor, sigma: Tensor, epsilon: Tensor) -> Tensor:
-    """By how much the remapping moves a value that lies `difference` from the centre (Paris et al. 2011, eq. 1 to 3).
+    """By how much the remapping moves a value that lies `difference` from the centre (Paris et al. 2011).
 
     Detail, at most sigma away, follows their power law ``d * (|d| / sigma)^(alpha - 1)``, with ``|d|`` and sigma
     replaced by ``sqrt(d^2 + epsilon^2)`` and ``sqrt(sigma^2 + epsilon^2)`` in place of their blend with the identity

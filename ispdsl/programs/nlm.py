@@ -15,7 +15,7 @@ SEARCH_RADII = {"s7": 3, "s11": 5, "s15": 7}
 
 
 def nl_means(image: Tensor, *, strength: Scalar, noise: Scalar, filtering: Scalar, patch: str, search: str) -> Tensor:
-    """Non-local means (Buades, Coll and Morel 2005, section 3) with the noise's share taken off the distances.
+    """Non-local means (Buades, Coll and Morel 2005) with the noise's share taken off the distances.
 
     A neighbour whose patch differs by a mean square ``d2`` (over the patch and all planes) counts ``strength *
     exp(-max(d2 - 2 noise^2, 0) / (filtering * noise)^2)``, the pixel itself 1 (Buades, Coll and Morel 2011, "Non-Local

@@ -48,8 +48,8 @@ def anscombe(mosaic: Tensor, *, noise_profile: Tensor) -> Tensor:
 def anscombe_inverse(mosaic: Tensor, *, noise_profile: Tensor, form: str = "algebraic") -> Tensor:
     """Undo `anscombe`. `form` ``algebraic`` is its exact inverse.
 
-    ``unbiased`` gives the mean of the samples whose transforms have the mean given: the closed form of the exact
-    unbiased inverse (Mäkitalo and Foi 2013). With D the transform before black was moved to 0 it adds
+    ``unbiased`` gives the mean of the samples whose transforms have the mean given: the closed form that approximates
+    the exact unbiased inverse (Mäkitalo and Foi 2013). With D the transform before black was moved to 0 it adds
     ``s (1/4 + sqrt(3/2)/4 D^-1 - 11/8 D^-2 + 5/8 sqrt(3/2) D^-3)`` to the algebraic inverse, which is 0 at
     ``D = 2 sqrt(3/8)`` and is taken as 0 below.
     """

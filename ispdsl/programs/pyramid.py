@@ -20,7 +20,7 @@ from torch import Tensor
 from ispdsl.programs.ops import mirror, sum_terms
 
 SPLINE = (1 / 16, 1 / 4, 3 / 8, 1 / 4, 1 / 16)
-"""The cubic B-spline, and Burt and Adelson's generating kernel with a = 3/8 (their eq. 1)."""
+"""The cubic B-spline, and Burt and Adelson's generating kernel with a = 3/8."""
 
 BETWEEN = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 """The binomial kernel about the middle between two samples."""

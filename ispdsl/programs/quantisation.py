@@ -12,9 +12,9 @@ def quantise(image: Tensor, *, bits: Scalar) -> Tensor:
     """Round to the nearest of the ``2 ** bits`` equal steps from 0 to 1, halves up, and limit to these.
 
     ``floor(n x + 1/2) / n`` with n = 2^bits - 1 rounded to a whole number, as full-range codes have it (ITU-R BT.2100,
-    table 9). The gradient goes straight through the rounding, as if it were not there (Bengio et al. 2013, "Estimating
-    or propagating gradients through stochastic neurons", sec. 4), and ends where values are limited; that to `bits`
-    is 0.
+    table 9). The gradient goes straight through the rounding, as if it were not there (Bengio, Léonard and Courville
+    2013, "Estimating or propagating gradients through stochastic neurons for conditional computation"), and ends where
+    values are limited; that to `bits` is 0.
 
     Args:
         image: ``(..., C, H, W)``, any range.

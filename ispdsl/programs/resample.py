@@ -33,7 +33,7 @@ def resize(image: Tensor, *, scale: str, kernel: str) -> Tensor:
     Each axis of n samples becomes one of ``round(scale * n)``, at least 1, with sample centres at
     ``(i + 1/2) n / m - 1/2``. Making smaller widens the kernel by n / m. Kernels: ``area``, the exact mean of what an
     output sample covers; ``bilinear``, a triangle; ``bicubic``, Keys 1981, "Cubic convolution interpolation for digital
-    image processing", eq. 15 (a = -1/2); ``lanczos``, the sinc windowed by a sinc three lobes wide (Duchon 1979).
+    image processing", a = -1/2; ``lanczos``, the sinc windowed by a sinc three lobes wide (Duchon 1979).
 
     Args:
         image: ``(..., C, H, W)``, any range.
@@ -57,7 +57,7 @@ def crop_border(image: Tensor, *, border: str) -> Tensor:
 
 
 def keys(x: float) -> float:
-    """The cubic convolution kernel with a = -1/2 (Keys 1981, eq. 15)."""
+    """The cubic convolution kernel with a = -1/2 (Keys 1981)."""
     x = abs(x)
     if x < 1:
         return (1.5 * x - 2.5) * x * x + 1

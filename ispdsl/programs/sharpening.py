@@ -19,7 +19,7 @@ def unsharp_mask(image: Tensor, *, radius: Scalar, amount: Scalar, threshold: Sc
     """Unsharp mask of luma (Gonzalez and Woods, Digital Image Processing, sec. 3.6), added to the planes alike.
 
     ``out = image + amount * soft(luma - blur(luma, radius), threshold)``, where ``soft`` pulls differences towards zero
-    by `threshold` (Donoho 1995, eq. 1). Differences between planes, and with them hue, stay.
+    by `threshold` (Donoho 1995). Differences between planes, and with them hue, stay.
 
     Args:
         image: ``(..., 3, H, W)``, any range.

@@ -82,8 +82,8 @@ def monotone_curve(image: Tensor, *, rises: Tensor) -> Tensor:
 
     The rise over step k is ``rises[k] / sum(rises)``, so that every setting gives a rising curve. Between the points it
     is a cubic Hermite polynomial; the slope at a point is the harmonic mean of the slopes of both steps (Fritsch and
-    Butland 1984, equation 5, which at equal steps is that mean), within the region in which Fritsch and Carlson 1980
-    prove it monotone. Below 0 and above 1 it goes on in a straight line.
+    Butland 1984, whose mean at equal steps is that one), within the region in which Fritsch and Carlson 1980 prove it
+    monotone. Below 0 and above 1 it goes on in a straight line.
 
     Args:
         image: ``(..., C, H, W)``, any range.

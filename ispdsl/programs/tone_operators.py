@@ -89,7 +89,8 @@ def hable(
     ``f(x) = (x (A x + C B) + D E) / (x (A x + B) + D F) - E / F`` with A `shoulder`, B `linear`, C `angle`, D `toe`,
     E `toe_numerator`, F `toe_denominator`. Here it is brought to one fraction, which is exactly 0 at 0 and loses no
     digits near it: ``f(x) = x (A x (1 - E / F) + B (C - E / F)) / (x (A x + B) + D F)``. It rises from 0 up where
-    ``C F >= E``. The talk uses ev 1 and white 11.2.
+    ``C F >= E``. His talk "Uncharted 2: HDR lighting" presents it; the article "Filmic tonemapping operators" of
+    the same year has ev 1, white 11.2 and A to F of 0.15, 0.5, 0.1, 0.2, 0.02 and 0.3.
 
     Args:
         image: ``(..., C, H, W)``, scene-linear, any range.

@@ -69,7 +69,7 @@ def verify(
     _demand_something(order, todo)
     found: dict[int, Verdict] = {}
     with progress() as step:
-        for number, verdict in verdicts(order, todo, jobs or os.cpu_count() or 1):
+        for number, verdict in verdicts(order, todo, jobs or _processes(len(todo) * examples)):
             found[number] = verdict
             step(len(found), len(todo), todo[number].title)
             if verdict.outcome != "holds" and not as_json:
@@ -81,6 +81,11 @@ def verify(
         _conclude(order, listed)
     if any(verdict.outcome != "holds" for verdict in listed):
         raise typer.Exit(ExitCode.DIAGNOSTICS)
+
+
+def _processes(calls: int) -> int:
+    """One a core, but no more than the work pays for: each takes seconds to start."""
+    return min(os.cpu_count() or 1, 1 + calls // 3000)
 
 
 def _demand_something(order: Order, todo: list[Task]) -> None:

@@ -49,7 +49,7 @@ class Row:
 
 def stage(line: str = "", takes: str = RGB, gives: str = "rgb<S, f32>", body: str = "", before: str = "") -> str:
     """The text of a stage ``f``; without a line it has what is implied."""
-    program = '' if 'program "' in body else '  program "tests.contracts.own_programs:same"\n'
+    program = "" if 'program "' in body else '  program "tests.contracts.own_programs:same"\n'
     last = f"  property {line}\n" if line else ""
     return f"{before}\nstage f({takes}) -> {gives} {{\n  {body}\n{program}{last}}}\n"
 

@@ -242,15 +242,15 @@ def off(image: Tensor) -> Tensor:
     [
         ("", "program", "", "fails"),
         ("within 0.02", "program", "", "holds"),  # a stage of programs alone: the line is about them
-        ("within 0.02", "program", 'proxy p()', "fails"),  # beside a proxy the program is held exactly
-        ("within 0.02", "proxy", 'proxy p()', "holds"),
-        ("within 0.005", "proxy", 'proxy p()', "fails"),
-        ("", "proxy", 'proxy p()', "holds"),  # 0.02 without a word
-        ("within 35dB", "executor", 'executor e()', "holds"),  # 1.8 % of the largest value
-        ("within 60dB", "executor", 'executor e()', "fails"),
-        ("within 2%", "proxy", 'proxy p()', "holds"),
-        ("within 3lsb", "proxy", 'proxy p()', "holds"),  # 3 of 255
-        ("within 2lsb", "proxy", 'proxy p()', "fails"),
+        ("within 0.02", "program", "proxy p()", "fails"),  # beside a proxy the program is held exactly
+        ("within 0.02", "proxy", "proxy p()", "holds"),
+        ("within 0.005", "proxy", "proxy p()", "fails"),
+        ("", "proxy", "proxy p()", "holds"),  # 0.02 without a word
+        ("within 35dB", "executor", "executor e()", "holds"),  # 1.8 % of the largest value
+        ("within 60dB", "executor", "executor e()", "fails"),
+        ("within 2%", "proxy", "proxy p()", "holds"),
+        ("within 3lsb", "proxy", "proxy p()", "holds"),  # 3 of 255
+        ("within 2lsb", "proxy", "proxy p()", "fails"),
     ],
 )
 def test_within_is_for_what_is_not_exact(within: str, kind: Any, body: str, outcome: str) -> None:

@@ -134,7 +134,8 @@ def _risen(trial: Trial, name: str, case: Case) -> Tensor:
     amount = trial.draw(st.sampled_from((0.01, 0.1, 1.0)))
     port = next((port for port in trial.subject.inputs if port.name == name), None)
     if port is None:
-        low, high = hard(trial.subject, name) if _is_parameter(trial, name) else (0.0, 4.0)
+        unbounded = (0.0, max(4.0, 2 * float(value.max())))
+        low, high = hard(trial.subject, name) if _is_parameter(trial, name) else unbounded
         step = amount * rise * (min(high, low + 1e4) - low)
         return torch.minimum(value + step, torch.full_like(value, high))
     if trial.draw(st.booleans()):
@@ -152,12 +153,8 @@ def lipschitz(trial: Trial) -> None:
     assert bound is not None, "the language demands one"
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     reach = trial.draw(st.sampled_from((1e-3, 0.1, 1.0)))
-    types = {port.name: port.type for port in trial.subject.inputs}
     moved = {
-        name: legal(
-            image + reach * (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1), types[name]
-        )
-        for name, image in case.images.items()
+        port.name: legal(_near(case.images[port.name], reach, generator), port.type) for port in trial.subject.inputs
     }
     step = max(float((moved[name] - image).abs().max()) for name, image in case.images.items())
     for found, plain in zip(trial.run(trial.derived(case.showing(moved))), trial.run(case), strict=True):
@@ -167,3 +164,7 @@ def lipschitz(trial: Trial) -> None:
                 f"a change of at most {step:.6g} changes the result by {gap:.6g}, more than {bound:g} times as much"
             )
             raise ViolationError(message, case, found=found, plain=plain)
+
+
+def _near(image: Tensor, reach: float, generator: torch.Generator) -> Tensor:
+    return image + reach * (2 * torch.rand(image.shape, generator=generator, dtype=torch.float64) - 1)

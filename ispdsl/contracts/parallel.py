@@ -37,8 +37,9 @@ class Order:
             CompileError: a program is not trusted, not there, or disagrees with its stage.
             PlanError: a pipeline cannot be planned.
         """
-        found = [each for path in self.paths for each in subjects(path, self.stage)]
-        used = {package for each in found for package in packages(each.module)}
+        every = [each for path in self.paths for each in subjects(path)]
+        found = [each for each in every if self.stage in (None, each.name)]
+        used = {package for each in every for package in packages(each.module)}
         for package in self.trust:
             if package not in used:
                 near = nearest(package, used)

@@ -122,7 +122,8 @@ PLACES: tuple[Page, ...] = (
         title="sampled sites keep their values",
         usage="property lossless [when CONDITION] [within V]",
         meaning="For a demosaic: plane c of the result at a site is the sample x[i, j], where c is the colour that "
-        "the CFA samples there, border included. A LinearRaw frame passes through in all planes.",
+        "the CFA samples there, border included. A mosaic of one colour gives that colour at every site. A LinearRaw "
+        "frame passes through in all planes.",
         parts=(WHEN, WITHIN),
         tried="All four phases and `linear`, all images, at every legal setting.",
         tolerance=ROUNDING,

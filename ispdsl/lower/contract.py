@@ -230,15 +230,15 @@ def _comparable(name: str, parameter: ir.Parameter | None, subject: Subject) -> 
             return "it is on or off"
         case ir.Table():
             return "compare it with identity, a number or a list"
-        case None if name not in {meta.name for meta in subject.metas}:
+        case None if name not in {each.name for each in (*subject.metas, *subject.needs)}:
             return "an image has no value to compare: name a parameter or metadata"
         case _:
             return f"compare it with a number, such as 0{_unit_of_name(name, parameter, subject)}"
 
 
 def _is_array(name: str, parameter: ir.Parameter | None, subject: Subject) -> bool:
-    meta = next((m for m in subject.metas if m.name == name), None)
-    return isinstance(parameter, ir.Table) or (meta is not None and meta.type.name in ("vector", "matrix", "grid"))
+    given = next((each for each in (*subject.metas, *subject.needs) if each.name == name), None)
+    return isinstance(parameter, ir.Table) or (given is not None and given.type.name in ("vector", "matrix", "grid"))
 
 
 def _unit_of_name(name: str, parameter: ir.Parameter | None, subject: Subject) -> str:

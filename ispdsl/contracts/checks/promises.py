@@ -59,7 +59,7 @@ def _typed(trial: Trial, found: Tensor, type_: Type, name: str, case: Case) -> N
 def batches(trial: Trial) -> None:
     """A batch gives what its images give alone, with one setting for all and with a setting for each."""
     case = trial.call()
-    twin = case.showing({name: image.flip(-1) for name, image in case.images.items()})
+    twin = case.showing({name: 0.5 * image.flip(-1) for name, image in case.images.items()})  # of other statistics
     both = case.showing({name: torch.stack([image, twin.images[name]]) for name, image in case.images.items()})
     alone = [trial.run(case), trial.run(twin)]
     shared, each = trial.run(both), trial.run(both.with_arguments(_for_each(case.arguments)))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ispdsl.programs.cfa import COLOURS
 from ispdsl.programs.demosaic import bilinear
 from ispdsl.programs.ops import pad_mirror, shift
-from tests.contracts.harness import MOSAIC, RGB, Row, caught, holds, rights, stage, verdict_on, wrongs
+from tests.contracts.harness import MOSAIC, Row, caught, holds, rights, stage, verdict_on, wrongs
 
 RAW = "raw<C, f32>"
 LOCAL = "property local within 1px"

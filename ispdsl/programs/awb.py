@@ -19,6 +19,9 @@ FAINTEST = 1e-3
 DARKEST = 1e-30
 """Light below this is none: float32 ends near it."""
 
+CANCELLED = 1e-6
+"""A mean below this share of the mean size is what rounding to float32 leaves of noise about black: no light."""
+
 DARKEST_WHITE = 1e-4
 """Below this a plane of a white counts as this, for the gain is its reciprocal."""
 
@@ -28,7 +31,9 @@ EDGE_RADIUS = 9
 
 def grey_world(image: Tensor) -> Tensor:
     """The mean of each plane (Buchsbaum, "A spatial processor model for object colour perception", 1980)."""
-    return _estimate(image.double().mean((-2, -1)), image)
+    values = image.double()
+    levels, seen = values.mean((-2, -1)), values.abs().mean((-2, -1))
+    return _estimate(torch.where(levels.abs() > CANCELLED * seen, levels, 0.0), image)
 
 
 def white_patch(image: Tensor, *, percentile: Scalar) -> Tensor:

@@ -101,6 +101,16 @@ def test_without_light_the_estimate_is_white(name: str, value: float) -> None:
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("dtype", [F64, torch.float32])
+def test_noise_that_cancels_is_no_light(dtype: torch.dtype) -> None:
+    """Ten values whose sum is 0 but for rounding, in any order."""
+    image = torch.full((3, 2, 5), -0.1, dtype=dtype)
+    image[:, 1, 0] = 0.9
+    image[1] *= 0.7
+    for moved in (image, image.flip(-1), image.flip(-2)):
+        torch.testing.assert_close(awb.grey_world(moved), torch.ones(3, dtype=dtype))
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_missing_colour_is_a_thousandth_of_the_strongest(name: str) -> None:
     program, free = ESTIMATORS[name]

@@ -102,7 +102,8 @@ def from_others(light: list[Tensor], certain: list[Tensor]) -> list[Tensor]:
     ratios: dict[tuple[int, int], Tensor] = {}
     for one, other in COLOUR_PAIRS:
         both = certain[one] * certain[other]
-        first, second = (blur(both * light[colour], REACH / 3, REACH / 3) + PRIOR for colour in (one, other))
+        seen = torch.broadcast_tensors(both * light[one], both * light[other])
+        first, second = (blur(torch.cat(seen, -3), REACH / 3, REACH / 3) + PRIOR).split(1, -3)
         ratios[one, other], ratios[other, one] = first / second, second / first
     estimates = []
     for colour in range(3):

@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 """What type variables stand for, by what they are for."""
 
-LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9)
+LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9, 0.002)
 """Levels that matter; others are drawn too."""
 
 LEVEL = numbers(LEVELS, ((0, 1),))

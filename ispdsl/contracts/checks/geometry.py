@@ -27,7 +27,7 @@ def local(trial: Trial) -> None:
     name = trial.draw(st.sampled_from(tuple(case.images)))
     image = case.images[name]
     height, width = image.shape[-2:]
-    row, column = trial.draw(st.integers(0, height - 1)), trial.draw(st.integers(0, width - 1))
+    row, column = trial.draw(_place(height)), trial.draw(_place(width))
     step = trial.draw(st.sampled_from((0.25, -0.25, 0.02))) * max(1.0, float(image.abs().max()))
     type_ = next(port.type for port in trial.subject.inputs if port.name == name)
     touched = image.clone()
@@ -44,6 +44,11 @@ def local(trial: Trial) -> None:
             place = unravel(int(change.argmax()), change.shape)
             message = f"a change of {name} at row {row}, column {column} reaches {at(place)}"
             raise ViolationError(f"{message}, farther than {radius} px", case, before=before, after=after)
+
+
+def _place(size: int) -> st.SearchStrategy[int]:
+    """A place along an axis, often at its ends: what is far from there is farthest."""
+    return st.sampled_from((0, size - 1)) | st.integers(0, size - 1)
 
 
 def _far(height: int, width: int, row: int, column: int, radius: int) -> Tensor:

@@ -3,6 +3,7 @@
 #   make test      the tests        make lint    style and types
 #   make bench     the benchmarks   make clean   remove what these made
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
+#   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
 OUT    ?= out/demo
@@ -11,10 +12,10 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench: export OMP_NUM_THREADS = 1
+test bench reproduce-faults: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench reproduce-neutral install clean
+.PHONY: demo test lint bench reproduce-neutral reproduce-faults install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -33,6 +34,9 @@ bench: install
 
 reproduce-neutral: install
 	$(BIN)/python -m benchmarks.reproduce.neutral $(if $(DATA),--data "$(DATA)")
+
+reproduce-faults: install
+	$(BIN)/python -m benchmarks.faults
 
 install: $(STAMP)
 

@@ -93,8 +93,8 @@ def page(found: dict[str, Any]) -> str:
         "the program as it is; the first such line is named. Lines about export are left out.",
         "Made by `make reproduce-faults`.",
         "",
-        f"**{found['caught']} of {found['faults']} faults are caught ({100 * found['share']:.1f} %)**, {written} of them"
-        f" by a written line first, the others by an implied one; in {found['stages']} stages, seed {found['seed']}.",
+        f"**{found['caught']} of {found['faults']} faults are caught ({100 * found['share']:.1f} %)**, {written} of"
+        f" them by a written line first, the others by an implied one; {found['stages']} stages, seed {found['seed']}.",
         "",
         "| kind | faults | caught |",
         "|---|---|---|",

@@ -52,7 +52,7 @@ def drago(image: Tensor, *, log_average: Scalar, white: Scalar, bias: Scalar, am
         image: ``(..., 3, H, W)``, scene-linear, any range.
         log_average: geometric mean of the scene's luma, above 0; `()` or ``(B, 1, 1, 1)``.
         white: the luma that becomes 1; the paper takes the scene's largest.
-        bias: 0.5 to 1; 0.85 in the paper. Lower values brighten the dark tones less.
+        bias: 0.5 to 1; 0.85 in the paper. Lower values brighten the dark tones more.
         amount: 0 is the identity, 1 the operator; linear between.
         space: colour space that gives the weights of luma.
     """

@@ -1,7 +1,7 @@
 """Plant faults in the programs of the standard library and see which of them break a contract.
 
-First every stage's contract is tested as it is; lines that do not hold then are left out. Then each fault is planted
-in a process of its own, from the changed source text, and the contract is tested until a line breaks.
+Each fault is planted in a process of its own, from the changed source text, and the contract is tested until a line
+breaks. Then those lines are tested without a fault: one that does not hold then has caught nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -25,26 +25,51 @@ LIMIT = 900.0
 
 
 def measure(faults: Sequence[Fault], examples: int, seed: int, processes: int) -> Measured:
-    """Test the contracts of all stages that have a fault, then plant the faults.
+    """Plant the faults; then see that the lines that caught them hold without a fault, else look for others.
 
     Raises:
-        FaultError: a fault does not fit its module, or a contract cannot be run at all.
+        FaultError: a fault does not fit its module, or a contract cannot be run without a fault.
     """
     begun = time.perf_counter()
     for fault in faults:
         fault.planted(source_of(fault.module))
-    stages = {fault.stage: fault for fault in faults}
-    plain = [Job(fault.file, fault.stage_name, examples, seed) for fault in stages.values()]
-    found = _run(plain, processes, "contracts without a fault")
-    sound = dict(zip(stages, found, strict=True))
-    for stage, finding in sound.items():
+    found: dict[Fault, Finding | ChildError] = {}
+    sound: dict[str, set[str]] = {fault.stage: set() for fault in faults}
+    unsound: dict[str, set[str]] = {fault.stage: set() for fault in faults}
+    while todo := [fault for fault in faults if fault not in found or _line(found[fault]) in unsound[fault.stage]]:
+        jobs = [Job(f.file, f.stage_name, examples, seed, f, tuple(sorted(unsound[f.stage]))) for f in todo]
+        found.update(zip(todo, _run(jobs, processes, "faults"), strict=True))
+        _hold(found, sound, unsound, (examples, seed, processes))
+    outcomes = tuple(_outcome(fault, found[fault]) for fault in faults)
+    left_out = {stage: tuple(sorted(lines)) for stage, lines in unsound.items() if lines}
+    return Measured(outcomes, left_out, examples, seed, time.perf_counter() - begun)
+
+
+def _hold(
+    found: Mapping[Fault, Finding | ChildError],
+    sound: Mapping[str, set[str]],
+    unsound: Mapping[str, set[str]],
+    setting: tuple[int, int, int],
+) -> None:
+    """Test the lines that caught something without any fault, and note which of them hold."""
+    examples, seed, processes = setting
+    new: dict[str, tuple[Fault, set[str]]] = {}
+    for fault, finding in found.items():
+        line = _line(finding)
+        if line is not None and line not in sound[fault.stage] | unsound[fault.stage]:
+            new.setdefault(fault.stage, (fault, set()))[1].add(line)
+    jobs = [Job(f.file, f.stage_name, examples, seed, only=tuple(sorted(lines))) for f, lines in new.values()]
+    for stage, finding in zip(new, _run(jobs, processes, "without a fault"), strict=True):
         if isinstance(finding, ChildError):
             raise FaultError(f"the contract of {stage} cannot be run: {finding}")
-    settled = {stage: finding for stage, finding in sound.items() if isinstance(finding, Finding)}
-    skip = {stage: tuple(line.line for line in finding.broken) for stage, finding in settled.items()}
-    jobs = [Job(f.file, f.stage_name, examples, seed, f, skip[f.stage]) for f in faults]
-    outcomes = [_outcome(fault, one) for fault, one in zip(faults, _run(jobs, processes, "faults"), strict=True)]
-    return Measured(tuple(outcomes), settled, examples, seed, time.perf_counter() - begun)
+        broken = {each.line for each in finding.broken}
+        unsound[stage].update(broken)
+        sound[stage].update(new[stage][1] - broken)
+
+
+def _line(finding: Finding | ChildError) -> str | None:
+    """The line that a fault broke."""
+    return finding.broken[0].line if isinstance(finding, Finding) and finding.broken else None
 
 
 def _outcome(fault: Fault, found: Finding | ChildError) -> Outcome:

@@ -27,6 +27,8 @@ class Job:
     fault: Fault | None = None
     skip: tuple[str, ...] = ()
     """Lines that do not hold without any fault, so that they tell nothing."""
+    only: tuple[str, ...] = ()
+    """Lines to be tested; all where that is left out."""
 
     @property
     def title(self) -> str:
@@ -66,12 +68,16 @@ def hunt(job: Job) -> Finding:
 
     from ispdsl.contracts import engine
     from ispdsl.contracts.engine import check, tasks
-    from ispdsl.contracts.subject import subjects
+    from ispdsl.contracts.subject import Line, subjects
 
     torch.set_num_threads(1)
     engine.PATIENCE = 0.0  # any counterexample will do, not the smallest
     found = subjects(job.file, job.stage)
-    todo = tasks(found, "program", lines=lambda line: line.name not in COSTLY and str(line) not in job.skip)
+
+    def wanted(line: Line) -> bool:
+        return line.name not in COSTLY and str(line) not in job.skip and (not job.only or str(line) in job.only)
+
+    todo = tasks(found, "program", lines=wanted)
     broken: dict[str, Broken] = {}
     for examples in (min(FEW, job.examples), job.examples) if job.fault else (job.examples,):
         for task in todo:

@@ -110,7 +110,7 @@ PLACES: tuple[Page, ...] = (
         "unlike each other.",
         seen=(
             ("demosaic.malvar", "property equivariant cfa"),
-            ("raw.black_white", "property equivariant cfa when black_level == [64, 64, 64, 64]"),
+            ("raw.black_white", "property equivariant cfa"),
         ),
         right=with_property(_DEMOSAIC, "property local within 2px", "property equivariant cfa"),
         line="property equivariant cfa",

@@ -43,7 +43,11 @@ VALUES: tuple[Page, ...] = (
             ("mean", "the spatial mean of each plane"),
             ("grey", "what has R = G = B has it after too, perhaps at another level; of `chroma`, 0 stays 0"),
             ("luma", "each pixel's luma by the weights of its space; of a `luma` image its values"),
-            ("hue", "each pixel's angle of (2R - G - B, sqrt(3) (G - B)), where it is not grey"),
+            (
+                "hue",
+                "each pixel's angle of (2R - G - B, sqrt(3) (G - B)), where it is not grey; a statistic of three "
+                "planes has that of the light on a grey scene (of a mosaic: evenly lit), unless it is grey",
+            ),
             ("white", "R = G = B = 1 stays R = G = B = 1"),
             ("energy", "the sum of squares over the image"),
             WHEN,

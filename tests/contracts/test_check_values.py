@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import gaussian_blur, luma
+from ispdsl.programs.raw_statistics import raw_mean
 from tests.contracts.harness import UNIT, Row, caught, holds, rights, stage, verdict_on, wrongs
 
 CHROMA = "chroma: chroma<S, f32>"
@@ -66,6 +67,22 @@ QUANTITIES = [
             "swapped planes": lambda x: x.flip(-3),
             "a twist": lambda x: x * TINT,
         },
+    ),
+    Row(
+        "preserves hue",
+        lambda x: x.mean((-2, -1)),
+        {"red for blue": lambda x: x.mean((-2, -1)).flip(-1), "squares": lambda x: (x**2).mean((-2, -1))},
+        gives="vector<3>",
+    ),
+    Row(
+        "preserves hue",
+        lambda x, cfa: raw_mean(x, cfa=cfa),
+        {
+            "red for blue": lambda x, cfa: raw_mean(x, cfa=cfa).flip(-1),
+            "one CFA for another": lambda x, cfa: raw_mean(x, cfa="rggb" if cfa == "bggr" else cfa),
+        },
+        takes="mosaic: raw<C, f32>",
+        gives="vector<3>",
     ),
     Row(
         "preserves white",
@@ -128,7 +145,7 @@ def over_batch(image: Tensor) -> Tensor:
 
 def first_of_batch(image: Tensor, ev: Tensor | float) -> Tensor:
     """A second image that is treated as the first one alone should be."""
-    first = image[:1] * ev if isinstance(ev, float) else image[:1] * ev[:1]
+    first = image[:1] * torch.as_tensor(ev).flatten()[0]
     return torch.cat([first, image[1:] + 1]) if image.dim() > 3 else image * ev
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ispdsl.contracts.case import Case
+from ispdsl.contracts.checks.geometry import mosaic
 from ispdsl.contracts.strategies import substitute
 from ispdsl.contracts.trial import Trial
+from ispdsl.programs.cfa import COLOURS
 from ispdsl.programs.ops import luma
 
 COLOURED = 1e-3
@@ -71,12 +73,33 @@ def _white(trial: Trial, case: Case) -> None:
 
 def _hue(trial: Trial, case: Case) -> None:
     """The angle in the plane across the grey axis, wherever there is any colour."""
+    if trial.subject.outputs[0].type.name == "vector":
+        _hue_of_light(trial, case)
+        return
     for found, image in zip(trial.run(case), case.images.values(), strict=False):
         before, after = _opponent(image), _opponent(found)
         seen = (before.norm(dim=-3) > COLOURED) & (after.norm(dim=-3) > COLOURED)
         a, b = before / before.norm(dim=-3, keepdim=True), after / after.norm(dim=-3, keepdim=True)
         zero = torch.zeros((), dtype=a.dtype)
         trial.same(torch.where(seen, b, zero), torch.where(seen, a, zero), "hue changes", case, found, image)
+
+
+def _hue_of_light(trial: Trial, case: Case) -> None:
+    """A statistic of three planes has the hue of a grey scene's light; of a mosaic, of one that is lit evenly."""
+    light = torch.tensor([trial.draw(st.integers(1, 32)) / 32 for _ in range(3)], dtype=torch.float64)
+    image, bayer = case.first, mosaic(trial, case)
+    if bayer is not None:
+        lit = torch.empty_like(image)
+        for site, plane in enumerate(COLOURS[bayer[1]]):
+            lit[..., site // 2 :: 2, site % 2 :: 2] = light[plane]
+    else:
+        lit = image[:1].abs() * light[:, None, None]
+    scene = trial.derived(case.showing({next(iter(case.images)): lit}))
+    found = _opponent(trial.run(scene)[0][:, None, None]).flatten()
+    wanted = _opponent(light[:, None, None]).flatten()
+    if min(float(found.norm()), float(wanted.norm())) > COLOURED:
+        what = f"the light is {light.tolist()}, the hue of the result another"
+        trial.same(found / found.norm(), wanted / wanted.norm(), what, scene)
 
 
 def _opponent(image: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def test_bm3d_of_colour_survives_what_every_program_must() -> None:
     check_program(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=free, radius=22)
 
 
-@pytest.mark.parametrize("changed", [{"step": "every"}, {"patch": "p8", "transform": "haar"}, {"weights": "uniform"}])
+@pytest.mark.parametrize("changed", [{"step": "every"}, {"patch": "p8", "transform": "haar", "weights": "uniform"}])
 def test_the_first_pass_of_bm3d_survives_what_every_program_must(changed: dict[str, str]) -> None:
     free = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
     static: dict[str, Any] = {**CHOICES, "stack": "k8", "wiener": False, **changed}

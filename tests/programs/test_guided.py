@@ -30,12 +30,12 @@ def edge(planes: int, size: int = 32) -> Tensor:
 @pytest.mark.parametrize("planes", [1, 3])
 def test_guided_filter_of_a_free_radius_survives_what_every_program_must(planes: int) -> None:
     free = {"strength": 0.7, "radius": 1.3, "contrast": 0.3}
-    check_program(guided_filter, [uniform(planes, 5, 6)], free=free, radius=4)
+    check_program(guided_filter, [uniform(planes, 4, 5)], free=free, radius=4, export=planes == 3)
 
 
 def test_guided_filter_of_a_fixed_radius_survives_what_every_program_must() -> None:
     free = {"strength": 0.7, "contrast": 0.3}
-    check_program(guided_filter, [uniform(3, 8, 9)], static={"radius": 2}, free=free, radius=4)
+    check_program(guided_filter, [uniform(3, 5, 6)], static={"radius": 2}, free=free, radius=4)
 
 
 def by_definition(image: np.ndarray, radius: int, contrast: float) -> np.ndarray:

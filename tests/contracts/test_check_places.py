@@ -79,10 +79,10 @@ def black(mosaic: Tensor, black_level: Tensor) -> Tensor:
 
 
 def at_sites(mosaic: Tensor, cfa: str, phase: int = 0) -> Tensor:
-    """Every sample in its plane, and three halves of it in the others."""
+    """Every sample in its plane, and the mean of its neighbours in the others."""
     if cfa == "linear":
         return mosaic + 0
-    found = 1.5 * mosaic.expand(3, *mosaic.shape[-2:])
+    found = box(mosaic).expand(3, *mosaic.shape[-2:])
     for site, colour in enumerate(COLOURS[cfa]):
         row, column = (site // 2 + phase) % 2, site % 2
         found = found.clone()
@@ -186,7 +186,7 @@ MOSAICS = [
         {
             "the CFA is not looked at": lambda x, cfa: balance(x, "rggb") if cfa != "linear" else x,
             "the two greens": lambda x, cfa: x * (1 + (torch.arange(x.shape[-1]) % 2)),
-            "a phase off by one": lambda x, cfa: balance(x, {"rggb": "grbg"}.get(cfa, cfa)),
+            "a phase off by one": lambda x, cfa: balance(x, "grbg" if cfa == "rggb" else cfa),
         },
         takes=MOSAIC,
         gives=RAW,

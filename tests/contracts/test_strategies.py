@@ -36,7 +36,8 @@ def sampled(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
         found.append(data.draw(strategy))
 
     source = random.Random(0)
-    one = test.hypothesis.fuzz_one_input
+    handle: Any = test
+    one = handle.hypothesis.fuzz_one_input
     for _ in range(count):
         one(source.randbytes(4096))
     return found

@@ -118,7 +118,7 @@ def _dead_leaves() -> Tensor:
         radius = 2 / (0.06 + 0.94 * size)
         inside = (rows - 96 * y) ** 2 + (columns - 96 * x) ** 2 < radius**2
         scene = torch.where(inside, torch.tensor(colour, dtype=torch.float64)[:, None, None] ** 2, scene)
-    return scene + 0.01 * torch.rand(scene.shape, generator=generator, dtype=torch.float64)
+    return 0.99 * scene + 0.01 * torch.rand(scene.shape, generator=generator, dtype=torch.float64)
 
 
 KINDS: dict[str, Draw] = {

@@ -38,8 +38,6 @@ LEVELS = (0.0, 1.0, 0.5, 0.18, 0.25, 0.75, 0.02, 0.9, 0.002)
 """Levels that matter; others are drawn too."""
 
 LEVEL = numbers(LEVELS, ((0, 1),))
-UPPER = numbers((1.0, 0.5, 0.18, 0.9), ((0, 1),))
-"""The brighter of two levels: often white, where limits show."""
 PLACE = st.integers(0, 48 * 48 - 1)
 SEEDS = st.integers(-20, 99).map(lambda seed: max(seed, 0))  # grey often: equal planes are a case of their own
 
@@ -209,23 +207,19 @@ def _sizes(shape: Shape) -> st.SearchStrategy[tuple[int, int]]:
 def _pictures(draw: st.DrawFn, shape: Shape) -> Picture:
     """A picture of no size yet; places count modulo the size."""
     kind, beyond = draw(_kinds(shape))
-    low, high = draw(LEVEL), 0.0 if kind == "flat" else draw(UPPER)
-    if beyond == "above":
-        low, high = (_above_white(low), high) if kind == "flat" else (low, _above_white(high))
-    low = {"below": FOOTROOM, "black": 0.0, "white": 1.0}.get(beyond, low)
+    level = draw(LEVEL)  # of a flat picture, else the brighter one: what fails in bright places shrinks to a flat
+    high = {"above": 1 + (HEADROOM - 1) * level, "white": 1.0, "black": 0.0}.get(beyond, level)
+    low = high if kind == "flat" else draw(LEVEL)
+    low, high = FOOTROOM if beyond == "below" else low, 0.0 if kind == "flat" else high
     row, column = divmod(draw(PLACE), 48) if kind in PLACED else (0, 0)
     return Picture(kind, 0, 0, low, high, row, column, draw(SEEDS))
 
 
 @functools.cache
 def _kinds(shape: Shape) -> st.SearchStrategy[tuple[str, str]]:
-    beyond = BEYOND if shape.headroom else BEYOND[:1]
-    ends = [("flat", "black"), ("flat", "white")] if "flat" in shape.kinds else []
-    return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds] + ends)
-
-
-def _above_white(level: float) -> float:
-    return 1 + (HEADROOM - 1) * level
+    beyond = (*BEYOND, "white") if shape.headroom else (BEYOND[0], "white")
+    black = [("flat", "black")] if "flat" in shape.kinds else []
+    return st.sampled_from([(kind, where) for where in beyond for kind in shape.kinds] + black)
 
 
 def _half(picture: Picture) -> Picture:

@@ -66,8 +66,13 @@ def grey_edge(image: Tensor, *, sigma: Scalar, p: Scalar) -> Tensor:
     """
     values = image.double()
     sigma = constant(sigma, values)
-    across = _smooth(_derive(values, sigma, _across), sigma, _down)
-    down = _smooth(_derive(values, sigma, _down), sigma, _across)
+    window = [torch.exp(-0.5 * (offset / sigma) ** 2) for offset in range(EDGE_RADIUS + 1)]
+    total = window[0] + 2.0 * sum_terms(window[1:])
+    slopes = [offset * weight / (total * sigma**2) for offset, weight in enumerate(window)]
+    weights = [weight / total for weight in window]
+    padded = pad_mirror(values, EDGE_RADIUS)
+    across = _smooth(_derive(padded, slopes, _across), weights, _down)
+    down = _smooth(_derive(padded, slopes, _down), weights, _across)
     square = across.square() + down.square()
     edge = square > 0
     return _minkowski(torch.where(edge, torch.where(edge, square, 1.0).sqrt(), 0.0), p, image)
@@ -84,29 +89,17 @@ def _down(padded: Tensor, offset: int) -> Tensor:
     return shift(padded, EDGE_RADIUS, offset, 0)
 
 
-def _weights(sigma: Tensor) -> tuple[list[Tensor], Tensor]:
-    """A Gaussian at 0, 1, ... px and its sum over both sides."""
-    weights = [torch.exp(-0.5 * (offset / sigma) ** 2) for offset in range(EDGE_RADIUS + 1)]
-    return weights, weights[0] + 2.0 * sum_terms(weights[1:])
-
-
-def _derive(values: Tensor, sigma: Tensor, step: Step) -> Tensor:
+def _derive(padded: Tensor, slopes: list[Tensor], step: Step) -> Tensor:
     """The derivative of the Gaussian along one axis, by differences of pairs: exactly 0 where the image is even."""
-    weights, total = _weights(sigma)
-    padded = pad_mirror(values, EDGE_RADIUS)
-    terms = [
-        (offset * weights[offset]) * (step(padded, offset) - step(padded, -offset))
-        for offset in range(1, EDGE_RADIUS + 1)
-    ]
-    return sum_terms(terms) / (total * sigma**2)
+    offsets = range(1, EDGE_RADIUS + 1)
+    return sum_terms([slopes[o] * (step(padded, o) - step(padded, -o)) for o in offsets])
 
 
-def _smooth(values: Tensor, sigma: Tensor, step: Step) -> Tensor:
+def _smooth(values: Tensor, weights: list[Tensor], step: Step) -> Tensor:
     """The Gaussian along one axis."""
-    weights, total = _weights(sigma)
     padded = pad_mirror(values, EDGE_RADIUS)
-    pairs = [weights[o] * (step(padded, o) + step(padded, -o)) for o in range(1, EDGE_RADIUS + 1)]
-    return (weights[0] * values + sum_terms(pairs)) / total
+    offsets = range(1, EDGE_RADIUS + 1)
+    return weights[0] * values + sum_terms([weights[o] * (step(padded, o) + step(padded, -o)) for o in offsets])
 
 
 def auto_white_balance(image: Tensor, *, white: Tensor, strength: Scalar) -> Tensor:

@@ -43,6 +43,7 @@ def raw_denoise(mosaic: Tensor, *, noise_profile: Tensor, noise: Scalar, strengt
 def non_local_means(image: Tensor, step: int) -> Tensor:
     """Non-local means of noise of variance 1 among the samples `step` px apart, each plane alone."""
     padded = pad_mirror(image, step * SEARCH)
+    rows, columns = (mirror(image.shape[axis], step * PATCH, step * PATCH, image.device) for axis in (-2, -1))
     result, total = image, torch.ones_like(image)
     offsets = range(-SEARCH, SEARCH + 1)
     for down in offsets:
@@ -50,17 +51,16 @@ def non_local_means(image: Tensor, step: int) -> Tensor:
             if down == right == 0:
                 continue
             neighbour = shift(padded, step * SEARCH, step * down, step * right)
-            distance = patch_mean((neighbour - image).square(), step)
+            distance = patch_mean((neighbour - image).square(), step, rows, columns)
             weight = torch.exp(-(distance - 2).clamp(min=0) / 2)
             result = result + weight * neighbour
             total = total + weight
     return result / total
 
 
-def patch_mean(image: Tensor, step: int) -> Tensor:
-    """The mean of the 3x3 samples `step` px apart about every sample; borders are mirrored."""
-    for axis in (-2, -1):
-        size, reach = image.shape[axis], step * PATCH
-        padded = image.index_select(axis, mirror(size, reach, reach, image.device))
-        image = (padded.narrow(axis, 0, size) + image + padded.narrow(axis, 2 * reach, size)) / 3
+def patch_mean(image: Tensor, step: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """The mean of the 3x3 samples `step` px apart about every sample; `rows` and `columns` mirror the borders."""
+    for axis, index in ((-2, rows), (-1, columns)):
+        size, padded = image.shape[axis], image.index_select(axis, index)
+        image = (padded.narrow(axis, 0, size) + image + padded.narrow(axis, 2 * step * PATCH, size)) / 3
     return image

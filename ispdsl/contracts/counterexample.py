@@ -16,7 +16,7 @@ from ispdsl.contracts.case import Case
 from ispdsl.contracts.engine import Verdict
 from ispdsl.contracts.strategies import substitute
 from ispdsl.contracts.subject import Subject
-from ispdsl.ir.units import UNITS
+from ispdsl.ir.units import UNITS, canonical
 from ispdsl.lower.search import installed_stdlib
 from ispdsl.runtime.png import encode_png
 
@@ -116,10 +116,14 @@ def written(value: Any, unit: str) -> str:
         if value.numel() > FEW:
             return "[]" if not value.numel() else "identity"
         return _nested(value, unit)
-    number = float(value)
+    return f"{_shortest(float(value), unit)}{unit}"
+
+
+def _shortest(number: float, unit: str) -> str:
+    """The fewest digits in the declared unit that are read back as the canonical number."""
     declared = float(Fraction(number) / UNITS[unit].scale)
-    text = repr(declared).removesuffix(".0")
-    return f"{text}{unit}"
+    texts = (f"{declared:.{digits}g}" for digits in range(6, 17))
+    return next((text for text in texts if canonical(float(text), unit) == number), repr(declared).removesuffix(".0"))
 
 
 def _nested(value: Tensor, unit: str) -> str:
@@ -166,9 +170,9 @@ def save(verdict: Verdict, folder: Path = FOLDER) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     head = f"# {verdict.line} ({verdict.line.location}) fails for {verdict.implementation}:\n# {found.message}\n"
     text = found.call
-    if _origin(verdict.line.location.file).startswith('"') and Path(verdict.line.location.file).is_file():
-        path = os.path.relpath(verdict.line.location.file, place)
-        text = text.replace(f'"{verdict.line.location.file}"', f'"{path}"', 1)
+    file, path = verdict.line.location.file, verdict.subject.path
+    if path is not None:
+        text = text.replace(f'from "{file}"', f'from "{Path(os.path.relpath(path, place)).as_posix()}"', 1)
     (place / "call.isp").write_text(f"{head}{text}\n", encoding="utf-8")
     images = {**case.images, **{k: v for k, v in verdict.violation.shown.items() if v.dim() >= 3}}
     every = {**case.arguments, **case.images, **verdict.violation.shown}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Subject:
     key: str
     halved: frozenset[str] = frozenset()
     """Images that come at half the size of the others, as subsampled chroma beside luma."""
+    path: Path | None = None
+    """The file that declares it, where it came from one."""
 
     @property
     def signature(self) -> Signature:
@@ -99,7 +101,7 @@ class Subject:
 
     def other(self, key: str) -> Subject:
         """Another stage of the same module."""
-        return Subject(self.module, key)
+        return Subject(self.module, key, path=self.path)
 
 
 def subjects(path: str | Path, stage: str | None = None) -> tuple[Subject, ...]:
@@ -108,7 +110,8 @@ def subjects(path: str | Path, stage: str | None = None) -> tuple[Subject, ...]:
     Raises:
         IspError: the file is wrong.
     """
-    return tuple(each for each in declared(load(path)) if stage is None or each.name == stage)
+    found = (replace(each, path=Path(path)) for each in declared(load(path)))
+    return tuple(each for each in found if stage is None or each.name == stage)
 
 
 def declared(module: Module) -> Iterator[Subject]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.engine import Task, Verdict, check
@@ -129,3 +130,15 @@ def caught(row: Row, wrong: Function) -> None:
     assert verdict.outcome == "fails"
     assert verdict.violation is not None
     assert "raised" not in verdict.violation.message
+
+
+def changing(results: int) -> Function:
+    """A program that gives something else with every call."""
+    calls = 0
+
+    def program(*images: Tensor, **_: object) -> tuple[Tensor, ...]:
+        nonlocal calls
+        calls += 1
+        return (images[0] + calls,) * results
+
+    return program

@@ -79,15 +79,8 @@ def black(mosaic: Tensor, black_level: Tensor) -> Tensor:
 
 
 def at_sites(mosaic: Tensor, cfa: str, phase: int = 0) -> Tensor:
-    """Every sample in its plane, and the mean of its neighbours in the others."""
-    if cfa == "linear":
-        return mosaic + 0
-    found = box(mosaic).expand(3, *mosaic.shape[-2:])
-    for site, colour in enumerate(COLOURS[cfa]):
-        row, column = (site // 2 + phase) % 2, site % 2
-        found = found.clone()
-        found[colour, row::2, column::2] = mosaic[0, row::2, column::2]
-    return found
+    """Every sample in its plane, or so many rows away from its site."""
+    return bilinear(mosaic, cfa=cfa).roll(phase, -2)
 
 
 FOOTPRINTS = [

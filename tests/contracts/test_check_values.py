@@ -162,6 +162,16 @@ def branching(image: Tensor) -> Tensor:
     return image * 2 if float(image.mean()) > 0.3 else image
 
 
+def to_codes(image: Tensor) -> Tensor:
+    """Rounded: 0.9 of 255 is a tie in float64, and above it in float32."""
+    return (image * 255 + 0.5).floor()
+
+
+def two_codes_off(image: Tensor) -> Tensor:
+    return to_codes(image) + (2 if image.dtype == torch.float32 else 0)
+
+
+TO_CODES = {"takes": "image: rgb<S, unit>", "gives": "rgb<S, u8>"}
 TO_BYTES = {"takes": CODES, "gives": "raw<C, u8>"}
 TO_UNIT = {"takes": CHROMA, "gives": "chroma<S, unit>"}
 TO_VECTOR = {"gives": "vector<3>"}
@@ -183,6 +193,7 @@ IMPLIED: list[tuple[str, str, Callable[..., Any], Callable[..., Any], dict[str, 
     ("precision", "always float64", lambda x: x, lambda x: x.double(), {}),
     ("precision", "overflow in float32", lambda x: x, lambda x: (x.clamp(0.5, 1) * 1e30) ** 2 / 1e60, {}),
     ("precision", "single in bfloat16", lambda x: x, lambda x: x.float() if x.dtype == torch.bfloat16 else x, {}),
+    ("precision", "codes off by two", to_codes, two_codes_off, TO_CODES),
     ("exports", "a branch on data", lambda x: torch.where(x > 0.3, x, x * 2), branching, {}),
 ]  # fmt: skip
 

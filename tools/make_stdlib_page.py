@@ -15,8 +15,8 @@ HEAD = """\
 # The standard library
 
 {stages} stages in {files} files, written by `python tools/make_stdlib_page.py` from the declarations in `stdlib/`.
-`ispdsl stages NAME` shows all of one: parameters with units and ranges, metadata, statistics, contract; `--json` the same
-for programs. A pipeline takes a stage by `from FILE import NAME`. Each stage is held to its `property` lines
+`ispdsl stages NAME` shows all of one: parameters with units and ranges, metadata, statistics, contract; `--json` the
+same for programs. A pipeline takes a stage by `from FILE import NAME`. Each stage is held to its `property` lines
 ([contracts.md](contracts.md)): `ispdsl verify stdlib/FILE.isp --stage NAME` tests them.
 """
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks.points import hard
-from ispdsl.contracts.conditions import NONE
+from ispdsl.contracts.conditions import NONE, bounds_of
 from ispdsl.contracts.strategies import Shape, legal, storage
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
 from ispdsl.ir.params import Choice, Toggle
@@ -153,8 +153,10 @@ def lipschitz(trial: Trial) -> None:
     assert bound is not None, "the language demands one"
     generator = torch.Generator().manual_seed(trial.draw(st.integers(0, 999)))
     reach = trial.draw(st.sampled_from((1e-3, 0.1, 1.0)))
+    limits = {port.name: bounds_of(port.name, trial.line.stated.when) for port in trial.subject.inputs}
     moved = {
-        port.name: legal(_near(case.images[port.name], reach, generator), port.type) for port in trial.subject.inputs
+        port.name: legal(_near(case.images[port.name], reach, generator), port.type).clamp(*limits[port.name])
+        for port in trial.subject.inputs
     }
     step = max(float((moved[name] - image).abs().max()) for name, image in case.images.items())
     for found, plain in zip(trial.run(trial.derived(case.showing(moved))), trial.run(case), strict=True):

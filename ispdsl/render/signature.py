@@ -57,7 +57,7 @@ def describe(key: str, signature: Signature) -> str:
     said = _documented([fact for fact in facts if fact[1]])
     table = _documented([*rows, *metas, *needs])
     runs = [f"  {each.kind} {each.target}" for each in signature.implementations]
-    contract = [f"  property {property_text(each)}" for each in signature.properties]
+    contract = [f"  property {property_text(each, signature)}" for each in signature.properties]
     return "\n\n".join(filter(None, [*heads, *("\n".join(part) for part in (said, table, runs, contract))]))
 
 
@@ -176,6 +176,6 @@ def _condition(condition: Condition, signature: Signature) -> str:
     units = {p.name: p.unit for p in signature.parameters if not isinstance(p, Choice | Toggle)}
     units |= {meta.name: _unit(meta) for meta in signature.metas}
     unit, right = units.get(condition.left, ""), condition.right
-    if isinstance(right, float) and not isinstance(right, bool):
+    if isinstance(right, float):
         right = float(Fraction(right) / UNITS[unit].scale)
     return f"{condition.left} {condition.operator} {_shown(right, unit)}"

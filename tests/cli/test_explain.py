@@ -81,8 +81,8 @@ def test_a_stage_is_described(invoke: Invoke) -> None:
     text = invoke("stages", "exposure").stdout
     assert text.startswith("tone.exposure(image: rgb<S, f32>) -> rgb<S, f32>\n")
     assert "-18ev..18ev soft -4ev..4ev" in text
-    assert "property identity when ev == 0 and bias == 0" in text
-    assert "\n  identity  when ev == 0 and bias == 0\n" in text
+    assert "property identity when ev == 0ev and bias == 0ev" in text
+    assert "\n  identity  when ev == 0ev and bias == 0ev\n" in text
     assert "\n  source    ISO 2721:2013" in text
     assert text.count("ISO 2721:2013") == 1
     assert "identity" not in invoke("stages", "malvar").stdout

@@ -13,7 +13,7 @@ import typer
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.doctor import ispdsl_version
-from ispdsl.cli.files import isp_files, named_or_shipped, require_file
+from ispdsl.cli.files import isp_files, named_or_shipped, require_file, require_file
 from ispdsl.cli.options import Json, complete_file
 from ispdsl.cli.progress import progress
 from ispdsl.diagnostics import nearest
@@ -64,6 +64,8 @@ def verify(
     if impl is not None and impl not in KINDS:
         raise CommandError(f"there is no implementation {impl}", f"it is one of {', '.join(KINDS)}")
     paths = tuple(isp_files(map(named_or_shipped, files or [Path()])))
+    for path in paths:
+        require_file(path)
     for path in paths:
         require_file(path)
     order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed)

@@ -251,11 +251,11 @@ FAULTS = (
         "fluxes.append(conduction.detach() * change)",
     ),
     Fault(
-        "half-one-to-the-right",
+        "half-one-to-the-left",
         "off-by-one shift",
         "denoise.half",
         DENOISE,
-        "first = torch.arange(0, size, 2, device=image.device)",
-        "first = torch.arange(0, size, 2, device=image.device).clamp(max=size - 2)",
+        "padded = image.index_select(axis, mirror(size, 0, 1, image.device))",
+        "padded = image.index_select(axis, mirror(size, 1, 0, image.device))",
     ),
 )

@@ -219,6 +219,7 @@ def test_what_is_implied_of_a_pipeline_holds(own: Path) -> None:
     assert {verdict.outcome for verdict in found} == {"holds"}
 
 
+@pytest.mark.slow  # each process imports torch
 def test_several_processes_give_the_same_verdicts(own: Path) -> None:
     order = Order((own,), "bad", ("identity", "linear"), None, TRUST, 10, 0)
     todo = order.tasks()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, shift, triweight
 from ispdsl.programs.ops import luma as luma_of
+from ispdsl.programs.pairs import compared, offsets, shared
 
 WIDEST_RADIUS = 7.0
 """Hard upper limit of the bilateral radius in px: the window that a free radius gets."""
@@ -31,23 +32,19 @@ def bilateral(image: Tensor, *, strength: Scalar, radius: Scalar, contrast: Scal
     """
     wide = at_least_single(image)
     strength = constant(strength, wide)
-    precision = 0.5 / constant(contrast, wide) ** 2
+    decay = -0.5 / constant(contrast, wide) ** 2
     window = math.ceil(WIDEST_RADIUS if isinstance(radius, Tensor) else radius)
-    offsets = range(-window, window + 1)
     reach = constant(radius, wide) + 1
-    near = [triweight(float(offset), reach) for offset in offsets]
+    near = [triweight(float(distance), reach) for distance in range(window + 1)]
     padded = pad_mirror(wide, window)
     result, total = wide, torch.ones_like(wide[..., :1, :, :])
-    for down, near_down in zip(offsets, near, strict=True):
-        row = strength * near_down
-        for right, near_right in zip(offsets, near, strict=True):
-            if down == right == 0:
-                continue
-            neighbour = shift(padded, window, down, right)
-            distance = (neighbour - wide).square().sum(-3, keepdim=True)
-            weight = row * near_right * torch.exp(-precision * distance)
-            result = result + weight * neighbour
-            total = total + weight
+    for offset in offsets(window):
+        pixels, partners = compared(padded, window, offset)
+        distance = (partners - pixels).square().sum(-3, keepdim=True)
+        weight = strength * near[offset[0]] * near[abs(offset[1])] * torch.exp(decay * distance)
+        for (down, right), share in shared(weight, offset):
+            result = result + share * shift(padded, window, down, right)
+            total = total + share
     return (result / total).to(image.dtype)
 
 

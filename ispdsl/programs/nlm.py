@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, shift
+from ispdsl.programs.pairs import compared, offsets, shared
 
 PATCH_RADII = {"p3": 1, "p5": 2, "p7": 3}
 """Half the side of the patches that are compared, px."""
@@ -32,26 +33,18 @@ def nl_means(image: Tensor, *, strength: Scalar, noise: Scalar, filtering: Scala
     wide = at_least_single(image)
     border, reach = PATCH_RADII[patch], SEARCH_RADII[search]
     strength, noise = constant(strength, wide), constant(noise, wide)
-    expected, precision = 2 * noise**2, 1 / (constant(filtering, wide) * noise) ** 2
+    expected, decay = 2 * noise**2, -1 / (constant(filtering, wide) * noise) ** 2
     padded = pad_mirror(wide, reach + border)
-    centre = _patches(padded, reach, 0, 0)
     result, total = wide, torch.ones_like(wide[..., :1, :, :])
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            if down == right == 0:
-                continue
-            apart = (_patches(padded, reach, down, right) - centre).square().mean(-3, keepdim=True)
-            distance = box_sum(apart, 2 * border + 1) / (2 * border + 1) ** 2
-            weight = strength * torch.exp(-precision * (distance - expected).clamp(min=0))
-            result = result + weight * shift(padded, reach + border, down, right)
-            total = total + weight
+    for offset in offsets(reach):
+        pixels, partners = compared(padded, reach, offset)
+        apart = (partners - pixels).square().mean(-3, keepdim=True)
+        distance = box_sum(apart, 2 * border + 1) / (2 * border + 1) ** 2
+        weight = strength * torch.exp(decay * (distance - expected).clamp(min=0))
+        for (down, right), share in shared(weight, offset):
+            result = result + share * shift(padded, reach + border, down, right)
+            total = total + share
     return (result / total).to(image.dtype)
-
-
-def _patches(padded: Tensor, reach: int, down: int, right: int) -> Tensor:
-    """The image and the border that its patches need, moved by an offset of at most `reach`."""
-    height, width = padded.shape[-2] - 2 * reach, padded.shape[-1] - 2 * reach
-    return padded[..., reach + down : reach + down + height, reach + right : reach + right + width]
 
 
 def box_sum(image: Tensor, side: int) -> Tensor:

@@ -115,9 +115,17 @@ def _window(image: Tensor) -> Tensor:
 
 
 def box_mean(image: Tensor, radius: Tensor, window: int) -> Tensor:
-    """The mean of a square of `radius` px to each side, at most `window`; a part of a pixel counts that share."""
-    shares = [(radius + 1 - abs(offset)).clamp(0, 1) for offset in range(-window, window + 1)]
+    """The mean of a square of `radius` px to each side, at most `window`; a part of a pixel counts that share.
+
+    At a whole radius the slopes with respect to it differ to both sides; its gradient is their mean.
+    """
+    shares = [_share(radius + 1 - abs(offset)) for offset in range(-window, window + 1)]
     return _mean_along(_mean_along(image, shares, -2), shares, -1)
+
+
+def _share(reached: Tensor) -> Tensor:
+    """Limited to 0..1, at both ends with half the gradient: that of `clamp` would count both slopes in full."""
+    return torch.minimum(torch.maximum(reached, torch.zeros_like(reached)), torch.ones_like(reached))
 
 
 def _mean_along(image: Tensor, shares: list[Tensor], axis: int) -> Tensor:

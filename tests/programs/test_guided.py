@@ -72,6 +72,19 @@ def test_a_fractional_radius_lies_between_its_neighbours() -> None:
     assert one.var() > half_way.var() > two.var()
 
 
+def test_the_gradient_of_a_whole_radius_is_the_mean_of_the_slopes_to_both_sides() -> None:
+    image, whole = uniform(1, 8, 9), torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+
+    def energy(radius: Tensor) -> Tensor:
+        return guided_filter(image, strength=1.0, radius=radius, contrast=0.3).square().sum()
+
+    (gradient,) = torch.autograd.grad(energy(whole), whole)
+    ahead, here, behind = (energy(whole.detach() + step) for step in (1e-6, 0.0, -1e-6))
+    right, left = (ahead - here) / 1e-6, (here - behind) / 1e-6
+    assert (right - left).abs() > 0.05 * left.abs()
+    torch.testing.assert_close(gradient, (right + left) / 2, rtol=1e-4, atol=0)
+
+
 def test_contrast_decides_what_stays() -> None:
     """Noise well below the contrast goes, an edge well above it stays; at strength 0 all bits stay."""
     clean = edge(3)

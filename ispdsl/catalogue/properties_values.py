@@ -50,6 +50,7 @@ VALUES: tuple[Page, ...] = (
             ),
             ("white", "R = G = B = 1 stays R = G = B = 1"),
             ("energy", "the sum of squares over the image"),
+            ("red, green, blue", "that plane, or the sites of that colour of a mosaic"),
             WHEN,
             WITHIN,
         ),
@@ -139,6 +140,11 @@ IMPLIED = Page(
             "each result has its planes and, unless the footprint is global, the rows and columns of the input; "
             "`unit` lies within 0..1 (`chroma` -0.5..0.5), `uN` within 0..2^N - 1; no NaN, no "
             "infinity; what goes in is not written to",
+        ),
+        (
+            "responds",
+            "of stages' programs: every parameter, every option beside every other, every value of metadata and every "
+            "statistic changes the result of some call; what changes none in 300 calls does nothing",
         ),
         (
             "batches",

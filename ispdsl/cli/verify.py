@@ -94,7 +94,7 @@ def _processes(calls: int) -> int:
 
 def _demand_something(order: Order, todo: list[Task]) -> None:
     """Refuse an order that tests nothing: it would look like success."""
-    from ispdsl.contracts.checks import CHECKERS
+    from ispdsl.contracts.checks import NAMES
     from ispdsl.contracts.parallel import named
 
     if order.stage is not None:
@@ -105,8 +105,8 @@ def _demand_something(order: Order, todo: list[Task]) -> None:
                 f"there is no stage {order.stage} in these files", f"did you mean {near}?" if near else None
             )
     for name in order.properties:
-        if name not in CHECKERS:
-            near = nearest(name, CHECKERS)
+        if name not in NAMES:
+            near = nearest(name, NAMES)
             raise CommandError(f"there is no property {name}", f"did you mean {near}?" if near else None)
     if not todo:
         hint = "; ".join(_absent(order)) or "`ispdsl verify FILE` tests the stages and pipelines that a file declares"

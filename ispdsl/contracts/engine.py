@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.errors import Flaky, Unsatisfiable
 
+from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks import CHECKERS
+from ispdsl.contracts.checks.responses import Response, expected, responds
 from ispdsl.contracts.implementations import Implementation, implementations, proportioned
 from ispdsl.contracts.implied import PROGRAMS
 from ispdsl.contracts.subject import Line, Subject
 from ispdsl.contracts.trial import Trial, ViolationError
+
+SOUGHT = 300
+"""Calls after which a parameter that changed nothing is taken to do nothing."""
 
 COMPARING = ("round_trips", "equivalent")
 """Properties that name what a stage is compared with."""
@@ -97,17 +102,21 @@ def tasks(
         for line in filter(lines, subject.lines):
             for implementation in here:
                 others = _others(subject, line, implementation, every, trust)
-                if _applies(line, implementation, others):
+                if _applies(subject, line, implementation, others):
                     todo.append(Task(subject, line, implementation, others))
     return todo
 
 
-def _applies(line: Line, implementation: Implementation, others: Mapping[str, Implementation]) -> bool:
+def _applies(
+    subject: Subject, line: Line, implementation: Implementation, others: Mapping[str, Implementation]
+) -> bool:
     """Whether a line can be tested: some are for programs alone, some compare with what must run here too."""
     if line.name in PROGRAMS:
         return implementation.kind == "program"
     if line.name == "differentiable":
         return implementation.kind != "executor"
+    if line.name == "responds":
+        return bool(expected(subject)) and implementation.kind == "program" and not subject.is_pipeline
     if line.name == "agreement":
         return bool(others)
     compared = line.stated.names if line.name in COMPARING else ()
@@ -165,6 +174,49 @@ def verify(
 
 def check(task: Task, examples: int, seed: int = 0) -> Verdict:
     """Test one line for one implementation."""
+    return _sought(task, seed) if task.line.name == "responds" else _refuted(task, examples, seed)
+
+
+def _sought(task: Task, seed: int) -> Verdict:
+    """Seek calls at which each name changes the result; a name for which none is found breaks the line."""
+    begun, tried = time.perf_counter(), 0
+    violation: ViolationError | None = None
+    for wanted in expected(task.subject):
+        calls, violation = _seek(task, wanted, seed)
+        tried += calls
+        if violation is not None:
+            break
+    outcome = "holds" if violation is None else "fails"
+    seconds = time.perf_counter() - begun
+    return Verdict(task.subject, task.line, str(task.implementation), outcome, tried, seconds, violation)
+
+
+def _seek(task: Task, wanted: Response, seed: int) -> tuple[int, ViolationError | None]:
+    """The calls that it took, and what stood against it in the end."""
+    tried, found, violation, last = 0, False, None, Case({}, {}, {})
+
+    def attempt(data: st.DataObject) -> None:
+        nonlocal tried, found, violation, last
+        trial = Trial(task.subject, task.line, task.implementation, task.others, data.draw)
+        try:
+            with torch.no_grad():
+                found = responds(trial, wanted, tried)
+        except ViolationError as broken:
+            violation = broken
+        tried, last = tried + 1, trial.case
+
+    draw_one, source = _test(attempt, seed).hypothesis.fuzz_one_input, random.Random(seed)
+    for _ in range(REFUSED * SOUGHT):
+        draw_one(source.randbytes(ENTROPY))
+        if found or violation is not None:
+            return tried, violation
+        if tried == SOUGHT:
+            break
+    return tried, ViolationError(f"{wanted} changes nothing: {tried} calls give the same result", last)
+
+
+def _refuted(task: Task, examples: int, seed: int) -> Verdict:
+    """Try calls until one breaks the line, and shrink that one."""
     checker, begun = CHECKERS[task.line.name], time.perf_counter()
     wanted = max(1, examples // RARE.get(task.line.name, 1))
     tried, last, failed = 0, None, 0.0

@@ -10,5 +10,5 @@ PROGRAMS = ("batches", "precision", "exports")
 
 def implied(signature: Signature) -> tuple[Property, ...]:
     """The lines that hold without being written; which apply depends on the implementation that is tested."""
-    names = ("types", *PROGRAMS, "agreement")
+    names = ("types", "responds", *PROGRAMS, "agreement")
     return tuple(Property(name=name, location=signature.location) for name in names)

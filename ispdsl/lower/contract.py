@@ -52,7 +52,7 @@ VOCABULARY: Mapping[str, Term] = {
     "inverse": Term("negating the parameter that `in` names undoes the stage", inside="must"),
     "idempotent": Term("f(f(x)) = f(x)"),
     "range": Term("the output lies in the range", range=True),
-    "preserves": Term("keeps the quantities named", names=("mean", "grey", "luma", "hue", "white", "energy")),
+    "preserves": Term("keeps the quantities named", names=("mean", "grey", "luma", "hue", "white", "energy", "red", "green", "blue")),
     "commutes_with": Term(
         "f(g(x)) = g(f(x)) for the operation named",
         names=("hflip", "vflip", "rot90", "transpose", "exposure", "crop"),

@@ -36,3 +36,6 @@ CHECKERS: Mapping[str, Callable[[Trial], None]] = {
     "agreement": promises.agreement,
 }
 """By the name of the property; the last five are implied."""
+
+NAMES = (*CHECKERS, "responds")
+"""Every property that can be tested: `responds` is sought by the engine, not refuted by a checker."""

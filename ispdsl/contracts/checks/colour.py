@@ -110,6 +110,24 @@ def _opponent(image: Tensor) -> Tensor:
     return torch.stack([2 * red - green - blue, math.sqrt(3) * (green - blue)], -3)
 
 
+def _colour(index: int) -> Callable[[Trial, Case], None]:
+    """What is sampled or held of one colour stays: a plane, or the sites of a mosaic."""
+    name = ("red", "green", "blue")[index]
+
+    def kept(trial: Trial, case: Case) -> None:
+        for found, image in zip(trial.run(case), case.images.values(), strict=False):
+            cfa = mosaic(trial, case)
+            if cfa is None:
+                trial.same(found[index], image[index], f"{name} changes", case, found, image)
+                continue
+            sites = [divmod(site, 2) for site, colour in enumerate(COLOURS[cfa[1]]) if colour == index]
+            for row, column in sites:
+                before, after = (each[0, row::2, column::2] for each in (image, found))
+                trial.same(after, before, f"{name} changes", case, found, image)
+
+    return kept
+
+
 KEPT: dict[str, Callable[[Trial, Case], None]] = {
     "mean": _mean,
     "energy": _energy,
@@ -117,4 +135,7 @@ KEPT: dict[str, Callable[[Trial, Case], None]] = {
     "grey": _grey,
     "white": _white,
     "hue": _hue,
+    "red": _colour(0),
+    "green": _colour(1),
+    "blue": _colour(2),
 }

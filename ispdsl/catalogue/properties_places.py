@@ -8,6 +8,8 @@ _TONE = stage("tone(image: rgb<S, f32>) -> rgb<S, f32>", "slider amount in 0%..1
 
 _BLUR = stage("blur(image: luma<S, f32>) -> luma<S, f32>", "slider strength in 0%..100% = 0%")
 
+_SHARPEN = stage("crisp(image: luma<S, f32>) -> luma<S, f32>", "slider amount in 0%..100% = 0%")
+
 _DEMOSAIC = stage("my_demosaic(mosaic: raw<C, f32>) -> rgb<camera, f32>")
 
 _ONE_FOOTPRINT = "A stage has one of pointwise, local and global; without any it is global."
@@ -122,8 +124,7 @@ PLACES: tuple[Page, ...] = (
         title="sampled sites keep their values",
         usage="property lossless [when CONDITION] [within V]",
         meaning="For a demosaic: plane c of the result at a site is the sample x[i, j], where c is the colour that "
-        "the CFA samples there, border included. A mosaic of one colour gives that colour at every site. A LinearRaw "
-        "frame passes through in all planes.",
+        "the CFA samples there, border included. A LinearRaw frame passes through in all planes.",
         parts=(WHEN, WITHIN),
         tried="All four phases and `linear`, all images, at every legal setting.",
         tolerance=ROUNDING,
@@ -151,6 +152,24 @@ PLACES: tuple[Page, ...] = (
         right=with_property(_BLUR, "property local within 3px", "property denoises when strength >= 50%"),
         line="property denoises when strength >= 50%",
         wrong="property denoises in strength",
+        code="E507",
+    ),
+    Page(
+        name="sharpens",
+        title="a soft edge becomes steeper, flat areas stay flat",
+        usage="property sharpens [when CONDITION]",
+        meaning="Two trials. A step of height 0.5 blurred by a Gaussian of 1.2 px: the largest difference of two "
+        "neighbours is 1 % larger after it, or more, in every plane. A flat image stays flat. State by `when` the "
+        "settings at which the filter is strong enough.",
+        parts=((WHEN[0], "the settings that are meant to sharpen: at amount 0 no filter does"),),
+        tried="These two images, 20 x 20, at every legal setting that meets `when`.",
+        tolerance="None for the edge; rounding for flat areas.",
+        catches="A sign the other way round, a filter that does nothing, a kernel that does not add up to 1, a border "
+        "of zeros.",
+        seen=(("detail.sharpen", "property sharpens when amount >= 50% and radius >= 0.6px and threshold == 0%"),),
+        right=with_property(_SHARPEN, "property local within 3px", "property sharpens when amount >= 50%"),
+        line="property sharpens when amount >= 50%",
+        wrong="property sharpens in amount",
         code="E507",
     ),
 )

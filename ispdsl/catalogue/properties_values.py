@@ -50,6 +50,11 @@ VALUES: tuple[Page, ...] = (
             ),
             ("white", "R = G = B = 1 stays R = G = B = 1"),
             ("energy", "the sum of squares over the image"),
+            (
+                "flat",
+                "an image that is the same everywhere gives a result that is; a mosaic of one colour gives that "
+                "colour everywhere",
+            ),
             ("red, green, blue", "that plane, or the sites of that colour of a mosaic"),
             WHEN,
             WITHIN,
@@ -152,9 +157,9 @@ IMPLIED = Page(
         ),
         (
             "precision",
-            "of programs: float32 agrees with float64 to 1e-3 of the largest value (but for a tenth of the values, "
-            "where a decision may fall the other way); bfloat16 runs and is finite, unless an input holds integer "
-            "codes; each gives its own dtype back",
+            "of programs: float32 agrees with float64 to 1e-3 of the largest value (but for a tenth of the values, or "
+            "4 pixels, where a decision may fall the other way); bfloat16 runs and is finite, unless an input holds "
+            "integer codes; each gives its own dtype back",
         ),
         ("exports", "of programs: torch.export takes it, and what comes out computes the same"),
         ("agreement", "where a stage has several implementations: program, proxy and executor give the same"),

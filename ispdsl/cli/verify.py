@@ -13,7 +13,7 @@ import typer
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.doctor import ispdsl_version
-from ispdsl.cli.files import isp_files, named_or_shipped, require_file, require_file
+from ispdsl.cli.files import isp_files, named_or_shipped, require_file
 from ispdsl.cli.options import Json, complete_file
 from ispdsl.cli.progress import progress
 from ispdsl.diagnostics import nearest

@@ -52,7 +52,10 @@ VOCABULARY: Mapping[str, Term] = {
     "inverse": Term("negating the parameter that `in` names undoes the stage", inside="must"),
     "idempotent": Term("f(f(x)) = f(x)"),
     "range": Term("the output lies in the range", range=True),
-    "preserves": Term("keeps the quantities named", names=("mean", "grey", "luma", "hue", "white", "energy", "red", "green", "blue")),
+    "preserves": Term(
+        "keeps the quantities named",
+        names=("mean", "grey", "luma", "hue", "white", "energy", "flat", "red", "green", "blue"),
+    ),
     "commutes_with": Term(
         "f(g(x)) = g(f(x)) for the operation named",
         names=("hflip", "vflip", "rot90", "transpose", "exposure", "crop"),
@@ -63,6 +66,7 @@ VOCABULARY: Mapping[str, Term] = {
     "differentiable": Term("gradients agree with finite differences, in everything or what `in` names", inside="may"),
     "lipschitz": Term("differences grow at most by the factor `within`", within=True),
     "denoises": Term("the variance of flat noise falls, edges stay"),
+    "sharpens": Term("a soft edge becomes steeper, flat areas stay flat"),
     "round_trips": Term("the stage named undoes it", names=("*",)),
     "equivalent": Term(
         "the stage named gives the same, or another implementation of this one", names=("*", *IMPLEMENTATIONS)

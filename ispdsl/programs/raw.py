@@ -71,8 +71,8 @@ def lens_shading(mosaic: Tensor, *, gain_map: Tensor | float, strength: Scalar, 
 
     `gain_map` ``(..., 4, rows, columns)`` has a plane for each of the 2x2 sites in reading order (red, green, blue,
     green for `linear`) and spans the frame from edge to edge; between its samples the gain is interpolated bilinearly
-    (DNG 1.7.1, opcode GainMap). One plane serves all sites; a single number is a uniform gain. Gains below 1e-6 count as
-    1e-6.
+    (DNG 1.7.1, opcode GainMap). One plane serves all sites; a single number is a uniform gain. Gains below 1e-6 count
+    as 1e-6.
     """
     gain = constant(gain_map, mosaic)
     if gain.dim() >= 3:

@@ -229,6 +229,23 @@ MOSAICS = [
         gives="rgb<camera, f32>",
     ),
     Row(
+        "preserves flat",
+        lambda x, cfa: bilinear(x, cfa=cfa),
+        {
+            "a border of zeros": lambda x, cfa: bilinear(x, cfa=cfa) * edgeless(x),
+            "red for blue": lambda x, cfa: bilinear(x, cfa=cfa).flip(-3),
+        },
+        takes=MOSAIC,
+        gives="rgb<camera, f32>",
+    ),
+    Row(
+        "preserves green",
+        balance,
+        {"the gain of red on green": lambda x, cfa: x * 1.5},
+        takes=MOSAIC,
+        gives=RAW,
+    ),
+    Row(
         "equivalent to other",
         at_sites,
         {"in one phase": lambda x, cfa: at_sites(x, cfa, int(cfa == "gbrg"))},
@@ -266,6 +283,13 @@ def test_a_fixed_cfa_is_turned_where_it_stays_the_same() -> None:
     text = stage("commutes_with hflip", "mosaic: raw<rggb, f32>", "raw<rggb, f32>")
     right, wrong = (verdict_on(text, "commutes_with", f) for f in (lambda x: x, vignette_of_columns))
     assert (right.outcome, wrong.outcome) == ("holds", "fails")
+
+
+def edgeless(image: Tensor) -> Tensor:
+    """0 on the border, 1 inside."""
+    inside = torch.zeros_like(image[..., :1, :, :])
+    inside[..., 1:-1, 1:-1] = 1
+    return inside
 
 
 def vignette_of_columns(image: Tensor) -> Tensor:

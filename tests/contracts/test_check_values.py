@@ -29,6 +29,11 @@ def blur(image: Tensor) -> Tensor:
     return gaussian_blur(image, 1.0, 3)
 
 
+def warm(image: Tensor) -> Tensor:
+    """Half the red."""
+    return image * torch.tensor([0.5, 1, 1], dtype=image.dtype)[:, None, None]
+
+
 def box_of_tones(image: Tensor) -> Tensor:
     """A mean of the eight neighbours and the pixel where they are near it in tone."""
     moved = [image.roll((down, right), (-2, -1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
@@ -117,6 +122,18 @@ QUANTITIES = [
         },
         body="slider strength in 0%..100% = 100%",
     ),
+    Row(
+        "sharpens when amount >= 50%",
+        lambda x, amount: x + amount * (x - blur(x)),
+        {
+            "the wrong sign": lambda x, amount: x - amount * (x - blur(x)),
+            "it does nothing": lambda x, amount: x + 0,
+            "flat areas change": lambda x, amount: x + amount * (x - blur(x)) + 0.01 * torch.rand_like(x),
+        },
+        body="slider amount in 0%..100% = 0%",
+    ),
+    Row("preserves flat", blur, {"brighter to the right": lambda x: x * torch.linspace(1, 2, x.shape[-1]).to(x)}),
+    Row("preserves blue", warm, {"red for blue": lambda x: warm(x.flip(-3)).flip(-3)}),
     Row(
         "denoises when noise_profile == [0.001, 0.0001]",
         lambda x, noise_profile: box_of_tones(x),
@@ -273,3 +290,27 @@ def test_unit_images_stay_unit_under_every_checker() -> None:
     for line in lines:
         verdict = verdict_on(stage(line, UNIT, "rgb<S, unit>"), line, strict)
         assert verdict.outcome == "holds", (line, verdict.violation)
+
+
+CHOOSING = "slider ev in -4ev..4ev = 0ev\n  choice method in {plain, soft} = plain\n  meta bias: real<ev> = 0ev"
+
+
+def choosing(image: Tensor, ev: Any, method: str, bias: Any) -> Tensor:
+    return (blur(image) if method == "soft" else image) * 2 ** torch.as_tensor(ev + bias)
+
+
+def test_everything_that_is_declared_changes_something() -> None:
+    assert verdict_on(stage("", body=CHOOSING), "responds", choosing).outcome == "holds"
+
+
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [
+        ("ev", lambda x, ev, method, bias: choosing(x, 0, method, bias)),
+        ("method = plain rather than soft", lambda x, ev, method, bias: choosing(x, ev, "plain", bias)),
+        ("bias", lambda x, ev, method, bias: choosing(x, ev, method, 0)),
+    ],
+)
+def test_what_changes_nothing_is_named(what: str, wrong: Callable[..., Any]) -> None:
+    verdict = verdict_on(stage("", body=CHOOSING), "responds", wrong)
+    assert str(verdict.violation) == f"{what} changes nothing: 300 calls give the same result"

@@ -29,6 +29,7 @@ CHECKERS: Mapping[str, Callable[[Trial], None]] = {
     "preserves": colour.preserves,
     "differentiable": gradients.differentiable,
     "denoises": noise.denoises,
+    "sharpens": noise.sharpens,
     "types": promises.types,
     "batches": promises.batches,
     "precision": promises.precision,

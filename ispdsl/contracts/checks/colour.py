@@ -110,6 +110,25 @@ def _opponent(image: Tensor) -> Tensor:
     return torch.stack([2 * red - green - blue, math.sqrt(3) * (green - blue)], -3)
 
 
+def _flat(trial: Trial, case: Case) -> None:
+    """An image that is the same everywhere gives a result that is; a mosaic of one colour gives that colour."""
+    cfa = mosaic(trial, case)
+    colour = torch.tensor([trial.draw(st.integers(1, 32)) / 32 for _ in range(3)], dtype=torch.float64)
+    flat = {name: image[..., :1, :1].expand_as(image).contiguous() for name, image in case.images.items()}
+    if cfa is not None:
+        name = next(port.name for port in trial.subject.inputs if port.type.name == "raw")
+        flat[name] = torch.empty_like(case.images[name])
+        for site, plane in enumerate(COLOURS[cfa[1]]):
+            row, column = divmod(site, 2)
+            flat[name][..., row::2, column::2] = colour[plane]
+    even = trial.derived(case.showing(flat))
+    for port, found in zip(trial.subject.outputs, trial.run(even), strict=True):
+        if port.type.name == "raw" and cfa is not None:
+            continue
+        wanted = colour[:, None, None] if cfa is not None and found.shape[-3] == 3 else found[..., :1, :1]
+        trial.same(found, wanted.expand_as(found), "a flat image is flat no more", even)
+
+
 def _colour(index: int) -> Callable[[Trial, Case], None]:
     """What is sampled or held of one colour stays: a plane, or the sites of a mosaic."""
     name = ("red", "green", "blue")[index]
@@ -134,6 +153,7 @@ KEPT: dict[str, Callable[[Trial, Case], None]] = {
     "luma": _luma,
     "grey": _grey,
     "white": _white,
+    "flat": _flat,
     "hue": _hue,
     "red": _colour(0),
     "green": _colour(1),

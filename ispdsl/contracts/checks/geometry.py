@@ -214,7 +214,7 @@ def equivariant(trial: Trial) -> None:
 
 
 def lossless(trial: Trial) -> None:
-    """Each sampled value of the mosaic stands in its own plane of the result; one colour gives that colour."""
+    """Each sampled value of the mosaic stands in its own plane of the result."""
     case = trial.call()
     port = next(port for port in trial.subject.inputs if port.type.name == "raw")
     pattern = str(substitute(port.type, case.types).args[0])
@@ -222,23 +222,8 @@ def lossless(trial: Trial) -> None:
     if pattern not in BAYER:
         trial.same(result, image, "samples of a frame with all colours change", case)
         return
-    if trial.draw(st.booleans()):
-        _one_colour(trial, case, port.name, pattern)
-        return
     for site, colour in enumerate(COLOURS[pattern]):
         row, column = divmod(site, 2)
         name = ("red", "green", "blue")[colour]
         kept = result[colour, row::2, column::2]
         trial.same(kept, image[0, row::2, column::2], f"sampled {name} values change at site {site}", case, image)
-
-
-def _one_colour(trial: Trial, case: Case, name: str, pattern: str) -> None:
-    """Demand that a mosaic of one colour gives that colour at every site."""
-    colour = torch.tensor([trial.draw(st.integers(1, 32)) / 32 for _ in range(3)], dtype=torch.float64)
-    flat = torch.empty_like(case.images[name])
-    for site, plane in enumerate(COLOURS[pattern]):
-        row, column = divmod(site, 2)
-        flat[..., row::2, column::2] = colour[plane]
-    even = trial.derived(case.showing({name: flat}))
-    for found in trial.run(even):
-        trial.same(found, colour[:, None, None].expand_as(found), "a mosaic of one colour gives another colour", even)

@@ -1,4 +1,4 @@
-"""What a denoiser is for: flat noise loses variance, edges stay."""
+"""What filters are for: denoisers take variance from flat noise and keep edges, sharpeners make soft edges steeper."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ispdsl.contracts.trial import Trial, ViolationError
 
 SIZE = 20
 SIGMA = 0.02
+STEEPER = 1.01
+"""How much steeper a soft edge becomes at least."""
 FALLS, KEEPS = 0.9, 0.7
 """The variance that is left at most; the part of an edge's height that is left at least, 2 px away from it."""
 
@@ -31,6 +33,30 @@ def denoises(trial: Trial) -> None:
     height = (result[..., middle + 2] - result[..., middle - 3]).mean().item()
     if not height >= KEEPS * 0.5:
         raise ViolationError(f"of a step of 0.5 only {height:.3g} is left 2 px beside the edge", step)
+
+
+def sharpens(trial: Trial) -> None:
+    """The steepest place of a soft edge becomes steeper by a hundredth or more; a flat image stays flat."""
+    case = trial.call(Shape(least=SIZE, most=SIZE, longest=SIZE, kinds=("flat",)))
+    soft = case.showing({name: _soft_edge(image) for name, image in case.images.items()})
+    name = next(iter(case.images))
+    before, after = _steepest(soft.images[name]), _steepest(trial.run(soft)[0])
+    if not after >= STEEPER * before:
+        raise ViolationError(f"the steepest place of a soft edge goes from {before:.4g} to {after:.4g} a pixel", soft)
+    even = case.showing({name: _flat(image) for name, image in case.images.items()})
+    result = trial.run(even)[0]
+    trial.same(result, result[..., :1, :1].expand_as(result), "a flat image is flat no more", even)
+
+
+def _soft_edge(image: Tensor) -> Tensor:
+    """A step of 0.5 blurred by a Gaussian of 1.2 px."""
+    place = torch.arange(image.shape[-1], dtype=image.dtype) - (image.shape[-1] - 1) / 2
+    return (_flat(image) + 0.25 * torch.erf(place / (1.2 * 2**0.5))).contiguous()
+
+
+def _steepest(image: Tensor) -> float:
+    """The largest difference of neighbours along the middle row, of the plane where it is least."""
+    return float(image[..., image.shape[-2] // 2, :].diff(dim=-1).amax(-1).min())
 
 
 def _flat(image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -66,7 +66,7 @@ def _report(work: Callable[[Job], Result], job: Job, sender: Connection) -> None
         sender.send(ChildError(f"{type(error).__name__}: {error}"))
 
 
-def _end(one: Running[Job], arrived: bool, limit: float) -> Result | ChildError:
+def _end(one: Running[Job], arrived: bool, limit: float) -> Any:
     try:
         result = one.receiver.recv() if arrived else ChildError(f"it took longer than {limit:g} s")
     except EOFError:

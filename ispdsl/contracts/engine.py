@@ -193,26 +193,28 @@ def _sought(task: Task, seed: int) -> Verdict:
 
 def _seek(task: Task, wanted: Response, seed: int) -> tuple[int, ViolationError | None]:
     """The calls that it took, and what stood against it in the end."""
-    tried, found, violation, last = 0, False, None, Case({}, {}, {})
+    tried: list[Case] = []
+    found, violation = False, None
 
     def attempt(data: st.DataObject) -> None:
-        nonlocal tried, found, violation, last
+        nonlocal found, violation
         trial = Trial(task.subject, task.line, task.implementation, task.others, data.draw)
         try:
             with torch.no_grad():
-                found = responds(trial, wanted, tried)
+                found = responds(trial, wanted, len(tried))
         except ViolationError as broken:
             violation = broken
-        tried, last = tried + 1, trial.case
+        tried.append(trial.case)
 
     draw_one, source = _test(attempt, seed).hypothesis.fuzz_one_input, random.Random(seed)
     for _ in range(REFUSED * SOUGHT):
         draw_one(source.randbytes(ENTROPY))
         if found or violation is not None:
-            return tried, violation
-        if tried == SOUGHT:
+            return len(tried), violation
+        if len(tried) == SOUGHT:
             break
-    return tried, ViolationError(f"{wanted} changes nothing: {tried} calls give the same result", last)
+    last = tried[-1] if tried else Case({}, {}, {})
+    return len(tried), ViolationError(f"{wanted} changes nothing: {len(tried)} calls give the same result", last)
 
 
 def _refuted(task: Task, examples: int, seed: int) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -13,8 +15,8 @@ from ispdsl.programs.tone_equaliser import tone_equaliser
 from tests.programs.checks import check_program
 
 BANDS = torch.tensor([0.5, -0.3, 0.8, 0.0, 1.2, -0.6, 0.4, 0.1, -1.0], dtype=torch.float64)
-SETTINGS = {"edges": 1.0, "objects": "small"}
-SPACE = {"space": "linear_srgb"}
+SETTINGS: dict[str, Any] = {"edges": 1.0, "objects": "small"}
+SPACE: dict[str, Any] = {"space": "linear_srgb"}
 
 
 def picture(height: int = 8, width: int = 9) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 from ispdsl.programs import tone_operators as operators
 from tests.programs.checks import check_program
 
-SPACE = {"space": "linear_srgb"}
+SPACE: dict[str, Any] = {"space": "linear_srgb"}
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
 HABLE = {
     "ev": 1.0,

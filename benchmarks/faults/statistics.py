@@ -101,8 +101,8 @@ FAULTS = (
         "axis mixed up",
         "awb.grey_edge",
         AWB,
-        "down = _smooth(_derive(values, sigma, _down), sigma, _across)",
-        "down = _smooth(_derive(values, sigma, _across), sigma, _across)",
+        "down = _smooth(_derive(padded, slopes, _down), weights, _across)",
+        "down = _smooth(_derive(padded, slopes, _across), weights, _across)",
     ),
     Fault(
         "white-balance-inverted",

@@ -66,9 +66,8 @@ def denoise(image: Tensor, *, luma: Scalar, chroma: Scalar, radius: Scalar, cont
     difference = wide - light
     clean_light = bilateral(light, strength=luma, radius=radius, contrast=contrast)
     clean_difference = bilateral(difference, strength=chroma, radius=radius, contrast=contrast)
-    result = (
-        wide + (clean_light - light) + (clean_difference - difference)
-    )  # in this order both at 0 give the same bits
+    # In this order both at 0 give the same bits.
+    result = wide + (clean_light - light) + (clean_difference - difference)
     return result.to(image.dtype)
 
 

@@ -234,6 +234,10 @@ def _refuted(task: Task, examples: int, seed: int) -> Verdict:
         except ViolationError as violation:
             last, failed = violation, failed or time.perf_counter()
             raise
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            what = f"the results cannot be compared: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            last, failed = ViolationError(what, trial.case), failed or time.perf_counter()
+            raise last from error
         tried += 1
 
     test = _test(attempt, seed)

@@ -117,7 +117,8 @@ def _cases(draw: st.DrawFn, subject: Subject, conditions: Conditions, shape: Sha
         )
         for port in subject.inputs
     }
-    case = Case(images, arguments, types, pictures)
+    plain = {} if shape.generic else {p.name: pictures[p.name] for p in subject.inputs if p.type.name != "chroma"}
+    case = Case(images, arguments, types, plain)
     for need in subject.needs:
         case = case.with_arguments({need.name: draw(statistic(need, subject, case, conditions))})
     _tie(case, conditions)

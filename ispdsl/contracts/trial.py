@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.conditions import all_hold
 from ispdsl.contracts.implementations import Implementation, Outputs
-from ispdsl.contracts.strategies import PLAIN, Shape, cases, storage
+from ispdsl.contracts.strategies import PLAIN, Shape, cases, storage, substitute
 from ispdsl.contracts.subject import Line, Subject
 from ispdsl.ir.types import INTEGER_STORAGE
 
@@ -74,7 +76,7 @@ class Trial:
         Raises:
             ViolationError: the implementation failed.
         """
-        return self._run(self.implementation, case)
+        return self._whole(self._run(self.implementation, case), case)
 
     def run_other(self, name: str, case: Case) -> Outputs:
         """The results of a call of what the line names.
@@ -87,9 +89,34 @@ class Trial:
     def _run(self, implementation: Implementation, case: Case) -> Outputs:
         try:
             return implementation.run(case)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a program that exits must not end the test of all others
             what = str(error).partition("\n")[0]
-            raise ViolationError(f"{implementation} raised {type(error).__name__}: {what}", case) from error
+            message = f"{implementation} raised {type(error).__name__}: {what}{_place(error, implementation.target)}"
+            raise ViolationError(message, case) from error
+
+    def _whole(self, results: Any, case: Case) -> Outputs:
+        """The results, once they can be compared: tensors of the declared planes, and where it stays, the size.
+
+        Raises:
+            ViolationError: they are something else.
+        """
+        outputs = self.subject.outputs
+        if not isinstance(results, tuple) or len(results) != len(outputs):
+            count = len(results) if isinstance(results, tuple) else "something that is no tuple of"
+            raise ViolationError(f"it gives {count} results, not {len(outputs)}", case)
+        for port, found in zip(outputs, results, strict=True):
+            if not isinstance(found, Tensor):
+                raise ViolationError(f"{port.name} is {type(found).__name__}, not a tensor", case)
+            type_ = substitute(port.type, case.types)
+            if not type_.is_image:
+                continue
+            if found.dim() < 3 or found.shape[-3] != type_.planes:
+                shape = tuple(found.shape)
+                raise ViolationError(f"{port.name} has the shape {shape}, {type_} has {type_.planes} planes", case)
+            if self.subject.footprint.kind != "global" and found.shape[-2:] != case.first.shape[-2:]:
+                sizes = [f"{each.shape[-2]} x {each.shape[-1]}" for each in (found, case.first)]
+                raise ViolationError(f"{port.name} is {sizes[0]} pixels, the image {sizes[1]}", case)
+        return results
 
     # ---- comparing -----------------------------------------------------------------------------------------
 
@@ -119,8 +146,8 @@ class Trial:
             return line.within if codes else line.within / 255
         return line.within / 100 if line.within_unit == "%" else line.within
 
-    def same(self, found: Tensor, wanted: Tensor, what: str, case: Case, *seen: Tensor) -> None:
-        """Demand that two results agree.
+    def same(self, found: Tensor, wanted: Tensor, what: str, case: Case, *seen: Tensor, **shown: Tensor) -> None:
+        """Demand that two results agree; `shown` is what else a counterexample should hold.
 
         Raises:
             ViolationError: shape or numbers differ; the message names the first place of the largest difference.
@@ -136,7 +163,21 @@ class Trial:
             place = unravel(int(gap.argmax()), gap.shape)
             got, asked = float(found[place]), float(wanted[place])
             where = f" at {at(place)}" if place else ""
-            raise ViolationError(f"{what}: {got:.9g}{where}, not {asked:.9g}", case, found=found, wanted=wanted)
+            message = f"{what}: {got:.9g}{where}, not {asked:.9g}"
+            if not math.isfinite(got):
+                message = f"the result is not finite: {got:g}{where}"
+            raise ViolationError(message, case, found=found, wanted=wanted, **shown)
+
+
+def _place(error: BaseException, target: str) -> str:
+    """Where in the program's own package an error arose: ``, at my_isp.py:3``."""
+    package = target.partition(":")[0].partition(".")[0]
+    lines = [
+        (frame.f_code.co_filename, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package
+    ]
+    return f", at {Path(lines[-1][0]).name}:{lines[-1][1]}" if lines else ""
 
 
 def unravel(index: int, shape: torch.Size) -> tuple[int, ...]:

@@ -82,6 +82,7 @@ class Subject:
     """What a contract line may speak of."""
 
     inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     parameters: tuple[ir.Parameter, ...]
     metas: tuple[Meta, ...]
     needs: tuple[Need, ...]
@@ -101,7 +102,7 @@ def lower_property(tree: Property, subject: Subject, scope: Scope, sink: Sink) -
         hint = meant(tree.name.text, VOCABULARY, f"properties: {', '.join(VOCABULARY)}")
         sink.add("E210", f"unknown property {tree.name.text}", tree.name.span, hint=hint)
         return None
-    good = _check_form(tree, term, sink)
+    good = _check_form(tree, term, sink) and _check_sense(tree, subject, sink)
     names = _names(tree, term, scope, sink)
     inside = tuple(name.text for name in tree.inside if _known(name, subject, sink))
     when = [_condition(comparison, subject, sink) for comparison in tree.when]
@@ -162,6 +163,42 @@ def _check_form(tree: Property, term: Term, sink: Sink) -> bool:
     return not problems
 
 
+TOLERANCES = ("", "%", "lsb", "dB")
+"""Units in which a bound may stand: of the result, hundredths of white, steps of its codes, peak signal to noise."""
+
+
+def _check_sense(tree: Property, subject: Subject, sink: Sink) -> bool:
+    """Whether the property can be true or false of this stage at all; what cannot is reported."""
+    name, layouts = tree.name.text, {port.type.name for port in subject.inputs}
+    problem: tuple[str, str] | None = None
+    if name in ("lossless", "equivariant") and "raw" not in layouts:
+        problem = (f"{name} is said of mosaics, and this stage takes none", "delete the line, or take raw<C, f32>")
+    elif name == "lossless" and all(port.type.name != "rgb" for port in subject.outputs):
+        problem = ("lossless is said of a demosaic, and this stage gives no rgb", "write property preserves ...")
+    elif name == "inverse":
+        numbers = {p.name for p in subject.parameters if isinstance(p, ir.Slider | ir.Register | ir.Table)}
+        wrong = [each.text for each in tree.inside if each.text not in numbers | subject.broken]
+        hint = f"name one of {listed(sorted(numbers))}" if numbers else "the stage has no parameter to negate"
+        problem = (f"{wrong[0]} is no parameter that can be negated", hint) if wrong else None
+    elif name == "monotone":
+        choices = {p.name for p in subject.parameters if isinstance(p, ir.Choice)}
+        wrong = [each.text for each in tree.inside if each.text in choices]
+        problem = (
+            (f"{wrong[0]} is a choice: its options have no order", "name a number, a toggle or an image")
+            if wrong
+            else None
+        )
+    elif name != "local" and isinstance(tree.within, Number) and tree.within.unit not in TOLERANCES:
+        text = tree.within.text
+        problem = (
+            f"{text} is no tolerance",
+            "write a plain number, %, lsb or dB: within 0.01, within 2lsb, within 40dB",
+        )
+    if problem is not None:
+        sink.add("E507", problem[0], tree.span, hint=problem[1])
+    return problem is None
+
+
 def _names(tree: Property, term: Term, scope: Scope, sink: Sink) -> tuple[str, ...] | None:
     found: list[str] = []
     for name in tree.names if term.names else ():
@@ -217,13 +254,27 @@ def _right_side(tree: Comparison, subject: Subject, sink: Sink) -> float | bool 
     if isinstance(value, Number) and not isinstance(parameter, ir.Choice | ir.Toggle):
         unit = _unit_of_name(tree.left.text, parameter, subject)
         found = number(value, unit, sink, f"what {tree.left.text} is compared with")
-        return None if found is None else canonical(found, unit)
+        if found is None or not _legal(found, tree, parameter, sink):
+            return None
+        return canonical(found, unit)
     if isinstance(value, ListValue) and _is_array(tree.left.text, parameter, subject):
         return array(value, _unit_of_name(tree.left.text, parameter, subject), sink, tree.left.text)
     if tree.left.text not in subject.broken:
         message = f"{tree.left.text} cannot be compared with {describe(value)}"
         sink.add("E506", message, value.span, hint=_comparable(tree.left.text, parameter, subject))
     return None
+
+
+def _legal(found: float, tree: Comparison, parameter: ir.Parameter | None, sink: Sink) -> bool:
+    """Whether a parameter can have the value that ``==`` says it has; what it cannot is reported."""
+    if not isinstance(parameter, ir.Slider | ir.Register | ir.Table) or parameter.hard is None:
+        return True
+    if tree.operator != "==" or parameter.hard[0] <= found <= parameter.hard[1]:
+        return True
+    low, high = (f"{end:g}{parameter.unit}" for end in parameter.hard)
+    message = f"{tree.left.text} is never {found:g}{parameter.unit}: its range is {low}..{high}"
+    sink.add("E406", message, tree.right.span, hint=f"compare it with a value in {low}..{high}")
+    return False
 
 
 def _comparable(name: str, parameter: ir.Parameter | None, subject: Subject) -> str:

@@ -176,7 +176,9 @@ def _declare(
 def _lower_declaration(declared: Declared, scope: Scope, context: Context) -> Stage | Pipeline:
     tree, signature, sink = declared.tree, declared.signature, context.sink
     contract = [item for item in tree.items if isinstance(item, t.Property)]
-    subject = Subject(signature.inputs, signature.parameters, signature.metas, signature.needs, declared.broken)
+    subject = Subject(
+        signature.inputs, signature.outputs, signature.parameters, signature.metas, signature.needs, declared.broken
+    )
     properties = tuple(p for item in contract if (p := lower_property(item, subject, scope, sink)))
     signature = signature.model_copy(update={"properties": properties})
     footprint = footprint_of(tuple(contract), sink)

@@ -87,7 +87,8 @@ def _superposed(trial: Trial, case: Case, x: Values, y: Values, a: float, b: flo
     apart = zip(trial.run(case), trial.run(trial.derived(_at(case, y))), strict=True)
     for found, (left, right) in zip(together, apart, strict=True):
         wanted = a * left + b * right
-        trial.same(found, wanted, f"{what}: {a:g} x + {b:g} y", case, left, right)
+        shown = {f"other_{name}": value for name, value in y.items()}
+        trial.same(found, wanted, f"{what}: {a:g} {' and '.join(x)} + {b:g} other", case, left, right, **shown)
 
 
 def homogeneous(trial: Trial) -> None:

@@ -121,7 +121,7 @@ def deterministic(trial: Trial) -> None:
             raise ViolationError("the same call gives something else the second time", case, first=one, second=two)
     for name, image in case.images.items():
         if not bool((image == before[name]).all()):
-            raise ViolationError(f"it writes to its input {name}", case, before=before[name], after=image)
+            raise ViolationError(f"it writes to its input {name}", case.showing(before), after=image)
 
 
 def in_range(trial: Trial) -> None:

@@ -32,7 +32,7 @@ def types(trial: Trial) -> None:
         _typed(trial, found, substitute(port.type, case.types), port.name, case)
     for name, image in case.images.items():
         if not torch.equal(image, before[name]):
-            raise ViolationError(f"it writes to its input {name}", case, before=before[name], after=image)
+            raise ViolationError(f"it writes to its input {name}", case.showing(before), after=image)
 
 
 def _typed(trial: Trial, found: Tensor, type_: Type, name: str, case: Case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,7 +27,10 @@ AGREE = 5e-3
 
 
 def differentiable(trial: Trial) -> None:
-    """Wherever the slopes to both sides agree, forward and reverse mode give that slope."""
+    """Wherever the slopes to both sides agree, forward and reverse mode give that slope; everywhere they are finite."""
+    if not trial.draw(st.integers(0, 3)):
+        _finite(trial)
+        return
     case = trial.call(Shape(generic=True, headroom=False, most=5, longest=5))
     names = trial.line.stated.inside or _everything(trial)
     if trial.draw(st.booleans()):  # one by itself: beside an image the slope of a setting may be too small to be seen
@@ -50,7 +54,7 @@ def differentiable(trial: Trial) -> None:
         largest = max(float(right.abs().max()), float(left.abs().max()), 1e-5 * float(here[number].abs().max()), 1e-9)
         smooth = (right - left).abs() <= SMOOTH * largest
         looked |= bool(smooth.any())
-        wrong = (slope - (right + left) / 2).abs() * smooth
+        wrong = torch.where(slope.isfinite(), (slope - (right + left) / 2).abs() * smooth, math.inf)
         if float(wrong.max()) > AGREE * largest:
             place = unravel(int(wrong.argmax()), wrong.shape)
             where = f" at {at(place)}" if place else ""
@@ -61,6 +65,22 @@ def differentiable(trial: Trial) -> None:
     gap, size = reverse
     if gap > 1e-6 * max(size, 1e-6):
         raise ViolationError("forward and reverse mode give different gradients", _at(case, point))
+
+
+def _finite(trial: Trial) -> None:
+    """Black, flat and tied images are where divisions by zero and roots of zero hide in gradients."""
+    case = trial.call(Shape(most=5, longest=5))
+    names = trial.line.stated.inside or _everything(trial)
+    point = {name: torch.as_tensor(_value(case, name), dtype=torch.float64) for name in names}
+    generator = torch.Generator().manual_seed(0)
+    step = tuple(_direction(trial, name, value, generator) for name, value in point.items())
+
+    def flat(*values: Tensor) -> Outputs:
+        return trial.implementation.run(_at(case, dict(zip(point, values, strict=True))))
+
+    forward, (gap, _) = _derivatives(flat, tuple(point.values()), step, case)
+    if not all(bool(slope.isfinite().all()) for slope in forward) or not math.isfinite(gap):
+        raise ViolationError(f"the gradient along {', '.join(point)} is not finite", case)
 
 
 def _everything(trial: Trial) -> tuple[str, ...]:

@@ -172,9 +172,3 @@ def test_what_is_right_holds(row: Row) -> None:
 @wrongs(ROWS)
 def test_what_is_wrong_is_caught(row: Row, wrong: Callable[..., Any]) -> None:
     caught(row, wrong)
-
-
-def test_a_choice_has_no_order() -> None:
-    text = stage("monotone in method", body="choice method in {a, b} = a")
-    verdict = verdict_on(text, "monotone", lambda x, method: x)
-    assert "options have no order" in str(verdict.violation)

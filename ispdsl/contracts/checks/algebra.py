@@ -12,7 +12,7 @@ from ispdsl.contracts.checks.points import hard
 from ispdsl.contracts.conditions import NONE, bounds_of
 from ispdsl.contracts.strategies import Shape, legal, storage
 from ispdsl.contracts.trial import Trial, ViolationError, at, unravel
-from ispdsl.ir.params import Choice, Toggle
+from ispdsl.ir.params import Toggle
 
 Values = dict[str, Tensor]
 
@@ -112,8 +112,6 @@ def monotone(trial: Trial) -> None:
     name = trial.draw(st.sampled_from(_subjects(trial)))
     case = trial.call()
     parameter = next((each for each in trial.subject.parameters if each.name == name), None)
-    if isinstance(parameter, Choice):
-        raise ViolationError(f"{name} is a choice: its options have no order", case)
     if isinstance(parameter, Toggle):
         low, high = case.with_arguments({name: False}), case.with_arguments({name: True})
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.contracts.harness import MOSAIC, UNIT, Row, caught, holds, rights, stage, verdict_on, wrongs
+from tests.contracts.harness import MOSAIC, UNIT, Row, caught, holds, rights, wrongs
 
 AMOUNT = "slider amount in 0%..100% = 50%"
 TWO = "image: rgb<S, f32>, guide: luma<S, f32>"

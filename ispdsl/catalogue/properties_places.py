@@ -35,7 +35,7 @@ PLACES: tuple[Page, ...] = (
     Page(
         name="local",
         title="an output pixel depends on input pixels at most `within` away",
-        usage="property local within Npx [when CONDITION]",
+        usage="property local [when CONDITION] within Npx",
         meaning="y[i, j] depends on x[k, l] only where max(|i - k|, |j - l|) <= N; the output has the rows and "
         "columns of the input. In a mosaic sites are counted, not 2x2 blocks. Tiles get a halo of N pixels, so a "
         "small N is cheap and a wrong one is seen as seams. Statistics of `needs` are held fixed.\n\n" + _ONE_FOOTPRINT,

@@ -117,7 +117,7 @@ VALUES: tuple[Page, ...] = (
     Page(
         name="lipschitz",
         title="differences grow at most by the factor `within`",
-        usage="property lipschitz within L [when CONDITION]",
+        usage="property lipschitz [when CONDITION] within L",
         meaning="max |f(x) - f(y)| <= L max |x - y| over all values, for all images x, y at one setting of the rest. "
         "For a linear filter the smallest L is the largest sum of absolute weights.",
         parts=(("within L", "the factor; it must be there; not a tolerance"), WHEN),

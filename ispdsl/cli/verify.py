@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ispdsl.contracts.engine import Task, Verdict
     from ispdsl.contracts.parallel import Order
 
+FOLDER = "counterexamples"
 KINDS = ("program", "proxy", "executor")
 
 
@@ -46,38 +48,43 @@ def verify(
     examples: Annotated[int, typer.Option(metavar="N", min=1, help="Legal calls tried for each property.")] = 100,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="The same seed tries the same calls.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes; default: cores.")
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes; default: one a core, fewer for little work."),
     ] = None,
     trust: Annotated[
         list[str] | None,
         typer.Option("--trust", metavar="PACKAGE", help="Let programs of this package run. May be repeated."),
     ] = None,
     save: Annotated[Path, typer.Option("--save", metavar="FOLDER", help="Where counterexamples are kept.")] = Path(
-        "counterexamples"
+        FOLDER
     ),
     as_json: Json = False,
 ) -> None:
     """Test every property of every stage on every implementation, and show the smallest call that breaks one."""
     from ispdsl.contracts.counterexample import report
-    from ispdsl.contracts.parallel import Order, verdicts
+    from ispdsl.contracts.parallel import Order, ProcessEndedError, verdicts
 
     if impl is not None and impl not in KINDS:
         raise CommandError(f"there is no implementation {impl}", f"it is one of {', '.join(KINDS)}")
-    paths = tuple(isp_files(map(named_or_shipped, files or [Path()])))
-    for path in paths:
-        require_file(path)
+    paths = _sources([named_or_shipped(path) for path in files or [Path()]], save)
     for path in paths:
         require_file(path)
     order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed)
     todo = order.tasks()
     _demand_something(order, todo)
     found: dict[int, Verdict] = {}
-    with progress() as step:
-        for number, verdict in verdicts(order, todo, jobs or _processes(len(todo) * examples)):
-            found[number] = verdict
-            step(len(found), len(todo), todo[number].title)
-            if verdict.outcome != "holds" and not as_json:
-                emit(f"{report(verdict, save)}\n")
+    try:
+        with (
+            progress() as step,
+            closing(verdicts(order, todo, jobs or _processes(len(todo) * examples))) as arriving,
+        ):
+            for number, verdict in arriving:
+                found[number] = verdict
+                step(len(found), len(todo), todo[number].title)
+                if verdict.outcome != "holds" and not as_json:
+                    emit(f"{report(verdict, save)}\n")
+    except ProcessEndedError as error:
+        raise CommandError(error.message, error.hint, ExitCode.EXECUTOR) from error
     listed = [found[number] for number in sorted(found)]
     if as_json:
         emit(json.dumps(_document(order, listed, save), indent=2))
@@ -85,6 +92,20 @@ def verify(
         _conclude(order, listed)
     if any(verdict.outcome != "holds" for verdict in listed):
         raise typer.Exit(ExitCode.DIAGNOSTICS)
+
+
+def _sources(given: list[Path], save: Path) -> tuple[Path, ...]:
+    """The files that are named, and those of the folders that are no saved counterexamples."""
+    kept = save.resolve()
+
+    def is_saved(path: Path) -> bool:
+        inside = (path.relative_to(folder).parts for folder in given if path.is_relative_to(folder))
+        return any(FOLDER in parts for parts in inside) or (path.name == "call.isp" and kept in path.resolve().parents)
+
+    found = tuple(path for path in isp_files(given) if path in given or not is_saved(path))
+    if not found:
+        raise CommandError("there are only counterexamples here", "name one to test what it imports")
+    return found
 
 
 def _processes(calls: int) -> int:
@@ -138,7 +159,7 @@ def _document(order: Order, found: list[Verdict], folder: Path) -> dict[str, Any
 
 
 def _row(verdict: Verdict, folder: Path) -> dict[str, Any]:
-    from ispdsl.contracts.counterexample import counterexample, save
+    from ispdsl.contracts.counterexample import counterexample, saved
 
     location = verdict.line.location
     row: dict[str, Any] = {
@@ -152,20 +173,34 @@ def _row(verdict: Verdict, folder: Path) -> dict[str, Any]:
         "seconds": round(verdict.seconds, 3),
     }
     if verdict.violation is not None:
-        row["counterexample"] = {**asdict(counterexample(verdict)), "folder": str(save(verdict, folder))}
+        kept, place = saved(verdict, folder)
+        row["counterexample"] = {**asdict(counterexample(verdict)), "folder": place if kept else None}
+        if not kept:
+            note(f"the counterexample of {verdict.line} is not saved: {place}")
     return row
 
 
 def _conclude(order: Order, found: list[Verdict]) -> None:
     """One line that says how it went, and what was not tested at all."""
-    bad = sum(verdict.outcome != "holds" for verdict in found)
-    stages = len({verdict.subject.key for verdict in found})
-    how = f"{bad} of {len(found)} properties do not hold" if bad else f"all {len(found)} properties hold"
-    emit(f"{_counted(stages, 'stage')}, {how}, {order.examples} examples each, seed {order.seed}")
+    contracts = len({verdict.subject.key for verdict in found})
+    how = _outcome([verdict.outcome for verdict in found])
+    emit(f"{_counted(contracts, 'contract')}, {how}, {order.examples} examples each, seed {order.seed}")
     missing = len(_absent(order))
     if missing:
         note(f"{_counted(missing, 'implementation')} not tested here: proxies need weights, executors their programs")
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _outcome(outcomes: list[str]) -> str:
+    """How many do not hold and of how many nothing is known, in words."""
+    fails, untested = outcomes.count("fails"), outcomes.count("untested")
+    every = _counted(len(outcomes), "property", "properties")
+    unknown = f"{untested} {'is' if untested == 1 else 'are'} untested"
+    if fails:
+        return f"{fails} of {every} {'does' if fails == 1 else 'do'} not hold{f', {unknown}' if untested else ''}"
+    if untested:
+        return f"none of {every} fails, {unknown}"
+    return f"{every} holds" if len(outcomes) == 1 else f"all {every} hold"
+
+
+def _counted(number: int, noun: str, several: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"

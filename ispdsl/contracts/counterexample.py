@@ -143,29 +143,45 @@ def _rounded(value: Tensor) -> Any:
 
 
 def report(verdict: Verdict, folder: Path = FOLDER) -> str:
-    """A line that does not hold, as people read it; its counterexample is saved."""
+    """A line that does not hold, as people read it; its counterexample is saved where that is possible."""
     head = f"{verdict.line.location}: {verdict.subject.name}: {verdict.line}\n"
     if verdict.violation is None:
         return f"{head}  untested for {verdict.implementation}: no legal call meets its conditions"
     found = counterexample(verdict)
-    place = save(verdict, folder)
+    kept, place = saved(verdict, folder)
     numbers = [f"  {name} = {value}" for name, value in found.numbers.items()]
-    parts = [f"{head}  fails for {verdict.implementation}: {found.message}", *numbers, f"  saved in {place}"]
+    parts = [
+        f"{head}  fails for {verdict.implementation}: {found.message}",
+        *numbers,
+        f"  saved in {place}" if kept else f"  not saved: {place}",
+    ]
     return "\n".join([*parts, "", *(f"    {line}".rstrip() for line in found.call.splitlines())])
 
 
 # ---- files ---------------------------------------------------------------------------------------------------
 
 
+def saved(verdict: Verdict, folder: Path = FOLDER) -> tuple[bool, str]:
+    """Whether `save` could keep it, and where, or why not: a full disk must not cost the finding."""
+    try:
+        return True, str(save(verdict, folder))
+    except OSError as error:
+        return False, f"cannot write {error.filename or folder}: {error.strerror or error}"
+
+
 def save(verdict: Verdict, folder: Path = FOLDER) -> Path:
     """Keep a counterexample: ``call.isp``, every number in ``numbers.npz``, and a picture of all images.
 
-    The folder's name says the stage, the line and the property; an older one of the same name is replaced.
+    The folder's name says file, stage, line, property and implementation; an older one of the same name is replaced.
+
+    Raises:
+        OSError: it cannot be written.
     """
     found = counterexample(verdict)
     assert verdict.violation is not None, "there is a counterexample"
     case = verdict.violation.case
-    name = f"{verdict.subject.name}-{verdict.line.location.line}-{verdict.line.name}-{verdict.implementation}"
+    where = verdict.line.location
+    name = f"{Path(where.file).stem}-{verdict.subject.name}-{where.line}-{verdict.line.name}-{verdict.implementation}"
     place = folder / re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
     place.mkdir(parents=True, exist_ok=True)
     head = f"# {verdict.line} ({verdict.line.location}) fails for {verdict.implementation}:\n# {found.message}\n"

@@ -7,9 +7,10 @@ packages of programs may run, ``ispdsl_examples`` how many legal calls each prop
 
 from __future__ import annotations
 
+import argparse
 import fnmatch
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from ispdsl.contracts.engine import Task, Verdict
+    from ispdsl.contracts.subject import Subject
 
 EXAMPLES = 50
 
@@ -27,16 +29,38 @@ FOLDER = "counterexamples"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, and the settings that they override."""
     group = parser.getgroup("ispdsl", "contracts of .isp files")
-    group.addoption("--isp-examples", type=int, metavar="N", help="legal calls tried for each property")
-    group.addoption("--isp-seed", type=int, default=0, metavar="S", help="the same seed tries the same calls")
+    group.addoption("--isp-examples", type=_positive, metavar="N", help="legal calls tried for each property")
+    group.addoption("--isp-seed", type=_seed, default=0, metavar="S", help="the same seed tries the same calls")
     group.addoption("--isp-impl", choices=("program", "proxy", "executor"), help="only implementations of this kind")
     parser.addini("ispdsl_files", "patterns of the .isp files to collect", type="args", default=["*.isp"])
     parser.addini("ispdsl_trust", "packages whose programs may run", type="args", default=[])
     parser.addini("ispdsl_examples", "legal calls tried for each property", default=str(EXAMPLES))
 
 
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of {least} or more")
+    return int(text)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """The markers, so that ``--strict-markers`` knows them."""
+    """The markers, so that ``--strict-markers`` knows them.
+
+    Raises:
+        UsageError: ``ispdsl_examples`` is no number of examples.
+    """
+    try:
+        _positive(config.getini("ispdsl_examples"))
+    except argparse.ArgumentTypeError as error:
+        raise pytest.UsageError(f"ispdsl_examples: {error}") from error
     config.addinivalue_line("markers", "isp: a property of a .isp file")
     config.addinivalue_line("markers", "isp_export: that a program survives torch.export, which takes seconds")
 
@@ -58,10 +82,10 @@ class WrongFileError(Exception):
 
 
 class IspFile(pytest.File):
-    """A ``.isp`` file; its items are the properties of its stages and pipelines."""
+    """A ``.isp`` file: its stages and pipelines."""
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """One item for each property and implementation, and one for each implementation that cannot run here.
+    def collect(self) -> Iterator[IspStage]:
+        """One collector for each stage and pipeline of which something can be tested.
 
         Raises:
             WrongFileError: the file is wrong, or a program of it may not run.
@@ -85,18 +109,35 @@ class IspFile(pytest.File):
             hint = f"\n{error.hint}" if error.hint else ""
             trusted = "\nin pytest's settings: ispdsl_trust" if "trust" in (error.hint or "") else ""
             raise WrongFileError(f"{error.message}{hint}{trusted}") from error
-        several = {subject.key for subject in found if len(subject.signature.implementations) > 1}
-        for task in todo:
-            suffix = f"[{task.implementation}]" if task.subject.key in several else ""
-            yield PropertyItem.from_parent(self, name=f"{task.subject.name}::{task.line}{suffix}", task=task)
         for subject in found:
-            for name, reason in absent(subject, kind):
-                line = subject.signature.location.line
-                yield AbsentItem.from_parent(self, name=f"{subject.name}::{name}", reason=reason, line=line)
+            own = [task for task in todo if task.subject is subject]
+            missing = list(absent(subject, kind))
+            if own or missing:
+                yield IspStage.from_parent(self, name=subject.name, subject=subject, todo=own, missing=missing)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """A wrong file is shown as the compiler shows it."""
         return str(excinfo.value) if isinstance(excinfo.value, WrongFileError) else super().repr_failure(excinfo)
+
+
+class IspStage(pytest.Collector):
+    """A stage or pipeline; its items are its properties."""
+
+    def __init__(
+        self, *, subject: Subject, todo: Sequence[Task], missing: Sequence[tuple[str, str]], **keywords: Any
+    ) -> None:
+        super().__init__(**keywords)
+        self._subject, self._todo, self._missing = subject, todo, missing
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item for each property and implementation, and one for each implementation that cannot run here."""
+        several = len(self._subject.signature.implementations) > 1
+        for task in self._todo:
+            suffix = f"[{task.implementation}]" if several else ""
+            yield PropertyItem.from_parent(self, name=f"{task.line}{suffix}", task=task)
+        line = self._subject.signature.location.line
+        for name, reason in self._missing:
+            yield AbsentItem.from_parent(self, name=name, reason=reason, line=line)
 
 
 class PropertyFailedError(Exception):
@@ -141,7 +182,7 @@ class PropertyItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the property is written."""
-        return self.path, self._task.line.location.line - 1, self.name
+        return self.path, self._task.line.location.line - 1, f"{self._task.subject.name}::{self.name}"
 
 
 class AbsentItem(pytest.Item):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,7 +44,7 @@ def quick(invoke: Invoke) -> Invoke:
 
 def test_what_holds_is_one_line(quick: Invoke, folder: Path) -> None:
     result = quick("brighter.isp", *PAIR)
-    assert (result.exit_code, result.stdout) == (0, "1 stage, all 2 properties hold, 20 examples each, seed 0\n")
+    assert (result.exit_code, result.stdout) == (0, "1 contract, all 2 properties hold, 20 examples each, seed 0\n")
     assert not (folder / "counterexamples").exists()
 
 
@@ -50,7 +55,7 @@ def test_what_fails_is_shown_and_saved(quick: Invoke, folder: Path) -> None:
     assert "clipped.isp:7:3: clipped: property identity when ev == 0ev" in result.stdout
     assert "fails for program tests.contracts.own_programs:clamped_gain: it changes its image" in result.stdout
     assert "image -> clipped(ev = 0ev)" in result.stdout
-    assert result.stdout.endswith("1 stage, 1 of 2 properties do not hold, 20 examples each, seed 0\n")
+    assert result.stdout.endswith("1 contract, 1 of 2 properties does not hold, 20 examples each, seed 0\n")
     (kept,) = (folder / "kept").iterdir()
     assert (kept / "call.isp").is_file()
 
@@ -78,15 +83,104 @@ def test_json_has_everything(quick: Invoke, folder: Path) -> None:
 def test_without_files_the_folder_here_is_tested(quick: Invoke, folder: Path) -> None:
     assert folder.is_dir()
     result = quick(*PAIR)
-    assert (result.exit_code, result.stdout.partition(",")[0]) == (0, "1 stage")
+    assert (result.exit_code, result.stdout.partition(",")[0]) == (0, "1 contract")
 
 
 def test_what_is_untested_is_no_success(quick: Invoke, folder: Path) -> None:
     never = HOLDS.replace("pointwise", "range 0..1 when ev > 1ev and ev < 1ev")
     (folder / "brighter.isp").write_text(never, encoding="utf-8")
-    result = quick("brighter.isp", "--property", "range")
+    result = quick("brighter.isp", "--property", "range", "--property", "identity")
     assert result.exit_code == 1
     assert "no legal call meets its conditions" in result.stdout
+    assert "1 contract, none of 2 properties fails, 1 is untested" in result.stdout
+
+
+def test_saved_counterexamples_are_not_tested(quick: Invoke, folder: Path) -> None:
+    (folder / "clipped.isp").write_text(FAILS, encoding="utf-8")
+    for kept in ("counterexamples", "kept"):
+        assert quick("clipped.isp", "--property", "identity", "--save", kept).exit_code == 1
+        (found,) = (folder / kept).iterdir()
+        assert found.name == "clipped-clipped-7-identity-program_tests.contracts.own_programs_clamped_gain"
+        (found / "call.isp").write_text("broken", encoding="utf-8")
+    assert quick(".", "--property", "pointwise", "--save", "kept").stdout.startswith(
+        "2 contracts, all 2 properties hold"
+    )
+    result = quick("counterexamples", "kept", "--property", "pointwise")
+    assert result.exit_code == 1, "folders that are named themselves are searched"
+
+
+def test_a_finding_that_cannot_be_saved_is_still_told(quick: Invoke, folder: Path) -> None:
+    (folder / "clipped.isp").write_text(FAILS, encoding="utf-8")
+    (folder / "kept").write_text("no folder", encoding="utf-8")
+    result = quick("clipped.isp", *PAIR, "--save", "kept")
+    assert result.exit_code == 1
+    assert "it changes its image" in result.stdout
+    assert "not saved: cannot write kept/clipped-" in result.stdout
+    assert result.stdout.endswith("1 contract, 1 of 2 properties does not hold, 20 examples each, seed 0\n")
+    result = quick("clipped.isp", *PAIR, "--save", "kept", "--json")
+    (row,) = (row for row in json.loads(result.stdout)["verdicts"] if row["outcome"] == "fails")
+    assert row["counterexample"]["folder"] is None
+    assert "is not saved: cannot write kept/clipped-" in result.stderr
+
+
+OWN = """
+import os, time
+print("imported")
+
+def loud(image, *, ev):
+    print("called")
+    return image * 2**ev
+
+def deadly(image, *, ev):
+    os._exit(7)
+
+def slow(image, *, ev):
+    open("started", "w").close()
+    time.sleep(60)
+    return image * 2**ev
+"""
+
+
+def run(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
+    """`verify` in a process of its own, on a program that misbehaves."""
+    (folder / f"{name}_isp.py").write_text(OWN, encoding="utf-8")
+    (folder / "brighter.isp").write_text(HOLDS.replace("tests.contracts.own_programs:gain", f"{name}_isp:{name}"))
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(folder), root])}
+    command = [sys.executable, "-m", "ispdsl", "verify", "brighter.isp", *PAIR, "--trust", f"{name}_isp", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_programs_print_is_no_result(folder: Path, jobs: str) -> None:
+    process = run(folder, "loud", "--json", "--examples", "2", "-j", jobs)
+    stdout, stderr = process.communicate(timeout=120)
+    assert json.loads(stdout)["counts"]["holds"] == 2
+    assert "imported" in stderr
+    assert "called" in stderr
+    assert "Exception" not in stderr
+
+
+def test_a_program_that_ends_its_process_is_named(folder: Path) -> None:
+    process = run(folder, "deadly", "-j", "2")
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 4, stderr
+    assert "a program ended its process while it was tested: brighter: property identity" in stderr
+    assert "fault of ispdsl" not in stderr
+
+
+def test_ctrl_c_ends_the_processes_at_once(folder: Path) -> None:
+    process = run(folder, "slow", "-j", "2")
+    while not (folder / "started").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert stdout == ""
+    assert set(stderr.splitlines()) == {"imported", "interrupted"}
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(

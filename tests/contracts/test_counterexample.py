@@ -115,7 +115,7 @@ def test_the_report_says_where_what_and_why(tmp_path: Path) -> None:
     assert first.endswith("own.isp:5:3: f: property deterministic")
     assert second == "  fails for program by hand: the same call gives something else the second time"
     assert any(line.startswith("  image = ") for line in rest)
-    assert f"  saved in {tmp_path / 'kept' / 'f-5-deterministic-program_by_hand'}" in rest
+    assert f"  saved in {tmp_path / 'kept' / 'own-f-5-deterministic-program_by_hand'}" in rest
     assert any("image -> f()" in line for line in rest)
 
 

@@ -82,7 +82,7 @@ def test_the_session_of_contracts_prints_what_it_shows(tmp_path: Path) -> None:
     run = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     wanted = re.split(r"^\$ .*\n", session, flags=re.MULTILINE)
     found = re.split(r"^\$ .*\n", run.stdout, flags=re.MULTILINE)
-    assert wanted[2].startswith("1 stage, all ")
+    assert wanted[2].startswith("1 contract, all ")
     assert [shape(text) for text in found] == [shape(text) for text in wanted], run.stderr
     blocks = [text for _, text in re.findall(r"```(\w*)\n(.*?)```", CONTRACTS, re.DOTALL)]
     report = next(text for text in blocks if text.startswith("fade.isp:"))

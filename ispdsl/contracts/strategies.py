@@ -98,12 +98,16 @@ def parts(subject: Subject, conditions: Conditions, shape: Shape) -> Parts:
 @functools.lru_cache(512)
 def cases(subject: Subject, conditions: Conditions = (), shape: Shape = PLAIN) -> st.SearchStrategy[Case]:
     """Legal calls at which the conditions hold."""
-    return _cases(subject, conditions, shape)
-
-
-@st.composite
-def _cases(draw: st.DrawFn, subject: Subject, conditions: Conditions, shape: Shape) -> Case:
     made = parts(subject, conditions, shape)
+
+    @st.composite
+    def legal_calls(draw: st.DrawFn) -> Case:
+        return _case(draw, subject, conditions, shape, made)
+
+    return legal_calls()  # a strategy without arguments: Hypothesis prints those, and a subject is long
+
+
+def _case(draw: st.DrawFn, subject: Subject, conditions: Conditions, shape: Shape, made: Parts) -> Case:
     types = dict(draw(made.types))
     arguments = {name: draw(strategy) for name, strategy in (made.parameters | made.metas).items()}
     types |= {name: arguments[name] for name in arguments if any(name in port.type.args for port in subject.outputs)}

@@ -37,7 +37,7 @@ class Line:
         return f"implied {self.name}" if self.implied else f"property {self.text}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # a module is too large to compare: each subject equals itself alone
+@dataclass(frozen=True, eq=False)  # a module is too large to compare: each subject equals itself alone
 class Subject:
     """A stage or pipeline with its contract."""
 
@@ -47,9 +47,6 @@ class Subject:
     """Images that come at half the size of the others, as subsampled chroma beside luma."""
     path: Path | None = None
     """The file that declares it, where it came from one."""
-
-    def __repr__(self) -> str:
-        return f"Subject({self.key})"
 
     @property
     def signature(self) -> Signature:

@@ -54,7 +54,7 @@ FAULTS = (
         "missing clip",
         "output.quantise",
         QUANTISATION,
-        "round_straight(work.clamp(0, 1) * steps)",
+        "round_straight(work.clamp(0, 1) * steps + TIE)",
         "round_straight(work * steps)",
     ),
     Fault(

@@ -22,7 +22,7 @@ def quantise(image: Tensor, *, bits: Scalar) -> Tensor:
     """
     work = at_least_single(image)
     steps = torch.floor(torch.exp2(constant(bits, work).detach()) + 0.5) - 1
-    return (round_straight(work.clamp(0, 1) * steps) / steps).to(image.dtype)
+    return (round_straight(work.clamp(0, 1) * steps + TIE) / steps).to(image.dtype)
 
 
 def to_u8(image: Tensor) -> Tensor:
@@ -43,6 +43,10 @@ def from_u8(codes: Tensor) -> Tensor:
 def from_u10(codes: Tensor) -> Tensor:
     """Codes of 10 bits as values of 0..1."""
     return codes / 1023.0
+
+
+TIE = 2.0**-12
+"""Of a code: what lies so near below the middle of two codes goes up, so that float32 and float64 agree on ties."""
 
 
 def round_straight(x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ FAULTS = (
         "output.quantise",
         QUANTISATION,
         "round_straight(work.clamp(0, 1) * steps + TIE)",
-        "round_straight(work * steps)",
+        "round_straight(work * steps + TIE)",
     ),
     Fault(
         "codes-cut-off",

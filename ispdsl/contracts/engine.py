@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from unittest import SkipTest
 
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -250,7 +251,7 @@ def _refuted(task: Task, examples: int, seed: int) -> Verdict:
                 break
             draw_one(source.randbytes(ENTROPY))
     except ViolationError:
-        with suppress(ViolationError, Flaky, Unsatisfiable, ExceptionGroup):
+        with suppress(ViolationError, Flaky, Unsatisfiable, ExceptionGroup, SkipTest):
             test()  # shrinks what was found
     outcome = "fails" if last is not None else "holds" if tried else "untested"
     seconds = time.perf_counter() - begun

@@ -51,11 +51,14 @@ class Need(Frozen, frozen=True):
 
 
 class Implementation(Frozen, frozen=True):
-    """One way to run a stage: a ``program`` (``module:function``), a ``proxy`` or an ``executor`` with arguments."""
+    """One way to run a stage: a ``program`` (``module:function``), a ``proxy`` or an ``executor`` with arguments.
+
+    A list of texts is a tuple; arguments given by position are under their number.
+    """
 
     kind: Literal["program", "proxy", "executor"]
     target: str
-    arguments: dict[str, float | str | Array] = {}
+    arguments: dict[str, float | str | Array | tuple[str, ...]] = {}
     location: Location
 
 

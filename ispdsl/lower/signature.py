@@ -19,6 +19,9 @@ from ispdsl.syntax import tree as t
 
 UNNAMED_RESULT = "out"
 
+Argument = float | str | Array | tuple[str, ...]
+"""What a proxy or executor line may be told: a number, a name or text, a list of numbers, a list of texts."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -165,7 +168,7 @@ def _implementations(tree: t.Declaration, sink: Sink) -> tuple[ir.Implementation
     for item in tree.items:
         match item:
             case t.Program():
-                kind, target, arguments = "program", item.target.text, dict[str, float | str | Array]()
+                kind, target, arguments = "program", item.target.text, dict[str, Argument]()
                 if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", target):
                     hint = 'write program "package.module:function"'
                     sink.add("E503", f"{target!r} does not name a Python function", item.target.span, hint=hint)
@@ -185,9 +188,9 @@ def _implementations(tree: t.Declaration, sink: Sink) -> tuple[ir.Implementation
     return tuple(found)
 
 
-def _arguments(call: t.Call, sink: Sink) -> dict[str, float | str | Array]:
+def _arguments(call: t.Call, sink: Sink) -> dict[str, Argument]:
     """Arguments by name, those given by position under their number."""
-    found: dict[str, float | str | Array] = {}
+    found: dict[str, Argument] = {}
     for index, argument in enumerate(call.arguments):
         name = argument.name.text if argument.name else str(index)
         if name in found:
@@ -195,6 +198,8 @@ def _arguments(call: t.Call, sink: Sink) -> dict[str, float | str | Array]:
         match argument.value:
             case t.Number():
                 value = number(argument.value, unit_of(argument.value, sink), sink, name)
+            case t.ListValue(items=items) if any(isinstance(each, t.String) for each in items):
+                value = _texts(argument.value, sink, name)
             case t.ListValue():
                 value = array(argument.value, "", sink, name)
             case t.Name() | t.String():
@@ -202,3 +207,13 @@ def _arguments(call: t.Call, sink: Sink) -> dict[str, float | str | Array]:
         if value is not None:
             found[name] = value
     return found
+
+
+def _texts(tree: t.ListValue, sink: Sink, name: str) -> tuple[str, ...] | None:
+    """A list of texts: all of it, for an argument list with a gap would mean something else."""
+    for each in tree.items:
+        if not isinstance(each, t.String):
+            hint = "put every element in quotes"
+            sink.add("E407", f"{name}: {describe(each)} stands in a list of texts", each.span, hint=hint)
+            return None
+    return tuple(each.text for each in tree.items if isinstance(each, t.String))

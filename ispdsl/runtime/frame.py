@@ -35,6 +35,8 @@ class FrameSource:
     model: str
     decoder: str
     """Name and version of what decoded the file, e.g. ``LibRaw 0.22.2``."""
+    whole: bool = True
+    """Whether the frame is all that the file holds; not so for a crop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,8 @@ class Frame:
             gains, black = gains[order], black[order]
         metadata = {**self.metadata, "gain_map": gains, "black_level": black}
         image = self.image[:, top : top + height, left : left + width].copy()
-        return replace(self, image=image, type=kind, metadata=metadata)
+        source = replace(self.source, whole=False)
+        return replace(self, image=image, type=kind, metadata=metadata, source=source)
 
 
 def sites_from(top: int, left: int) -> list[int]:

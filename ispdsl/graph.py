@@ -17,6 +17,7 @@ from ispdsl.diagnostics import nearest
 from ispdsl.errors import PlanError
 from ispdsl.ir.model import (
     Binding,
+    Implementation,
     Meta,
     Module,
     Pipeline,
@@ -44,6 +45,8 @@ class Graph:
     slots: tuple[Slot, ...]
     metas: tuple[Meta, ...]
     """Metadata that the frame may have to give."""
+    implementations: tuple[Implementation, ...] = ()
+    """Those of the pipeline as a whole: an executor that runs all of it."""
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -102,6 +105,7 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         names=chosen.names,
         slots=(*own, *flat.slots),
         metas=(*signature.metas, *from_frame(flat.calls, scope.frame)),
+        implementations=signature.implementations,
     )
     return rebuilt(graph, (call for call, _ in calls))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ispdsl.ir.location import Location
 from ispdsl.ir.params import Array, Parameter, TableValue
@@ -60,6 +60,9 @@ class Implementation(Frozen, frozen=True):
     target: str
     arguments: dict[str, float | str | Array | tuple[str, ...]] = {}
     location: Location
+    folder: str = Field(default="", exclude=True, repr=False)
+    """Where the file with the line lies: files that it names are looked for there. Not part of the printed form, so
+    that it is the same on every machine."""
 
 
 class Condition(Frozen, frozen=True):

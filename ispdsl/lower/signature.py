@@ -59,7 +59,7 @@ def lower_signature(tree: t.Declaration, context: Context) -> ir.Signature:
         parameters=mark_structural(parameters, [port.type for port in (*inputs, *outputs)]),
         metas=metas,
         needs=needs,
-        implementations=_implementations(tree, sink),
+        implementations=_implementations(tree, context),
         location=sink.place(tree.name.span),
     )
 
@@ -162,7 +162,8 @@ def meta_value(value: t.Value, type_: Type, sink: Sink, what: str) -> float | Ar
     return found
 
 
-def _implementations(tree: t.Declaration, sink: Sink) -> tuple[ir.Implementation, ...]:
+def _implementations(tree: t.Declaration, context: Context) -> tuple[ir.Implementation, ...]:
+    sink, folder = context.sink, str(next(iter(context.files.folders), ""))
     found: list[ir.Implementation] = []
     first: dict[str, t.Item] = {}
     for item in tree.items:
@@ -184,7 +185,8 @@ def _implementations(tree: t.Declaration, sink: Sink) -> tuple[ir.Implementation
             sink.add("E504", f"{tree.name.text} has two {kind} lines", item.span, related=related, hint="keep one")
             continue
         first[kind] = item
-        found.append(ir.Implementation(kind=kind, target=target, arguments=arguments, location=sink.place(item.span)))
+        place = sink.place(item.span)
+        found.append(ir.Implementation(kind=kind, target=target, arguments=arguments, location=place, folder=folder))
     return tuple(found)
 
 

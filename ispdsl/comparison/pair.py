@@ -126,8 +126,8 @@ def _figures(first: Floats, second: Floats, type_: Type, metadata: Metadata, com
 def structure(first: Floats, second: Floats, type_: Type, metadata: Metadata) -> float | None:
     """SSIM of two images with white 1: of the luma of colours, else the mean over planes.
 
-    Light is coded by sRGB's curve first. The planes of a mosaic are its 2x2 sites, for a mosaic as it stands has the
-    structure of its colour filters.
+    Light is coded by sRGB's curve first. Chroma is moved to 0..1, for SSIM takes an image and its negative about zero
+    for much the same. The planes of a mosaic are its 2x2 sites: as it stands it has the structure of its filters.
     """
     pairs = zip(_planes(first, type_, metadata), _planes(second, type_, metadata), strict=True)
     found = [ssim(one, two) for one, two in pairs]
@@ -140,7 +140,7 @@ def _planes(image: Floats, type_: Type, metadata: Metadata) -> list[Floats]:
     if type_.name == "rgb":
         return [luma(image, space, metadata)]
     if type_.name == "chroma":
-        return list(image)
+        return list(image + np.float32(0.5))
     if type_.name == "luma":
         known = colorimetry(space, metadata)
         linear = space not in CODED and (known is None or known.transfer == LINEAR)

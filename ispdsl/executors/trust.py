@@ -1,0 +1,168 @@
+"""A text that names programs, files or devices runs them only where somebody has allowed it: these, in this state.
+
+What is remembered is a fingerprint of the texts, of the executor line and of the files beside them that it names.
+Change any of them, and permission is asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ispdsl.executors import kinds
+from ispdsl.executors.faults import ExecutorError, Fault
+from ispdsl.executors.model import Declared
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Permission:
+    """That a text may run what it names: its fingerprint, where it lay, what it names, and since when (Unix time)."""
+
+    fingerprint: str
+    file: str
+    name: str
+    reaches: tuple[str, ...]
+    since: float
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file that a text names, which must lie beside the text or below.
+
+    Raises:
+        ExecutorError: FOREIGN for a path that is absolute or leads out of the folder, by ``..`` or by a link.
+    """
+
+    def refused(why: str) -> ExecutorError:
+        hint = f"put it beside the file that names it, in {folder} or below"
+        return ExecutorError(Fault.FOREIGN, f"{name!r} {why}", hint)
+
+    if not name or "\0" in name:
+        raise refused("is no name of a file")
+    if Path(name).is_absolute():
+        raise refused("is an absolute path")
+    home = folder.resolve()
+    try:
+        path = (home / name).resolve()
+    except (OSError, RuntimeError) as error:
+        raise refused("is a link that leads to itself") from error
+    if home not in path.parents:
+        raise refused("leads out of the folder")
+    return path
+
+
+def fingerprint(declared: Declared) -> str:
+    """SHA-256 of all that decides what would run: the texts, the executor line, and the named files beside them."""
+    line = declared.implementation
+    parts: list[Any] = [
+        declared.sha256,
+        declared.name,
+        line.kind,
+        line.target,
+        line.model_dump(mode="json")["arguments"],
+    ]
+    for node in declared.nodes:
+        if node.executor is not None:
+            parts.append([node.address, node.executor.target, node.executor.model_dump(mode="json")["arguments"]])
+    parts += [[name, _content(declared.folder, name)] for name in sorted(kinds.reaches(declared))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def check_allowed(declared: Declared, allow: bool = False) -> None:
+    """Make sure that what a text names may be started, read and talked to.
+
+    Args:
+        declared: what the text says.
+        allow: whether the user has allowed it for this once.
+
+    Raises:
+        ExecutorError: DENIED, with all that would be started.
+    """
+    names = kinds.reaches(declared)
+    if not names or allow or fingerprint(declared) in granted():
+        return
+    file = declared.implementation.location.file
+    message = f"{declared.where} would use:\n" + "\n".join(f"  {name}" for name in names)
+    raise ExecutorError(
+        Fault.DENIED, message, f"`ispdsl trust {file}` allows it for good, --allow-exec for this once", command=names
+    )
+
+
+# The store
+
+
+def store() -> Path:
+    """The file of permissions: ``ispdsl/trusted.json`` below XDG_STATE_HOME."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local/state"
+    return base / "ispdsl/trusted.json"
+
+
+def granted() -> dict[str, Permission]:
+    """All permissions by fingerprint.
+
+    Raises:
+        ExecutorError: DENIED where the store cannot be read; it never grants more than it says.
+    """
+    path = store()
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        found = [Permission(**{**entry, "reaches": tuple(entry["reaches"])}) for entry in entries]
+        if not all(FINGERPRINT.fullmatch(each.fingerprint) for each in found):
+            raise ValueError("no fingerprint")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        hint = f"remove {path}; `ispdsl trust FILE` begins a new one"
+        raise ExecutorError(Fault.DENIED, f"the list of trusted files {path} is damaged", hint) from error
+    return {each.fingerprint: each for each in found}
+
+
+def grant(declared: Declared) -> Permission:
+    """Remember that a text may run what it names; an older permission for the same text and name is replaced."""
+    file = str(Path(declared.implementation.location.file).resolve())
+    permission = Permission(fingerprint(declared), file, declared.name, kinds.reaches(declared), time.time())
+    kept = [each for each in granted().values() if (each.file, each.name) != (file, declared.name)]
+    _write([*kept, permission])
+    return permission
+
+
+def revoke(file: Path) -> list[Permission]:
+    """Forget what was allowed to a file; what it was."""
+    everything = granted().values()
+    gone = [each for each in everything if each.file == str(file.resolve())]
+    if gone:
+        _write([each for each in everything if each not in gone])
+    return gone
+
+
+def _write(permissions: list[Permission]) -> None:
+    path = store()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump([vars(each) for each in permissions], stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _content(folder: Path, name: str) -> str:
+    """Hash of a regular file beside the text; empty for what is none, or lies elsewhere and is not the text's own."""
+    try:
+        path = inside(folder, name)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    except (ExecutorError, OSError):
+        return ""

@@ -1,6 +1,7 @@
 # Every target works in a fresh clone: it first makes .venv and installs ispdsl there.
 #   make demo      render a photograph with its taps into OUT
 #   make test      the tests        make lint    style and types
+#   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL), by apt as root
 #   make bench     the benchmarks   make clean   remove what these made
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
@@ -8,6 +9,7 @@
 
 OUT    ?= out/demo
 PYTEST ?= -n 2 -q
+PROGRAMS := darktable rawtherapee imagemagick gegl
 BIN    := .venv/bin
 STAMP  := .venv/installed
 
@@ -15,7 +17,7 @@ STAMP  := .venv/installed
 test bench reproduce-faults: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench reproduce-neutral reproduce-faults install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -27,6 +29,14 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Optional: without them the pipelines that they run are refused with a word on how to get them.
+programs:
+	@if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+	  echo "make programs: needs apt-get and root. Install by hand what you want of: $(PROGRAMS)" >&2; exit 1; \
+	fi
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PROGRAMS)
 
 # pytest leaves with 5 where no test is marked as a benchmark.
 bench: install

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ispdsl.backends.blackbox import COMPOSITE, check_backend, declared, opened, request
 from ispdsl.errors import PlanError
+from ispdsl.executors.model import Declared
 from ispdsl.graph import Graph
+from ispdsl.ir.model import Value
 from ispdsl.ir.types import Type
 from ispdsl.passes.select import match
 from ispdsl.runtime.contact_sheet import contact_sheet, to_display
@@ -49,6 +52,10 @@ class Development:
     outputs: Mapping[str, Picture]
     taps: Mapping[str, Picture]
     statistics: Mapping[str, NDArray[np.float32]]
+    notes: tuple[str, ...] = ()
+    """What the real thing has to say, such as a border that it cut off."""
+    made_by: str = ""
+    """Name and version of the real thing; empty for the composite."""
 
 
 def develop(
@@ -60,6 +67,8 @@ def develop(
     impl: Mapping[str, str] | None = None,
     trust: Iterable[str] = (),
     progress: Progress | None = None,
+    backend: str = COMPOSITE,
+    allow_exec: bool = False,
 ) -> Development:
     """Run a pipeline on a raw frame.
 
@@ -74,20 +83,76 @@ def develop(
         impl: implementation by node address where it is not the program.
         trust: packages besides ispdsl whose programs may be imported.
         progress: called before every step.
+        backend: ``composite`` runs the stages' programs; ``command``, ``libraw``, ``darktable`` or ``registers`` the
+            real thing of the pipeline's executor line.
+        allow_exec: run the programs and devices that the text names, whoever wrote it.
 
     Raises:
-        PlanError: the pipeline takes no such frame.
+        PlanError: the pipeline takes no such frame, or has no executor of this kind.
         SettingsError: a starting value is missing from the frame.
         CompileError, RunError: a program is missing, fails or gives what is not finite; metadata is missing.
+        ExecutorError: the real thing is not allowed, not there, or failed.
     """
+    if backend != COMPOSITE:
+        return _develop_real(graph, frame, settings or Settings.of(graph), taps, progress, backend, allow_exec)
+    return _develop_composite(graph, frame, settings or Settings.of(graph), taps, impl, trust, progress, allow_exec)
+
+
+def _develop_real(
+    graph: Graph,
+    frame: Frame,
+    settings: Settings,
+    taps: Iterable[str] | None,
+    progress: Progress | None,
+    backend: str,
+    allow_exec: bool,
+) -> Development:
+    check_backend(graph, backend)
+    mosaic = mosaic_input(graph)
+    found = declared(graph, match(graph, {mosaic: frame.type}))
+    call = request(found, frame, settings, taps)
+    if progress:
+        progress(0, 1, f"{found.name} by {backend}")
+    with opened(found, allow_exec) as executor:
+        answer, version = executor.run(call), executor.version
+    types = {port.name: port.type for port in found.outputs}
+    watched = {name: _type_of(found, value) for name, value in found.taps.items()}
+    return Development(
+        frame,
+        settings.resolved(frame.metadata),
+        {name: Picture(image, types[name]) for name, image in answer.outputs.items()},
+        {name: Picture(image, watched[name]) for name, image in answer.taps.items()},
+        {},
+        answer.notes,
+        version,
+    )
+
+
+def _type_of(found: Declared, value: Value) -> Type:
+    """The type of what a tap watches."""
+    if value.node is None:
+        return next(port.type for port in found.inputs if port.name == value.port)
+    return next(node.outputs[value.port] for node in found.nodes if node.address == value.node)
+
+
+def _develop_composite(
+    graph: Graph,
+    frame: Frame,
+    settings: Settings,
+    taps: Iterable[str] | None,
+    impl: Mapping[str, str] | None,
+    trust: Iterable[str],
+    progress: Progress | None,
+    allow_exec: bool,
+) -> Development:
     import torch
 
     from ispdsl.backends.composite import compile
     from ispdsl.backends.vector import tensors as settings_tensors
 
-    settings = (settings or Settings.of(graph)).resolved(frame.metadata)
+    settings = settings.resolved(frame.metadata)
     variables = match(graph, {mosaic_input(graph): frame.type})
-    composite = compile(graph, types=variables, impl=impl or {}, taps=taps, trust=tuple(trust))
+    composite = compile(graph, types=variables, impl=impl or {}, taps=taps, trust=tuple(trust), allow_exec=allow_exec)
     if progress:
         composite.on_step(progress)
     with torch.no_grad():  # unlike inference_mode it lets a program that writes into its input be found

@@ -32,7 +32,12 @@ BESIDE = {
 }
 """Modules that stand beside a layer: they know it and what is below."""
 
-APART = {"runtime": {"errors", "diagnostics", "ir"}, "programs": {"errors", "ir", "runtime"}}
+APART = {
+    "runtime": {"errors", "diagnostics", "ir"},
+    "programs": {"errors", "ir", "runtime"},
+    "executors": {"errors", "diagnostics", "ir", "runtime"},
+    "device": set[str](),
+}
 """What is known to the packages that stand apart from the layers."""
 
 

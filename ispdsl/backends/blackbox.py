@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ispdsl.calls import Call, substitute
 from ispdsl.errors import PlanError
 from ispdsl.executors.kinds import backend_of, open_executor
-from ispdsl.executors.model import Answer, Declared, Executor, Limits, Node, Request
+from ispdsl.executors.model import Declared, Executor, Limits, Node, Request
 from ispdsl.executors.trust import check_allowed
 from ispdsl.graph import Graph, build
 from ispdsl.ir.model import Implementation, Module, Port, Signature
@@ -107,7 +107,7 @@ def check_backend(graph: Graph, backend: str) -> None:
 
 
 @contextmanager
-def opened(found: Declared, allow_exec: bool = False, limits: Limits | None = None) -> Iterator[Executor]:
+def opened(found: Declared, allow_exec: bool = False, limits: Limits | None = None) -> Generator[Executor]:
     """The real thing, open; closed again whatever happens.
 
     Raises:
@@ -142,12 +142,6 @@ def request(found: Declared, frame: Frame, settings: Settings, taps: Iterable[st
     values: dict[str, Any] = {slot.address: settings[slot.address] for slot in found.slots}
     mosaic = found.inputs[0].name
     return Request({mosaic: frame.image.astype(np.float32)}, values, frame, wanted)
-
-
-def run(found: Declared, call: Request, allow_exec: bool = False, limits: Limits | None = None) -> Answer:
-    """Open the real thing, send one call through it, close it; see `opened`."""
-    with opened(found, allow_exec, limits) as executor:
-        return executor.run(call)
 
 
 def _executor(offered: Iterable[Implementation]) -> Implementation | None:

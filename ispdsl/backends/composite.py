@@ -59,6 +59,7 @@ def compile(  # the name that a compiler's user expects
     taps: Iterable[str] | None = None,
     trust: Collection[str] = (),
     checked: bool = False,
+    allow_exec: bool = False,
 ) -> Composite:
     """Make a graph executable.
 
@@ -70,13 +71,14 @@ def compile(  # the name that a compiler's user expects
         taps: names of the taps, or of other named values, to give; None means all taps.
         trust: top-level packages besides `ispdsl.programs` whose programs may run.
         checked: hold settings that are tensors to their hard ranges too, which looks at their numbers: not for `vmap`.
+        allow_exec: run the programs and devices that executor lines of chosen nodes name, whoever wrote the text.
 
     Raises:
         PlanError: the frame does not fit, a name does not exist, or a node has no program.
         CompileError: a program is not trusted, not there, or disagrees with its stage's declaration; `trust` names
             what is no package of a program here.
     """
-    return Composite(plan(graph, types, impl, taps, cfa), trust, checked)
+    return Composite(plan(graph, types, impl, taps, cfa), trust, checked, allow_exec)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ class _Frame:
 class Composite(nn.Module):
     """A pipeline that runs. Tables that the text gives are buffers; everything else comes with each call."""
 
-    def __init__(self, made: Plan, trust: Collection[str] = (), checked: bool = False) -> None:
+    def __init__(
+        self, made: Plan, trust: Collection[str] = (), checked: bool = False, allow_exec: bool = False
+    ) -> None:
         super().__init__()
         self.plan = made
         self._checked = checked
@@ -104,7 +108,7 @@ class Composite(nn.Module):
         self._before = frozenset(call.address for call in graph.calls if call.previous)
         frees = {step.node: step.frees for step in made.steps}
         programs.check_trust(trust, graph.module)
-        self._steps = tuple(step_of(call, graph, trust, frees[call.address]) for call in graph.calls)
+        self._steps = tuple(step_of(call, graph, trust, frees[call.address], allow_exec) for call in graph.calls)
         self._statistics = {
             _statistic_name(call, port): str(Value(node=call.address, port=port))
             for call in graph.calls

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ispdsl.backends import programs
+from ispdsl.backends import programs, real
 from ispdsl.calls import Call, Given
 from ispdsl.errors import StageError
+from ispdsl.executors.faults import ExecutorError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Value
 from ispdsl.ir.types import Type
@@ -37,16 +38,18 @@ class Step:
     frees: tuple[str, ...]
 
 
-def step_of(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, ...]) -> Step:
-    """The step of a call.
+def step_of(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, ...], allow_exec: bool = False) -> Step:
+    """The step of a call: its program, or its executor where `select` chose that.
 
     Raises:
         CompileError: as `ispdsl.backends.programs.bind`.
+        ExecutorError: as `ispdsl.backends.real.bind`.
     """
+    real_one = call.implementation is not None and call.implementation.kind == "executor"
     return Step(
         node=call.address,
         stage=call.signature.name,
-        program=programs.bind(call, trust),
+        program=real.bind(call, graph.module, allow_exec) if real_one else programs.bind(call, trust),
         images=tuple(str(call.inputs[port.name]) for port in call.signature.inputs),
         needs=tuple((need.name, str(call.needs[need.name])) for need in call.signature.needs),
         parameters=tuple(call.parameters.items()),
@@ -73,6 +76,8 @@ def run(step: Step, images: Iterable[Tensor], keywords: Mapping[str, Any]) -> tu
     before = _versions({**given, **keywords})
     try:
         result = step.program.function(*images, **keywords)
+    except ExecutorError:
+        raise  # it says already what failed and how
     except (Exception, SystemExit) as error:  # whatever a program raises, the user is told which one it was
         what = f"{type(error).__name__}: {error}{_place(error, step.program.function)}"
         raise StageError(step.node, step.stage, what) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -86,4 +87,25 @@ PipelineName = Annotated[
 Implementations = Annotated[
     list[str] | None,
     typer.Option("--impl", metavar="STAGE=KIND", help="How a stage runs: program, proxy or executor. May be repeated."),
+]
+
+
+class Backend(StrEnum):
+    """What runs a pipeline: the programs of its stages, or the real thing that its executor line names."""
+
+    COMPOSITE = "composite"
+    LIBRAW = "libraw"
+    DARKTABLE = "darktable"
+    COMMAND = "command"
+    REGISTERS = "registers"
+
+
+BackendOption = Annotated[
+    Backend,
+    typer.Option("--backend", help="What runs it: the stages' programs, or the real thing of its executor line."),
+]
+
+AllowExec = Annotated[
+    bool,
+    typer.Option("--allow-exec", help="Run the programs and devices that the file names; see `ispdsl trust`."),
 ]

@@ -20,7 +20,17 @@ from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refus
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
-from ispdsl.cli.options import ColourOption, Implementations, Json, PipelineFile, PipelineName, pairs
+from ispdsl.cli.options import (
+    AllowExec,
+    Backend,
+    BackendOption,
+    ColourOption,
+    Implementations,
+    Json,
+    PipelineFile,
+    PipelineName,
+    pairs,
+)
 from ispdsl.cli.progress import Step, progress
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
@@ -63,6 +73,8 @@ class Work:
     trust: tuple[str, ...] = ()
     plain: bool = False
     """Whether the progress bar goes without colours."""
+    backend: Backend = Backend.COMPOSITE
+    allow_exec: bool = False
 
 
 @guarded
@@ -97,6 +109,8 @@ def run(
     trust: Annotated[
         list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
     ] = None,
+    backend: BackendOption = Backend.COMPOSITE,
+    allow_exec: AllowExec = False,
     crop: Annotated[
         str | None,
         typer.Option(
@@ -121,11 +135,14 @@ def run(
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
     check_implementations(graph, chosen_impl)
     check_trust(trust or [])
+    check_permission(graph, backend, allow_exec)
     beside = None if no_sidecar else sidecar.path_of(raw)
     chosen = choose(graph, beside, presets or [], values)
     saved = save_settings or (None if no_sidecar else sidecar.path_of(output))
     plain = colour is Colour.NEVER
-    work = Work(output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain)
+    work = Work(
+        output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain, backend, allow_exec
+    )
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
     frame = read_quietly(raw, describe)
@@ -163,6 +180,26 @@ def check_trust(packages: Iterable[str]) -> None:
     for package in packages:
         if not package.isidentifier() or find_spec(package) is None:
             raise CommandError(f"--trust {package}: there is no such package", "name an installed top-level package")
+
+
+def check_permission(graph: Graph, backend: Backend, allow_exec: bool) -> None:
+    """Find out before the work whether the backend fits the pipeline, and may run what the text names.
+
+    Raises:
+        CommandError: the pipeline has no such executor.
+        ExecutorError: nobody has allowed it.
+    """
+    from ispdsl.backends.blackbox import check_backend, declared
+    from ispdsl.errors import PlanError
+    from ispdsl.executors.trust import check_allowed
+
+    if backend is Backend.COMPOSITE:
+        return
+    try:
+        check_backend(graph, backend.value)
+    except PlanError as error:
+        raise CommandError(f"--backend {backend.value}: {error.message}", error.hint) from error
+    check_allowed(declared(graph), allow_exec)
 
 
 def read_quietly(raw: Path, description: Path | None = None) -> Frame:
@@ -238,33 +275,51 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
         note(f"note: {graph.name} reads statistics of the frame before; a still runs twice, as its own predecessor")
     begun = time.perf_counter()
     with progress(work.plain) as step:
-        step(0, 1, "loading torch")
+        if work.backend is Backend.COMPOSITE:
+            step(0, 1, "loading torch")
         development = _develop(graph, frame, settings, work, seed, step)
         step(1, 1, "writing")
         written = write(development, work)
     seconds = time.perf_counter() - begun
+    for text in development.notes:
+        note(f"note: {clean(text)}")
+    by = development.made_by or "composite"
     if as_json:
         shown: dict[str, Any] = {kind: [str(path) for path in paths] for kind, paths in written.items()}
         source = {"file": frame.source.path, "sha256": frame.source.sha256, "decoder": frame.source.decoder}
-        emit(json.dumps({**shown, "frame": source, "notes": frame.notes, "seconds": round(seconds, 3)}, indent=2))
+        notes = (*frame.notes, *development.notes)
+        emit(json.dumps({**shown, "by": by, "frame": source, "notes": notes, "seconds": round(seconds, 3)}, indent=2))
         return
     for paths in written.values():
         for path in paths:
             emit(clean(str(path)))
     height, width = next(iter(development.outputs.values())).image.shape[1:]
-    note(f"{width} x {height} px developed by {graph.name} in {seconds:.1f} s")
+    real = f" ({clean(development.made_by)})" if development.made_by else ""
+    note(f"{width} x {height} px developed by {graph.name}{real} in {seconds:.1f} s")
 
 
 def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, step: Step) -> Development:
+    from ispdsl.darkroom import develop
+
+    kept = None if work.taps or work.sheet else ()
+    if work.backend is not Backend.COMPOSITE:
+        real = work.backend.value
+        return develop(graph, frame, settings, taps=kept, progress=step, backend=real, allow_exec=work.allow_exec)
     keep_pages()
     import torch
 
-    from ispdsl.darkroom import develop
-
     torch.manual_seed(seed)
-    kept = None if work.taps or work.sheet else ()
     with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
-        return develop(graph, frame, settings, taps=kept, impl=work.impl, trust=work.trust, progress=step)
+        return develop(
+            graph,
+            frame,
+            settings,
+            taps=kept,
+            impl=work.impl,
+            trust=work.trust,
+            progress=step,
+            allow_exec=work.allow_exec,
+        )
 
 
 def write(development: Development, work: Work) -> dict[str, list[Path]]:

@@ -15,7 +15,7 @@ from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.doctor import ispdsl_version
 from ispdsl.cli.files import isp_files, named_or_shipped, require_file
-from ispdsl.cli.options import Json, complete_file
+from ispdsl.cli.options import AllowExec, Json, complete_file
 from ispdsl.cli.progress import progress
 from ispdsl.diagnostics import nearest
 
@@ -43,7 +43,7 @@ def verify(
     ] = None,
     impl: Annotated[
         str | None,
-        typer.Option("--impl", metavar="KIND", help="Only program, proxy or executor; default: all."),
+        typer.Option("--impl", metavar="KIND", help="Only program, proxy or executor; default: all but executors."),
     ] = None,
     examples: Annotated[int, typer.Option(metavar="N", min=1, help="Legal calls tried for each property.")] = 100,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="The same seed tries the same calls.")] = 0,
@@ -58,6 +58,7 @@ def verify(
     save: Annotated[Path, typer.Option("--save", metavar="FOLDER", help="Where counterexamples are kept.")] = Path(
         FOLDER
     ),
+    allow_exec: AllowExec = False,
     as_json: Json = False,
 ) -> None:
     """Test every property of every stage on every implementation, and show the smallest call that breaks one."""
@@ -69,7 +70,7 @@ def verify(
     paths = _sources([named_or_shipped(path) for path in files or [Path()]], save)
     for path in paths:
         require_file(path)
-    order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed)
+    order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed, allow_exec)
     todo = order.tasks()
     _demand_something(order, todo)
     found: dict[int, Verdict] = {}
@@ -140,7 +141,11 @@ def _absent(order: Order) -> list[str]:
     from ispdsl.contracts.subject import subjects
 
     found = [each for path in order.paths for each in subjects(path, order.stage)]
-    return [f"{each.name}: {name} is not tested, {why}" for each in found for name, why in absent(each, order.kind)]
+    return [
+        f"{each.name}: {name} is not tested, {why}"
+        for each in found
+        for name, why in absent(each, order.kind, order.allow_exec)
+    ]
 
 
 def _document(order: Order, found: list[Verdict], folder: Path) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def _conclude(order: Order, found: list[Verdict]) -> None:
     emit(f"{_counted(contracts, 'contract')}, {how}, {order.examples} examples each, seed {order.seed}")
     missing = len(_absent(order))
     if missing:
-        note(f"{_counted(missing, 'implementation')} not tested here: proxies need weights, executors their programs")
+        note(f"{_counted(missing, 'implementation')} not tested here (--json says which and why)")
 
 
 def _outcome(outcomes: list[str]) -> str:

@@ -88,6 +88,7 @@ def tasks(
     trust: Collection[str] = (),
     lines: Callable[[Line], bool] = lambda line: True,
     also: Mapping[str, Sequence[Implementation]] | None = None,
+    allow_exec: bool = False,
 ) -> list[Task]:
     """What there is to test; see `verify`. Lines that compare with what cannot run here are left out.
 
@@ -97,7 +98,8 @@ def tasks(
     """
     todo: list[Task] = []
     for declared in found:
-        every = (*implementations(declared, None, trust), *(also or {}).get(declared.name, ()))
+        mine = implementations(declared, "executor" if kind == "executor" else None, trust, allow_exec)
+        every = (*mine, *(also or {}).get(declared.name, ()))
         subject = proportioned(declared, every[0]) if every else declared
         here = [each for each in every if kind in (None, each.kind)]
         for line in filter(lines, subject.lines):
@@ -148,6 +150,7 @@ def verify(
     trust: Collection[str] = (),
     lines: Callable[[Line], bool] = lambda line: True,
     also: Mapping[str, Sequence[Implementation]] | None = None,
+    allow_exec: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Verdict]:
     """Test the contracts of stages and pipelines, line by line.
@@ -156,17 +159,18 @@ def verify(
         found: what to test.
         examples: legal calls tried for each line and implementation.
         seed: the same one tries the same calls.
-        kind: ``program``, ``proxy`` or ``executor``; None is all that can run.
+        kind: ``program``, ``proxy`` or ``executor``; None is all but executors, whose every call starts a real thing.
         trust: top-level packages besides `ispdsl.programs` whose programs may run.
         lines: which lines to test.
         also: implementations besides those that the files declare, by the name of the stage.
+        allow_exec: test executors whose program or device the text names, whoever wrote it.
         progress: called before each line.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage.
         PlanError: a pipeline cannot be planned.
     """
-    todo = tasks(found, kind, trust, lines, also)
+    todo = tasks(found, kind, trust, lines, also, allow_exec)
     for number, task in enumerate(todo):
         if progress is not None:
             progress(number, len(todo), task.title)

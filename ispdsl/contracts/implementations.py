@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
 
 from ispdsl.backends import composite
+from ispdsl.backends.blackbox import declared_stage
 from ispdsl.backends.programs import bind
+from ispdsl.backends.real import run_by
 from ispdsl.calls import Call
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.subject import Subject
+from ispdsl.errors import UserError
+from ispdsl.executors.kinds import open_executor
+from ispdsl.executors.trust import check_allowed
 from ispdsl.graph import build
 from ispdsl.ir.model import Implementation as Declared
 from ispdsl.ir.model import Module
@@ -39,12 +46,12 @@ class Implementation:
 
 
 def implementations(
-    subject: Subject, kind: str | None = None, trust: Collection[str] = ()
+    subject: Subject, kind: str | None = None, trust: Collection[str] = (), allow_exec: bool = False
 ) -> tuple[Implementation, ...]:
     """The implementations of a subject that can run here, of one `kind` or of all.
 
-    A pipeline is run as its composite. Proxies run where they have weights and executors where their program is
-    installed; `absent` says which do not.
+    A pipeline is run as its composite. Proxies run where they have weights; executors where their program is installed
+    and allowed, and where `kind` asks for them, since every call starts a real thing. `absent` says which do not run.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage's declaration.
@@ -53,8 +60,44 @@ def implementations(
     if subject.is_pipeline:
         runs = kind in (None, "program") and not _without_program(subject)
         return (_pipeline(subject, trust),) if runs else ()
-    wanted = [each for each in subject.signature.implementations if kind in (None, each.kind)]
-    return tuple(_program(subject, each, trust) for each in wanted if each.kind == "program")
+    found = [_program(subject, each, trust) for each in _declared(subject, "program") if kind != "proxy"]
+    if kind == "executor" and _refusal(subject, allow_exec) is None:
+        found += [_executor(subject, each) for each in _declared(subject, "executor")]
+    return tuple(found)
+
+
+def _declared(subject: Subject, kind: str) -> list[Declared]:
+    return [each for each in subject.signature.implementations if each.kind == kind]
+
+
+def _refusal(subject: Subject, allow_exec: bool) -> str | None:
+    """Why the executor of a stage cannot be tested; None where it can."""
+    try:
+        found = declared_stage(subject.signature, _texts(subject.module), _any_layout(subject))
+        if subject.needs or subject.metas:
+            return "an executor is not told the statistics and metadata that the stage reads"
+        check_allowed(found, allow_exec)
+        with closing(open_executor(found)):
+            return None
+    except UserError as error:
+        return str(error).partition("\n")[0]
+
+
+def _texts(module: Module) -> str:
+    return hashlib.sha256("\n".join(sorted(module.files.values())).encode()).hexdigest()
+
+
+def _executor(subject: Subject, declared: Declared) -> Implementation:
+    """The real thing, opened once for each CFA or colour space."""
+    opened: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def run(case: Case) -> Outputs:
+        key = tuple(sorted((name, str(value)) for name, value in case.types.items()))
+        if key not in opened:
+            opened[key] = run_by(declared_stage(subject.signature, _texts(subject.module), case.types), subject.name)
+        return opened[key](*case.images.values(), **case.arguments)
+
+    return Implementation("executor", declared.target, run)
 
 
 def proportioned(subject: Subject, implementation: Implementation) -> Subject:
@@ -72,11 +115,18 @@ def proportioned(subject: Subject, implementation: Implementation) -> Subject:
     return subject
 
 
-def absent(subject: Subject, kind: str | None = None) -> tuple[tuple[str, str], ...]:
-    """Declared implementations that cannot run here, each with the reason."""
-    reasons = {"proxy": "a proxy needs trained weights", "executor": "no executor is connected"}
-    wanted = [each for each in subject.signature.implementations if each.kind != "program"]
-    found = [(f"{each.kind} {each.target}", reasons[each.kind]) for each in wanted if kind in (None, each.kind)]
+def absent(subject: Subject, kind: str | None = None, allow_exec: bool = False) -> tuple[tuple[str, str], ...]:
+    """Declared implementations that do not run here, each with the reason."""
+    proxies = _declared(subject, "proxy") if kind in (None, "proxy") else []
+    found = [(f"proxy {each.target}", "a proxy needs trained weights") for each in proxies]
+    for each in _declared(subject, "executor") if kind in (None, "executor") else []:
+        if subject.is_pipeline:
+            reason = "a pipeline's executor develops raw files; its stages are tested"
+        elif kind is None:
+            reason = "every call starts a real thing; --impl executor tests it"
+        else:
+            reason = _refusal(subject, allow_exec)
+        found += [(f"executor {each.target}", reason)] if reason else []
     lacking = _without_program(subject) if subject.is_pipeline and kind in (None, "program") else []
     found += [("program", f"its stage {name} has none") for name in lacking[:1]]
     return tuple(found)

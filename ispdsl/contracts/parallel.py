@@ -33,6 +33,7 @@ class Order:
     trust: tuple[str, ...] = ()
     examples: int = 100
     seed: int = 0
+    allow_exec: bool = False
 
     def tasks(self) -> list[Task]:
         """What there is to test.
@@ -52,7 +53,13 @@ class Order:
                     f"trusted {package}, which no program uses", f"did you mean {near}?" if near else None
                 )
         with redirect_stdout(sys.stderr):  # programs are imported here, and may print
-            return tasks(found, self.kind, self.trust, lambda line: not self.properties or line.name in self.properties)
+            return tasks(
+                found,
+                self.kind,
+                self.trust,
+                lambda line: not self.properties or line.name in self.properties,
+                allow_exec=self.allow_exec,
+            )
 
 
 class ProcessEndedError(UserError):

@@ -105,7 +105,8 @@ def for_cfa(graph: Graph, cfa: str) -> dict[str, str | int]:
 def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
     """Choose each node's implementation: its program, or what `choice` says by the node's address.
 
-    A choice is the kind (``program``), or the target of one of several (``package.module:function``).
+    A choice is the kind (``program``, ``executor``), or the target (``package.module:function``, ``command``). The
+    real thing is run only where it is asked for: it has no gradient.
 
     Raises:
         PlanError: a node has no program, or a choice names no node or nothing that the node has.
@@ -122,9 +123,10 @@ def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
 
 
 def _chosen(call: Call, wanted: str | None) -> Implementation:
-    """The program to run: torch programs are what the composite is made of."""
+    """What is to run: torch programs are what the composite is made of, unless the choice is another."""
     offered = call.signature.implementations
-    found = [item for item in offered if wanted in (None, item.kind, item.target) and item.kind == "program"]
+    kinds = ("program",) if wanted is None else ("program", "executor")
+    found = [item for item in offered if wanted in (None, item.kind, item.target) and item.kind in kinds]
     if found:
         return found[0]
     has = ", ".join(f"{item.kind} {item.target}" for item in offered) or "no implementation at all"
@@ -132,5 +134,8 @@ def _chosen(call: Call, wanted: str | None) -> Implementation:
     if wanted is not None and any(item.kind == "program" for item in offered):
         what = f"{where}, which cannot run as {wanted}: it has {has}"
         raise PlanError(what, f"choose --impl {call.address}=program")
+    if any(item.kind == "executor" for item in offered):
+        hint = f"choose --impl {call.address}=executor, or a --backend that runs the whole pipeline"
+        raise PlanError(f"{where}, which has no program: it has {has}", hint)
     example = f'program "ispdsl.programs.NAME:{call.signature.name}"'
     raise PlanError(f"{where}, which has no program: it has {has}", f"give the stage a line such as {example}")

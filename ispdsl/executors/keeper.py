@@ -3,8 +3,7 @@
 Linux reparents whatever a program leaves behind, however it detached itself, to the nearest *subreaper* above it
 (prctl(2)). The keeper is one, and has no children but those: what it finds below itself is the program's, nobody
 else's, and when waitpid(2) knows no child any more, nothing is left. It watches time, memory and bytes, and when its
-socket closes, for whatever reason, everything below it dies and it ends. On systems without subreapers only the
-program's process group dies.
+socket closes, for whatever reason, everything below it dies and it ends.
 
 It imports nothing of ispdsl, starts in about 10 ms, and runs one program after the other: a line of JSON is a job, the
 answer is one too. `sandbox` is the other side.
@@ -20,9 +19,11 @@ import resource
 import select
 import signal
 import stat
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 TICK = 0.025
@@ -39,6 +40,10 @@ PATIENCE = 5.0
 """Seconds to wait for the death of what was killed; the kernel may hold one in a system call."""
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+LIBC = ctypes.CDLL(None)
+
+PRIVATE = ("home", "tmp")
+"""Folders of the program in the keeper's own; they are empty when it starts."""
 
 
 @dataclass
@@ -71,8 +76,8 @@ class Stream:
 def control(option: int, value: int) -> bool:
     """prctl(2); False where the system has none."""
     try:
-        return ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0
-    except (OSError, AttributeError):
+        return LIBC.prctl(option, value, 0, 0, 0) == 0
+    except AttributeError:
         return False
 
 
@@ -132,6 +137,37 @@ def written(folders: list[str]) -> tuple[int, int]:
         except OSError:
             continue  # it has just gone, or nobody may read it
     return total, count
+
+
+def clear(folder: Path) -> None:
+    """Remove everything in a folder, also what a program has locked. Links are removed, not followed."""
+    for path in _entries(folder):
+        with suppress(OSError):
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+            else:
+                path.chmod(stat.S_IRWXU)
+                clear(path)
+                path.rmdir()
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def prepare(folder: Path) -> None:
+    """Make a program's private folders, empty, also where the last one has left something else in their place."""
+    kept = [folder / name for name in PRIVATE]
+    for path in kept:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(stat.S_IRWXU)
+            clear(path)
+            continue
+        path.unlink(missing_ok=True)
+        path.mkdir(mode=stat.S_IRWXU)
 
 
 def start(job: dict[str, Any]) -> tuple[int, Stream, Stream, tuple[int, str] | None]:
@@ -265,7 +301,7 @@ class Watch:
     def kill(self) -> bool:
         """Kill the program and all that it started, until nothing is left; False where something will not die."""
         patience = time.monotonic() + PATIENCE
-        if self.status is None or not SUBREAPER:
+        if self.status is None:
             _kill(os.killpg, self.pid)  # at one stroke, before any of them can fork
         while not self.reap():
             if time.monotonic() > patience:
@@ -312,7 +348,8 @@ def keep(job: dict[str, Any], channel: int, woken: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Keep until the socket closes."""
+    """Keep until the socket closes; argument: the folder of one's own, removed at the end."""
+    folder = Path(sys.argv[1])
     channel = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.closerange(channel + 2, 65536)
@@ -321,6 +358,17 @@ def main() -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control(PR_SET_CHILD_SUBREAPER, 1)
+    prepare(folder)
+    try:
+        serve(folder, channel, woken)
+    finally:
+        clear(folder)
+        folder.rmdir()
+
+
+def serve(folder: Path, channel: int, woken: int) -> None:
+    """Run the jobs that come in, until no more can."""
     waiting = b""
     while True:
         while b"\n" not in waiting:
@@ -336,6 +384,7 @@ def main() -> None:
             return
         if not answer["clean"]:
             return
+        prepare(folder)
 
 
 def _send(channel: int, data: bytes) -> None:
@@ -343,8 +392,5 @@ def _send(channel: int, data: bytes) -> None:
         data = data[os.write(channel, data) :]
 
 
-SUBREAPER = False
-
 if __name__ == "__main__":
-    SUBREAPER = control(PR_SET_CHILD_SUBREAPER, 1)
     main()

@@ -36,6 +36,15 @@ KEEPER = Path(__file__).with_name("keeper.py")
 GRACE = 15.0
 """Seconds that a keeper may take beyond a program's time limit before it is given up itself."""
 
+STOPPED = {
+    "hang": Fault.HANG,
+    "memory": Fault.MEMORY,
+    "flood": Fault.FLOOD,
+    "files": Fault.FLOOD,
+    "processes": Fault.FLOOD,
+}
+"""What each of the keeper's reasons to stop a program is."""
+
 OUT_OF_MEMORY = re.compile(
     r"MemoryError|bad_?alloc|cannot allocate memory|out of memory|memory exhausted|memory allocation", re.IGNORECASE
 )
@@ -86,23 +95,23 @@ def run_program(
         Stopped: another thread asked for it, see `stopping`.
     """
     words = tuple(command)
-    with empty_folder() as private:
-        surroundings = {**_surroundings(private), **(environment or {})}
+    with _keeper() as keeper:
+        surroundings = {**_surroundings(keeper.folder), **(environment or {})}
         if any("\0" in word for word in (*words, *surroundings, *surroundings.values())):
             raise ExecutorError(Fault.SETTINGS, f"an argument of {_name(words)} has a NUL character", command=words)
         job = {
-            "program": _find(words, folder, surroundings.get("PATH", os.defpath)),
+            "program": _find(words, folder, surroundings["PATH"]),
             "command": words,
             "folder": str(folder),
-            "watched": [str(folder), str(private)],
+            "watched": [str(folder), str(keeper.folder)],
             "environment": surroundings,
-            "stdin": _given(private, stdin),
+            "stdin": _given(keeper.folder, stdin),
             "stdout": str(stdout) if stdout else None,
             "seconds": limits.seconds,
             "memory": limits.memory,
             "output": limits.output,
         }
-        answer = _asked(job, limits.seconds + GRACE)
+        answer = keeper.ask(job, limits.seconds + GRACE)
     if answer is None:
         raise ExecutorError(Fault.CRASH, f"{_name(words)} took the process with it that watched it", command=words)
     return _judged(words, limits, answer)
@@ -121,8 +130,6 @@ def signal_name(status: int) -> str:
 
 def _surroundings(private: Path) -> dict[str, str]:
     home, passing = private / "home", private / "tmp"
-    home.mkdir()
-    passing.mkdir(mode=0o700)
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
@@ -194,13 +201,8 @@ def _judged(command: tuple[str, ...], limits: Limits, answer: Mapping[str, Any])
 
 def _fault(answer: Mapping[str, Any], limits: Limits) -> Fault | None:
     status = answer["status"]
-    match answer["cause"]:
-        case "hang":
-            return Fault.HANG
-        case "memory":
-            return Fault.MEMORY
-        case "flood" | "files" | "processes":
-            return Fault.FLOOD
+    if answer["cause"]:
+        return STOPPED[answer["cause"]]
     if status == 0:
         return None
     if status == -signal.SIGXFSZ:
@@ -243,13 +245,15 @@ def _tail(text: str, lines: int = 20, most: int = 2000) -> str:
 
 
 class _Keeper:
-    """The other side of a `keeper` process."""
+    """The other side of a `keeper` process. `folder` is its own, and what a program has for home lies there."""
 
     def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ispdsl-")).resolve()
+        self.usable = True
         self.socket, other = socket.socketpair()
         with other:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(KEEPER)],
+                [sys.executable, "-I", "-S", str(KEEPER), str(self.folder)],
                 stdin=other.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -261,6 +265,7 @@ class _Keeper:
         """Run a job; None where the keeper has died."""
         until = time.monotonic() + patience
         answer = bytearray()
+        self.usable = False
         try:
             self.socket.sendall(json.dumps(job).encode() + b"\n")
             while not answer.endswith(b"\n"):
@@ -271,7 +276,9 @@ class _Keeper:
                 answer += data
         except OSError:  # TimeoutError is one
             return None
-        return json.loads(answer)
+        found = json.loads(answer)
+        self.usable = found["clean"]
+        return found
 
     def stop(self) -> None:
         """Let it kill what it keeps and end; it does so by itself from here on."""
@@ -287,29 +294,28 @@ class _Keeper:
             self.process.kill()
             self.process.wait()
         self.socket.close()
+        _remove(self.folder)  # it has done so itself, if it could
 
 
 _idle: list[_Keeper] = []
 _lock = threading.Lock()
 
 
-def _asked(job: Mapping[str, Any], patience: float) -> dict[str, Any] | None:
-    """Have a job run by a keeper that is free, or a new one."""
+@contextmanager
+def _keeper() -> Generator[_Keeper]:
+    """A keeper that is free, or a new one; whatever ends a job before it is done ends the keeper with it."""
     with _lock:
         keeper = _idle.pop() if _idle else None
     keeper = keeper or _Keeper()
-    kept = False
     try:
         with interruptible(keeper.stop):
-            answer = keeper.ask(job, patience)
-        kept = answer is not None and answer["clean"]
+            yield keeper
     finally:
-        if kept:
+        if keeper.usable:
             with _lock:
                 _idle.append(keeper)
         else:
             keeper.end()
-    return answer
 
 
 @atexit.register
@@ -340,6 +346,8 @@ os.register_at_fork(after_in_child=_forget)
 def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
     except OSError:
         for inner, _, _ in os.walk(folder):
             with suppress(OSError):

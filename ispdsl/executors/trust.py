@@ -9,29 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ispdsl.executors import kinds
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import Declared
 
-FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
-
-@dataclass(frozen=True)
-class Permission:
+class Permission(BaseModel, frozen=True, extra="forbid"):
     """That a text may run what it names: its fingerprint, where it lay, what it names, and since when (Unix time)."""
 
-    fingerprint: str
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     file: str
     name: str
     reaches: tuple[str, ...]
     since: float
+
+
+STORED = TypeAdapter(list[Permission])
+"""What the store holds."""
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -114,13 +115,10 @@ def granted() -> dict[str, Permission]:
     """
     path = store()
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        found = [Permission(**{**entry, "reaches": tuple(entry["reaches"])}) for entry in entries]
-        if not all(FINGERPRINT.fullmatch(each.fingerprint) for each in found):
-            raise ValueError("no fingerprint")
+        found = STORED.validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:  # pydantic's is a ValueError
         hint = f"remove {path}; `ispdsl trust FILE` begins a new one"
         raise ExecutorError(Fault.DENIED, f"the list of trusted files {path} is damaged", hint) from error
     return {each.fingerprint: each for each in found}
@@ -129,7 +127,13 @@ def granted() -> dict[str, Permission]:
 def grant(declared: Declared) -> Permission:
     """Remember that a text may run what it names; an older permission for the same text and name is replaced."""
     file = str(Path(declared.implementation.location.file).resolve())
-    permission = Permission(fingerprint(declared), file, declared.name, kinds.reaches(declared), time.time())
+    permission = Permission(
+        fingerprint=fingerprint(declared),
+        file=file,
+        name=declared.name,
+        reaches=kinds.reaches(declared),
+        since=time.time(),
+    )
     kept = [each for each in granted().values() if (each.file, each.name) != (file, declared.name)]
     _write([*kept, permission])
     return permission
@@ -150,8 +154,8 @@ def _write(permissions: list[Permission]) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump([vars(each) for each in permissions], stream, indent=1)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(STORED.dump_json(permissions, indent=1))
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)

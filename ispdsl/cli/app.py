@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, demo, doctor, explain, format, run, show, stages, verify
+from ispdsl.cli import check, compare, demo, doctor, explain, format, run, show, stages, verify
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -45,6 +45,7 @@ for name, command in {
     "stages": stages.stages,
     "verify": verify.verify,
     "run": run.run,
+    "compare": compare.compare,
     "demo": demo.demo,
     "doctor": doctor.doctor,
     "version": doctor.version,

@@ -140,3 +140,11 @@ def percent(image: Tensor, *, x: Tensor | float) -> Tensor:
 
 
 NUMBER = 5
+
+
+def lifted(image: Tensor, *, gain: Tensor | float) -> Tensor:
+    return image * constant(gain, image)
+
+
+def lifted_twice(image: Tensor, *, gain: Tensor | float) -> Tensor:
+    return image * constant(gain, image) * 2

@@ -36,7 +36,7 @@ APART = {
     "runtime": {"errors", "diagnostics", "ir"},
     "programs": {"errors", "ir", "runtime"},
     "executors": {"errors", "diagnostics", "ir", "runtime"},
-    "device": set[str](),
+    "device": {"executors"},
 }
 """What is known to the packages that stand apart from the layers."""
 

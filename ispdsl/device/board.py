@@ -28,7 +28,7 @@ from ispdsl.executors.frames import (
 )
 
 
-class PowerLost(Exception):
+class PowerLostError(Exception):
     """The board lost power: every connection is gone."""
 
 
@@ -99,7 +99,7 @@ class Board:
         """Develop a frame.
 
         Raises:
-            PowerLost: the power went in mid-frame.
+            PowerLostError: the power went in mid-frame.
         """
         with self._lock:
             if not isp.supported(frame):
@@ -113,7 +113,7 @@ class Board:
                 self._reset()
             if misdeed is Misdeed.POWER:
                 self.outages += 1
-                raise PowerLost
+                raise PowerLostError
             result = self._developed(frame, misdeed)
             if misdeed is Misdeed.STALE:
                 result = before or replace(result, token=result.token ^ 1, number=result.number - 1)

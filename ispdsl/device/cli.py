@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ispdsl.device.board import Board
-from ispdsl.device.mapped import Mapped, Occupied
-from ispdsl.device.misdeeds import NAMES, Plan, Unclear, places, rates
+from ispdsl.device.mapped import Mapped, OccupiedError
+from ispdsl.device.misdeeds import NAMES, Plan, UnclearError, places, rates
 from ispdsl.device.streams import Line, Listener
 
 
@@ -69,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         plan = Plan(rates(options.faults), places(options.faults_at), random.Random(options.seed))
         served, said = _opened(options, Board(plan))
-    except Occupied as error:
+    except OccupiedError as error:
         print(f"ispdsl-device: {error} holds something else: name a new file", file=sys.stderr)
         return 2
-    except (OSError, OverflowError, Unclear) as error:
+    except (OSError, OverflowError, UnclearError) as error:
         print(f"ispdsl-device: {error}", file=sys.stderr)
         return 2
     served.start()

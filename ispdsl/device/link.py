@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 from zlib import crc32
 
-from ispdsl.device.board import Board, PowerLost
+from ispdsl.device.board import Board, PowerLostError
 from ispdsl.device.misdeeds import Misdeed
 from ispdsl.executors.frames import (
     ANSWER,
@@ -18,7 +18,7 @@ from ispdsl.executors.frames import (
     LARGEST,
     Header,
     Kind,
-    Malformed,
+    MalformedError,
     Status,
     header_of,
     message,
@@ -31,12 +31,12 @@ from ispdsl.executors.frames import (
 )
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """Nobody is at the other end any more."""
 
 
 class Stream(Protocol):
-    """Bytes both ways. Both methods raise `Gone`."""
+    """Bytes both ways. Both methods raise `GoneError`."""
 
     def take(self, count: int) -> bytearray:
         """Exactly so many bytes."""
@@ -51,19 +51,19 @@ def serve(board: Board, stream: Stream) -> None:
     """Answer messages until the other end is gone or the power is.
 
     Raises:
-        Gone: the other end is gone, or has sent what is no message: then nobody knows where the next one begins.
-        PowerLost: the power went, here or in another connection.
+        GoneError: the other end is gone, or has sent what is no message: then nobody knows where the next one begins.
+        PowerLostError: the power went, here or in another connection.
     """
     outages = board.outages
     while True:
         try:
             header = header_of(stream.take(HEADER_SIZE))
-        except Malformed as error:
-            raise Gone from error
+        except MalformedError as error:
+            raise GoneError from error
         if board.outages != outages:
-            raise PowerLost
+            raise PowerLostError
         if header.length > LARGEST:
-            raise Gone
+            raise GoneError
         body = stream.take(header.length + CHECK.size)
         _answer(board, stream, header, body)
 
@@ -76,7 +76,7 @@ def _answer(board: Board, stream: Stream, header: Header, body: bytearray) -> No
             status, payload, misdeed = _fetch(board, content)
         else:
             status, payload = _plain(board, header.kind, content)
-    except Malformed:
+    except MalformedError:
         status = Status.BAD_CHECK
     except KeyError:
         status = Status.BAD_ADDRESS
@@ -138,7 +138,7 @@ def flipped(whole: bytes) -> bytes:
 
 def _cut(stream: Stream, whole: bytes) -> None:
     stream.give(whole[: len(whole) // 2])
-    raise Gone
+    raise GoneError
 
 
 def _flood(stream: Stream, whole: bytes) -> None:

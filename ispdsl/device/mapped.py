@@ -10,26 +10,23 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ispdsl.device.board import Board, PowerLost
+from ispdsl.device.board import Board, PowerLostError
 from ispdsl.device.link import announcing, flipped
 from ispdsl.device.misdeeds import Misdeed
 from ispdsl.device.registers import ARM, CONFIGURATION, END
 from ispdsl.executors.frames import (
     ANSWER,
-    BUFFER,
     CHECK,
     DONE,
     DOORBELL,
-    FRAME_AT,
     FRAME_SIZE,
     HEADER_SIZE,
     IDENT,
     MAILBOX,
-    RESULT_AT,
     RESULT_SIZE,
     RESULT_STATUS,
     Kind,
-    Malformed,
+    MalformedError,
     Status,
     header_of,
     message,
@@ -43,7 +40,7 @@ BUSY, IDLE = 0.0002, 0.002
 """Seconds between two looks at the bell: within a second of the last ring, and later."""
 
 
-class Occupied(Exception):
+class OccupiedError(Exception):
     """The file holds something that is no device."""
 
 
@@ -62,7 +59,7 @@ class Mapped:
         """Make the file, or take over that of an earlier device.
 
         Raises:
-            Occupied: the file holds something else.
+            OccupiedError: the file holds something else.
             OSError: it cannot be made.
         """
         size = base + FIRST_BUFFER + 2 * buffer
@@ -70,7 +67,7 @@ class Mapped:
             with path.open("rb") as file:
                 file.seek(base)
                 if file.read(4) != struct.pack("<I", IDENT):
-                    raise Occupied(path)
+                    raise OccupiedError(path)
         with path.open("ab") as file:
             file.truncate(size)
         with path.open("r+b") as file:
@@ -131,7 +128,7 @@ class Mapped:
         self._taken()
         try:
             status, content, misdeed = self._developed()
-        except PowerLost:
+        except PowerLostError:
             self._show_all()
             return
         self._show()
@@ -155,7 +152,7 @@ class Mapped:
             if header.length != size - HEADER_SIZE - CHECK.size:
                 return Status.BAD_FRAME, b"", Misdeed.NONE
             frame = unpack_frame(payload_of(data[HEADER_SIZE:]))
-        except Malformed:
+        except MalformedError:
             return Status.BAD_CHECK, b"", Misdeed.NONE
         status = self.board.inject(frame)
         result, misdeed = self.board.fetch(frame.token)

@@ -1,4 +1,4 @@
-"""What the device can be told to do wrong: by the command line, with a probability or on given frames, or by a register."""
+"""What the device can be told to do wrong: by the command line, by chance or on given frames, or by a register."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Misdeed(IntEnum):
 NAMES: Mapping[str, Misdeed] = {each.name.lower(): each for each in Misdeed if each}
 
 
-class Unclear(ValueError):
+class UnclearError(ValueError):
     """A list of misdeeds that cannot be read."""
 
 
@@ -55,7 +55,7 @@ def rates(text: str) -> dict[Misdeed, float]:
     """Probabilities a frame from ``drop=0.1,hang=0.05``.
 
     Raises:
-        Unclear: an unknown name, no number, or more than 1 in all.
+        UnclearError: an unknown name, no number, or more than 1 in all.
     """
     found: dict[Misdeed, float] = {}
     for part in filter(None, text.split(",")):
@@ -63,9 +63,9 @@ def rates(text: str) -> dict[Misdeed, float]:
         try:
             found[_named(name)] = float(number)
         except ValueError as error:
-            raise Unclear(f"{part!r}: write name=probability, the name one of {', '.join(NAMES)}") from error
+            raise UnclearError(f"{part!r}: write name=probability, the name one of {', '.join(NAMES)}") from error
     if any(not 0 <= rate <= 1 for rate in found.values()) or sum(found.values()) > 1:
-        raise Unclear("probabilities lie in 0..1, and so does their sum")
+        raise UnclearError("probabilities lie in 0..1, and so does their sum")
     return found
 
 
@@ -73,7 +73,7 @@ def places(text: str) -> dict[int, Misdeed]:
     """Misdeeds by frame, the first being 1, from ``3:drop,7:hang``.
 
     Raises:
-        Unclear: an unknown name, or no number.
+        UnclearError: an unknown name, or no number.
     """
     found: dict[int, Misdeed] = {}
     for part in filter(None, text.split(",")):
@@ -81,7 +81,7 @@ def places(text: str) -> dict[int, Misdeed]:
         try:
             found[int(number)] = _named(name)
         except ValueError as error:
-            raise Unclear(f"{part!r}: write frame:name, the name one of {', '.join(NAMES)}") from error
+            raise UnclearError(f"{part!r}: write frame:name, the name one of {', '.join(NAMES)}") from error
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -9,14 +10,15 @@ import socket
 import threading
 import time
 import tty
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ispdsl.device.board import Board, PowerLost
-from ispdsl.device.link import Gone, serve
+from ispdsl.device.board import Board, PowerLostError
+from ispdsl.device.link import GoneError, serve
 
 CONNECTIONS = 32
 """How many may be open at once; more are refused."""
+
+CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Connection:
             try:
                 size = self.socket.recv_into(view[got:])
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
             if not size:
-                raise Gone
+                raise GoneError
             got += size
         return data
 
@@ -42,7 +44,7 @@ class Connection:
         try:
             self.socket.sendall(data)
         except OSError as error:
-            raise Gone from error
+            raise GoneError from error
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class Listener:
     def _serve(self, connection: socket.socket) -> None:
         try:
             serve(self.board, Connection(connection))
-        except Gone:
+        except GoneError:
             pass
-        except PowerLost:
+        except PowerLostError:
             for other in tuple(self.open - {connection}):
                 _shut(other)
         finally:
@@ -102,10 +104,8 @@ class Listener:
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # it is closed already
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it is closed already
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Line:
             try:
                 self._opened()
                 serve(self.board, self)
-            except (Gone, PowerLost):
+            except (GoneError, PowerLostError):
                 self._drain()
 
     def _opened(self) -> None:
@@ -149,7 +149,7 @@ class Line:
         """Forget what came, until it is quiet for a moment: then a message begins."""
         while select.select([self.master], [], [], 0.02)[0]:
             try:
-                if not os.read(self.master, 65536):
+                if not os.read(self.master, CHUNK):
                     return
             except OSError:
                 return
@@ -157,30 +157,34 @@ class Line:
     def take(self, count: int) -> bytearray:
         data = bytearray()
         while len(data) < count:
-            data += self._when(select.POLLIN, lambda: os.read(self.master, min(count - len(data), 65536)))
+            self._ready(select.POLLIN)
+            try:
+                got = os.read(self.master, min(count - len(data), CHUNK))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise GoneError from error
+            if not got:
+                raise GoneError
+            data += got
         return data
 
     def give(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            sent = self._when(select.POLLOUT, lambda rest=view: os.write(self.master, rest[:65536]))
-            view = view[sent:]
-
-    def _when(self, event: int, act: Callable[[], bytes | int]) -> bytes | int:
-        poll = select.poll()
-        poll.register(self.master, event)
-        while True:
-            found = poll.poll(200)
-            if any(seen & select.POLLHUP for _, seen in found):
-                raise Gone
-            if not found:
-                continue
+            self._ready(select.POLLOUT)
             try:
-                done = act()
+                view = view[os.write(self.master, view[:CHUNK]) :]
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise Gone from error
-            if not done:
-                raise Gone
-            return done
+                raise GoneError from error
+
+    def _ready(self, event: int) -> None:
+        """Wait for room or for bytes, as long as somebody has the port open."""
+        poll = select.poll()
+        poll.register(self.master, event)
+        while not (found := poll.poll(200)):
+            continue
+        if found[0][1] & select.POLLHUP:
+            raise GoneError

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -19,6 +21,9 @@ from ispdsl.cli.console import Colour, coloured, emit
 from ispdsl.cli.files import PACKAGE, shipped
 from ispdsl.cli.options import ColourOption, Json
 from ispdsl.render.characters import clean
+
+if TYPE_CHECKING:
+    from ispdsl.executors.kinds import Found
 
 State = Literal["good", "missing", "absent"]
 PACKAGES = (
@@ -35,12 +40,10 @@ PACKAGES = (
     "typer",
     "rich",
 )
-PROGRAMS = {
-    "darktable-cli": "runs darktable as the real thing behind a pipeline; install darktable 4 or newer to use it",
-    "rawtherapee-cli": "runs RawTherapee as the real thing behind a pipeline; install RawTherapee 5 or newer to use it",
-}
 MARKS = {"good": ("ok", "32"), "missing": ("MISSING", "1;31"), "absent": ("-", "33")}
 GIB = 2**30
+PATIENCE = 6.0
+"""Seconds that a real thing has to say what it is: programs that hang are a finding and nothing more."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def doctor(as_json: Json = False, colour: ColourOption = Colour.AUTO) -> None:
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that ispdsl builds on, one finding each."""
+    """Everything that ispdsl builds on, one finding each, and the real things that are behind pipelines."""
+    real_things = ask_families()  # they answer while torch is loaded
     yield Finding("ispdsl", "good", f"{ispdsl_version()} in {PACKAGE}")
     yield Finding("python", "good", f"{platform.python_version()} in {sys.prefix}")
     yield from (_package(name) for name in PACKAGES)
@@ -94,7 +98,7 @@ def examine() -> Iterator[Finding]:
     yield _attempt("accelerator", _accelerator, "reinstall torch: pip install --force-reinstall torch")
     for folder in ("stdlib", "pipelines"):
         yield _shipped(folder)
-    yield from (_program(name, use) for name, use in PROGRAMS.items())
+    yield from real_things()
 
 
 def _package(name: str) -> Finding:
@@ -157,9 +161,50 @@ def _shipped(folder: str) -> Finding:
     )
 
 
-def _program(name: str, use: str) -> Finding:
-    path = shutil.which(name)
-    return Finding(name, "good", path) if path else Finding(name, "absent", "not on PATH (optional)", use)
+def ask_families(families: Mapping[str, str] | None = None, patience: float = PATIENCE) -> Callable[[], list[Finding]]:
+    """Ask every family of executors, in the background, which real things are here.
+
+    Args:
+        families: module of each kind; by default those that there are.
+        patience: seconds after which no family is waited for any more.
+
+    Returns:
+        A function that waits and gives the findings in order. A family that is broken or silent is a finding as well.
+    """
+    from ispdsl.executors.kinds import FAMILIES
+
+    modules = dict.fromkeys((families or FAMILIES).values())
+    answers: dict[str, list[Finding]] = {}
+
+    def ask(module: str) -> None:
+        try:
+            family: Any = importlib.import_module(module)
+            answers[module] = [_real(found) for found in family.findings()]
+        except Exception as error:  # whatever a family or its library raises, the others are still to be shown
+            answers[module] = [_unknown(module, f"{type(error).__name__}: {error}")]
+
+    threads = [threading.Thread(target=ask, args=(module,), daemon=True) for module in modules]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + patience
+
+    def collect() -> list[Finding]:
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        silent = f"gave no answer within {patience:g} s"
+        return [finding for module in modules for finding in answers.get(module, [_unknown(module, silent)])]
+
+    return collect
+
+
+def _real(found: Found) -> Finding:
+    """A real thing is optional: without it only the pipelines that it runs are out of reach."""
+    return Finding(found.name, "good" if found.here else "absent", found.value, found.advice)
+
+
+def _unknown(module: str, why: str) -> Finding:
+    advice = "pipelines that it runs are out of reach; install ispdsl anew: pip install --force-reinstall ispdsl"
+    return Finding(module.rpartition(".")[2], "absent", why, advice)
 
 
 def _line(finding: Finding, paint: bool) -> str:
@@ -167,4 +212,4 @@ def _line(finding: Finding, paint: bool) -> str:
     mark = f"{word:>7}"
     mark = f"\x1b[{style}m{mark}\x1b[0m" if paint else mark
     text = f"{mark}  {finding.name:<16} {clean(finding.value)}"
-    return f"{text}\n{'':>9}{'':<16} {finding.advice}" if finding.advice else text
+    return f"{text}\n{'':>9}{'':<16} {clean(finding.advice)}" if finding.advice else text

@@ -1,10 +1,8 @@
-"""`ispdsl explain`, `stages`, `doctor`, `version`: what is known, and what is near to it."""
+"""`ispdsl explain`, `stages`, `version`: what is known, and what is near to it."""
 
 from __future__ import annotations
 
 import json
-
-import pytest
 
 from ispdsl.catalogue import ENTRIES
 from ispdsl.catalogue.properties import PAGES, plain
@@ -101,40 +99,6 @@ def test_an_unknown_stage_is_a_usage_error(invoke: Invoke) -> None:
 def test_version(invoke: Invoke) -> None:
     assert invoke("version").stdout == invoke("--version").stdout == f"ispdsl {doctor.ispdsl_version()}\n"
     assert json.loads(invoke("version", "--json").stdout) == {"ispdsl": doctor.ispdsl_version()}
-
-
-def test_doctor_says_what_is_here(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/opt/{name}" if name == "darktable-cli" else None)
-    result = invoke("doctor", "--json")
-    found = {each["name"]: each for each in json.loads(result.stdout)}
-    assert {"python", "torch", "kornia", "rawpy", "LibRaw", "cores", "memory", "accelerator", "stdlib"} <= set(found)
-    assert found["darktable-cli"] == {
-        "name": "darktable-cli",
-        "state": "good",
-        "value": "/opt/darktable-cli",
-        "advice": None,
-    }
-    assert found["rawtherapee-cli"]["state"] == "absent"
-    assert found["rawtherapee-cli"]["advice"]
-    assert result.exit_code == 0
-
-
-def test_doctor_fails_where_something_needed_is_missing(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = doctor.Finding("torch", "missing", "not installed", "pip install torch")
-    monkeypatch.setattr(doctor, "examine", lambda: [broken])
-    result = invoke("doctor")
-    assert result.exit_code == 1
-    assert "MISSING  torch" in result.stdout
-    assert "pip install torch" in result.stdout
-
-
-def test_a_library_that_does_not_load_is_missing() -> None:
-    def fail() -> str:
-        raise ImportError("libraw.so: no such file")
-
-    finding = doctor._attempt("LibRaw", fail, "reinstall rawpy")
-    assert (finding.state, finding.advice) == ("missing", "reinstall rawpy")
-    assert "libraw.so" in finding.value
 
 
 def test_a_property_may_be_asked_for_by_its_name_alone(invoke: Invoke) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from ispdsl.executors.model import Declared
 
 
 class Permission(BaseModel, frozen=True, extra="forbid"):
-    """That a text may run what it names: its fingerprint, where it lay, what it names, and since when (Unix time)."""
+    """That a text may use what it names: its fingerprint, the file that was trusted, name and executor of the pipeline
+    or stage in it, what that names, and since when (Unix time).
+    """
 
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     file: str
     name: str
+    executor: str
     reaches: tuple[str, ...]
     since: float
 
@@ -124,19 +128,28 @@ def granted() -> dict[str, Permission]:
     return {each.fingerprint: each for each in found}
 
 
-def grant(declared: Declared) -> Permission:
-    """Remember that a text may run what it names; an older permission for the same text and name is replaced."""
-    file = str(Path(declared.implementation.location.file).resolve())
-    permission = Permission(
-        fingerprint=fingerprint(declared),
-        file=file,
-        name=declared.name,
-        reaches=kinds.reaches(declared),
-        since=time.time(),
-    )
-    kept = [each for each in granted().values() if (each.file, each.name) != (file, declared.name)]
-    _write([*kept, permission])
-    return permission
+def grant(file: Path, found: Sequence[Declared]) -> list[Permission]:
+    """Remember that a file may use what it names, and forget what it was allowed before.
+
+    Args:
+        file: the file that the user trusts.
+        found: everything real in it and in what it imports; what names nothing of its own needs no permission.
+    """
+    own = str(file.resolve())
+    new = [
+        Permission(
+            fingerprint=fingerprint(each),
+            file=own,
+            name=each.name,
+            executor=each.implementation.target,
+            reaches=kinds.reaches(each),
+            since=time.time(),
+        )
+        for each in found
+        if kinds.reaches(each)
+    ]
+    _write([*(each for each in granted().values() if each.file != own), *new])
+    return new
 
 
 def revoke(file: Path) -> list[Permission]:

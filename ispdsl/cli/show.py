@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +14,22 @@ from ispdsl.cli.boundary import CommandError, as_usage, guarded, reading
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.console import Colour, emit, note, show
 from ispdsl.cli.files import find_pipeline, write_whole
-from ispdsl.cli.options import ColourOption, Implementations, Json, Output, PipelineFile, PipelineName, pairs
+from ispdsl.cli.options import (
+    Backend,
+    ColourOption,
+    Implementations,
+    Json,
+    Output,
+    PipelineFile,
+    PipelineName,
+    pairs,
+)
 from ispdsl.diagnostics import Diagnostic, IspError, Report
 from ispdsl.errors import PlanError
 
 if TYPE_CHECKING:
     from ispdsl.graph import Graph
-    from ispdsl.ir.model import Module
+    from ispdsl.ir.model import Implementation, Module
 
 
 LEGEND = """reach  how far from its own place a pixel of an output looks into the step's input; all: everywhere
@@ -110,6 +119,10 @@ def plan(
         str | None, typer.Option("--cfa", metavar="CFA", help="Plan for this mosaic: rggb, bggr, grbg, gbrg, linear.")
     ] = None,
     impl: Implementations = None,
+    backend: Annotated[
+        Backend | None,
+        typer.Option("--backend", help="What is to run it; default: the programs, where there are any."),
+    ] = None,
     parameters: Annotated[
         bool,
         typer.Option("--parameters", help="List every parameter by address: range, unit, start, what may move it."),
@@ -123,16 +136,53 @@ def plan(
     from ispdsl.plan import plan as make_plan
 
     built = build_graph(file, pipeline, inline=False)
-    chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(built, chosen)
     if cfa is not None and cfa not in CFAS:
         raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
+    if backend is None and not impl and _is_real_alone(built):
+        _plan_real(built, None, cfa, parameters, as_json)
+        return
+    if backend not in (None, Backend.COMPOSITE):
+        _plan_real(built, backend, cfa, parameters, as_json)
+        return
+    chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
+    check_implementations(built, chosen)
     made = make_plan(built, cfa=cfa, impl=chosen)
     slots = made.graph.slots
     if as_json:
         emit(json.dumps({**json.loads(made.to_json()), "parameters": rows(slots)}, indent=2))
     else:
         emit(table(slots) if parameters else f"{made}\n{LEGEND}")
+
+
+def _is_real_alone(graph: Graph) -> bool:
+    """Whether a pipeline has an executor, and some stage without a program, so that nothing else runs it."""
+    from ispdsl.passes.inline import inline as open_calls
+
+    def has(kind: str, offered: Iterable[Implementation]) -> bool:
+        return any(each.kind == kind for each in offered)
+
+    if not has("executor", graph.implementations):
+        return False
+    return not all(has("program", call.signature.implementations) for call in open_calls(graph).calls)
+
+
+def _plan_real(graph: Graph, backend: Backend | None, cfa: str | None, parameters: bool, as_json: bool) -> None:
+    """The plan of what a real thing runs as a whole."""
+    from ispdsl.backends.blackbox import check_backend, declared
+    from ispdsl.backends.outline import outline, outline_rows
+    from ispdsl.parameter_table import rows, table
+    from ispdsl.passes.select import for_cfa
+
+    if backend is not None:
+        try:
+            check_backend(graph, backend.value)
+        except PlanError as error:
+            raise CommandError(f"--backend {backend.value}: {error.message}", error.hint) from error
+    found = declared(graph, for_cfa(graph, cfa) if cfa else None)
+    if as_json:
+        emit(json.dumps({**outline_rows(found), "parameters": rows(found.slots)}, indent=2))
+    else:
+        emit(table(found.slots) if parameters else outline(found))
 
 
 def check_implementations(graph: Graph, impl: Mapping[str, str]) -> None:

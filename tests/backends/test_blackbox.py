@@ -11,6 +11,7 @@ import torch
 
 import ispdsl
 from ispdsl.backends.blackbox import check_backend, declared, declared_in, request
+from ispdsl.backends.outline import outline, outline_rows
 from ispdsl.executors import kinds
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.ir.params import Array
@@ -178,3 +179,12 @@ def test_executors_of_a_composite_are_closed_with_it(tmp_path: Path):
 def test_a_stage_with_an_executor_alone_says_how_to_run_it(tmp_path: Path):
     with pytest.raises(ispdsl.PlanError, match="no program: it has executor stand_in; choose --impl lift=executor"):
         ispdsl.compile(graph(tmp_path), cfa="rggb")
+
+
+def test_the_plan_of_a_real_thing_names_nodes_parameters_and_taps(tmp_path: Path):
+    text = outline(declared(graph(tmp_path)))
+    assert "run as a whole by stand_in" in text.splitlines()[0]
+    rows = {line.split()[1]: line for line in text.splitlines()[2:5]}
+    assert rows["bilinear"].endswith("before")
+    assert "gain part mode mix" in rows["lift"]
+    assert outline_rows(declared(graph(tmp_path)))["taps"] == {"before": "bilinear.out"}

@@ -112,8 +112,8 @@ def run_program(
             "output": limits.output,
         }
         answer = keeper.ask(job, limits.seconds + GRACE)
-    if answer is None:
-        raise ExecutorError(Fault.CRASH, f"{_name(words)} took the process with it that watched it", command=words)
+        if answer is None:
+            raise ExecutorError(Fault.CRASH, f"{_name(words)} took the process with it that watched it", command=words)
     return _judged(words, limits, answer)
 
 

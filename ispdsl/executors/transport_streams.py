@@ -123,8 +123,11 @@ class SerialStream:
             os.close(descriptor)
 
 
-PAUSE = 0.05
-"""Seconds that the port is left alone before it is opened again, so that the device sees that it was closed."""
+PAUSE = 0.03
+"""Seconds that the port is left alone before it is opened, so that the device sees that an earlier call is over."""
+
+PATIENCE = 0.3
+"""Seconds for the first answer, before the port is closed and opened once more."""
 
 
 def open_serial(path: str, baud: int, until: float) -> Conversation:
@@ -135,15 +138,15 @@ def open_serial(path: str, baud: int, until: float) -> Conversation:
     """
     where = f"serial {path}"
     while True:
+        time.sleep(PAUSE)
         line = Conversation(_serial(where, path, baud))
         try:
-            line.read((WORD_IDENT,), min(until, time.monotonic() + 1.0))
+            line.read((WORD_IDENT,), min(until, time.monotonic() + PATIENCE))
             return line
         except ExecutorError:
             line.close()
-            if time.monotonic() + 2 * PAUSE > until:
+            if time.monotonic() + PAUSE > until:
                 raise
-            time.sleep(PAUSE)
 
 
 def _serial(where: str, path: str, baud: int) -> SerialStream:

@@ -87,7 +87,12 @@ def scene(rows: int = 24, columns: int = 32, seed: int = 0) -> NDArray[np.uint16
     random = np.random.default_rng(seed)
     ramp = np.add.outer(np.linspace(0, 1500, rows), np.linspace(0, 1200, columns))
     bars = 900 * ((np.add.outer(np.arange(rows), np.arange(columns) * 2) // 5) % 2)
-    return np.clip(ramp + bars + random.normal(0, 40, (rows, columns)), 0, 4095).astype(np.uint16)
+    slants = 700 * ((np.add.outer(np.arange(rows), np.arange(columns)) // 6) % 2)
+    return np.clip(
+        ramp + np.where(np.arange(columns) < columns // 2, bars, slants) + random.normal(0, 40, (rows, columns)),
+        0,
+        4095,
+    ).astype(np.uint16)
 
 
 def request(found: Declared, mosaic: NDArray[np.uint16], **changed: PhysicalValue) -> Request:

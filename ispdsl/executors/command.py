@@ -45,6 +45,7 @@ class Command:
     """An open `command` executor."""
 
     declared: Declared
+    program: str
     spec: Spec = field(repr=False)
     fillers: Fillers = field(repr=False)
     version: str
@@ -72,6 +73,7 @@ class Command:
                 stdin=run.paths[f"image.{self.spec.stdin}"].read_bytes() if self.spec.stdin else None,
                 stdout=run.paths[f"result.{self.spec.stdout}"] if self.spec.stdout else None,
             )
+            self._heed(finished)
             outputs = {
                 port.name: self._read(f"result.{port.name}", port.type, run, since, finished, turned)
                 for port in self.declared.outputs
@@ -86,11 +88,6 @@ class Command:
 
     def close(self) -> None:
         """Nothing lives between calls."""
-
-    @property
-    def program(self) -> str:
-        """Absolute path of the program."""
-        return program_of(self.declared, self.spec)
 
     # ---- before the program runs
 
@@ -134,6 +131,18 @@ class Command:
         return paths
 
     # ---- after it has run
+
+    def _heed(self, finished: Finished) -> None:
+        """Refuse what a program says that goes on, and ends well, after what it could not do."""
+        for said in (finished.errors, finished.output):
+            line = next(
+                (line for line in said.splitlines() if any(text in line for text in self.spec.complaints)), None
+            )
+            if line is not None:
+                message = f"{self.version} complains: {line.strip()[:300]}"
+                hint = "it went on without; correct what it was told"
+                command, tail = finished.command, finished.errors
+                raise ExecutorError(Fault.SETTINGS, message, hint, command=command, status=0, tail=tail)
 
     def _read(self, key: str, type_: Type, run: Run, since: float, finished: Finished, turned: int) -> Image:
         """A result or tap: a file of the program's own, of the right kind and size, believed."""
@@ -198,7 +207,7 @@ def _file_as_it_is(request: Request, image: Image) -> bytes | None:
 def _check_size(size: Size, given: tuple[int, int], turned: int, what: str, found: tuple[int, int]) -> None:
     """Refuse a result of a size that is not believed, and say which `size` would accept it."""
     upright = found[::-1] if turned >= 5 else found
-    if size.accepts(upright, given):
+    if size.accepts((upright[0], upright[1]), given):
         return
     wide, high = (a - b for a, b in zip(given[::-1], upright[::-1], strict=True))
     if upright == given[::-1]:
@@ -230,7 +239,7 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Command:
     known = fillers(declared, spec, program)
     notes = tuple(f"{address} is used by no placeholder: it does nothing" for address in unused(declared, spec))
     notes += tuple(f"{name}: {size.text} of the image" for name, size in spec.sizes.items() if size.border)
-    return Command(declared, spec, known, _version(declared, spec, known, program), notes)
+    return Command(declared, program, spec, known, _version(declared, spec, known, program), notes)
 
 
 def program_of(declared: Declared, spec: Spec) -> str:

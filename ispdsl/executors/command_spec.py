@@ -32,6 +32,7 @@ ARGUMENTS = (
     "environment",
     "version",
     "wants",
+    "complaints",
     "seconds",
     "memory",
     "output",
@@ -97,6 +98,7 @@ class Spec:
     upright: bool
     version: tuple[Template, ...]
     wants: tuple[str, ...]
+    complaints: tuple[str, ...]
     limits: Limits
 
     @property
@@ -139,6 +141,7 @@ def read_spec(declared: Declared, limits: Limits) -> Spec:
         upright=line.word("upright", ("off", "on")) == "on",
         version=tuple(template.parse(text) for text in line.texts("version")),
         wants=line.texts("wants"),
+        complaints=line.texts("complaints"),
         limits=_limits(line, limits),
     )
 

@@ -7,7 +7,9 @@ a damaged file is its own affair: `ispdsl.executors.formats` makes a typed error
 from __future__ import annotations
 
 import io
+import logging
 import re
+import struct
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +23,16 @@ from ispdsl.runtime import icc
 from ispdsl.runtime.pictures import deep_pixels
 from ispdsl.runtime.png import encode_png
 
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damaged files is said by us
+
 Pixels = NDArray[Any]
 Size = tuple[int, int]
 Asked = Callable[[Size], None]
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
 MAGIC = (
-    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("png", PNG),
     ("tiff", b"II*\0"),
     ("tiff", b"MM\0*"),
     ("tiff", b"II+\0"),
@@ -56,6 +62,9 @@ def write_png(pixels: Pixels, space: str) -> bytes:
 
 def read_with_pillow(data: bytes, asked: Asked) -> Pixels:
     """All planes of a PNG or JPEG, the alpha plane too, with all bits of 16."""
+    if data.startswith(PNG) and len(data) > 24:  # Pillow looks by itself only whether it is a bomb
+        width, height = struct.unpack(">II", data[16:24])
+        asked((height, width))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
         picture = Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG"))
@@ -110,7 +119,10 @@ def read_tiff(data: bytes, asked: Asked) -> Pixels:
             pixels = np.asarray(Pillow.open(io.BytesIO(data), formats=("TIFF",)))
         if page.axes.startswith("S"):
             pixels = np.moveaxis(pixels, 0, -1)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+        if pixels.ndim != 3 or pixels.shape[:2] != (page.imagelength, page.imagewidth):
+            raise ValueError(f"its samples are of shape {pixels.shape}, and its header says otherwise")
+    return pixels
 
 
 # ---- netpbm -------------------------------------------------------------------------------------------------
@@ -187,7 +199,7 @@ def read_npy(data: bytes, asked: Asked) -> Pixels:
         raise ValueError(f"samples of {depth} are not read")
     if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"an array of shape {shape} is no image")
-    shape = (1, *shape) if len(shape) == 2 else shape
+    shape = (1, shape[0], shape[1]) if len(shape) == 2 else (shape[0], shape[1], shape[2])
     last = shape[2] <= 4 and shape[0] > 4
     asked((shape[0], shape[1]) if last else (shape[1], shape[2]))
     if (shape[2] if last else shape[0]) > 4:

@@ -1,0 +1,1 @@
+"""Programs that do not do what they were asked to."""

@@ -1,0 +1,131 @@
+"""Whatever a program does wrong ends in its own fault, in time, with nothing left alive and no picture believed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ispdsl.executors import sandbox
+from ispdsl.executors.command import Command
+from ispdsl.executors.faults import ExecutorError, Fault
+from ispdsl.executors.model import MIB, Limits
+from tests.executors.command_support import picture, run, wired
+
+PROGRAMS = Path(__file__).parent / "misbehaving/programs.py"
+LIMITS = Limits(seconds=0.7, memory=200 * MIB, output=2 * MIB)
+LATE = 3.0
+"""Seconds beyond the limit that a busy machine may take."""
+
+FAULTS = {
+    "hang": {Fault.HANG},
+    "deaf": {Fault.HANG},
+    "busy": {Fault.HANG},
+    "brood": {Fault.HANG},
+    "bomb": {Fault.FLOOD, Fault.HANG, Fault.MEMORY},
+    "daemon": {Fault.MISSING},
+    "segfault": {Fault.CRASH},
+    "refuse": {Fault.CRASH},
+    "parricide": {Fault.CRASH},
+    "hog": {Fault.MEMORY},
+    "hogs": {Fault.MEMORY},
+    "chatter": {Fault.FLOOD},
+    "flood": {Fault.FLOOD},
+    "floods": {Fault.FLOOD},
+    "silent": {Fault.MISSING},
+    "empty": {Fault.MISSING},
+    "link": {Fault.FOREIGN},
+    "twin": {Fault.FOREIGN},
+    "fifo": {Fault.FOREIGN},
+    "folder": {Fault.FOREIGN},
+    "stale": {Fault.STALE},
+    "cropped": {Fault.SHAPE},
+    "grey": {Fault.SHAPE},
+    "undefined": {Fault.VALUES},
+    "infinite": {Fault.VALUES},
+    "glaring": {Fault.VALUES},
+    "text": {Fault.GARBAGE},
+    "torn": {Fault.GARBAGE},
+    "pickled": {Fault.GARBAGE},
+    "gigapixel": {Fault.SHAPE, Fault.GARBAGE},
+}
+"""What each program has to end in. A fork bomb meets whichever limit comes first."""
+
+
+def program(folder: Path, name: str, mark: str, limits: Limits = LIMITS) -> Command:
+    form = "png8" if name == "gigapixel" else "npy"
+    command = f'["{sys.executable}", "-I", "-S", "{PROGRAMS}", "{name}", "{{image}}", "{{result}}", "{mark}"]'
+    return wired(folder, f"arguments = {command}, image = npy, result = {form}", limits=limits)
+
+
+def alive(mark: str) -> list[int]:
+    """The processes whose command line has a mark; what is dead already and not yet waited for has none."""
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mark.encode() in words:
+            found.append(int(entry.name))
+    return found
+
+
+def suffer(folder: Path, name: str, times: int) -> None:
+    mark = f"mark-{name}-{os.urandom(8).hex()}"
+    executor = program(folder, name, mark)
+    for _ in range(times):
+        begun = time.monotonic()
+        with pytest.raises(ExecutorError) as caught:
+            run(executor, picture())
+        took = time.monotonic() - begun
+        left = alive(mark)
+        assert caught.value.fault in FAULTS[name], caught.value
+        assert took < LIMITS.seconds + LATE
+        assert not left, f"{left} of {name} are still alive"
+        assert mark in caught.value.command
+        assert caught.value.hint is None or "Traceback" not in caught.value.hint
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_ends_in_its_own_fault(tmp_path: Path, name: str) -> None:
+    suffer(tmp_path, name, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_does_so_a_hundred_times(tmp_path: Path, name: str) -> None:
+    suffer(tmp_path, name, 100)
+
+
+def test_a_program_that_does_well_is_believed(tmp_path: Path) -> None:
+    """Without this the faults above could be those of the harness."""
+    answer = run(program(tmp_path, "well", "mark"), picture())
+    (result,) = answer.outputs.values()
+    np.testing.assert_array_equal(result, np.full((3, 6, 8), 0.5, np.float32))
+
+
+def test_what_it_said_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError) as caught:
+        run(program(tmp_path, "refuse", "mark"), picture())
+    assert caught.value.status == 1
+    assert "no such profile: linear" in caught.value.tail
+    assert "no such profile: linear" in caught.value.message
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.dismiss()
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    for name in ("floods", "hang", "parricide", "folder"):
+        with pytest.raises(ExecutorError):
+            run(program(tmp_path, name, "mark"), picture())
+    run(program(tmp_path, "well", "mark"), picture())
+    sandbox.dismiss()
+    assert list(place.iterdir()) == []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ispdsl.backends.blackbox import COMPOSITE, check_backend, declared, opened, request
 from ispdsl.errors import PlanError
-from ispdsl.executors.model import Declared
+from ispdsl.executors.model import Answer, Declared
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Value
 from ispdsl.ir.types import Type
@@ -114,7 +114,11 @@ def _develop_real(
     if progress:
         progress(0, 1, f"{found.name} by {backend}")
     with opened(found, allow_exec) as executor:
-        answer, version = executor.run(call), executor.version
+        return developed_by(found, frame, settings, executor.run(call), executor.version)
+
+
+def developed_by(found: Declared, frame: Frame, settings: Settings, answer: Answer, version: str) -> Development:
+    """What a real thing made of a frame; `version` is its own."""
     types = {port.name: port.type for port in found.outputs}
     watched = {name: _type_of(found, value) for name, value in found.taps.items()}
     return Development(

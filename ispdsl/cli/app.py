@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, compare, demo, doctor, explain, format, run, show, stages, trust, verify
+from ispdsl.cli import check, compare, demo, doctor, explain, format, run, show, stages, sweep, trust, verify
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -46,6 +46,7 @@ for name, command in {
     "verify": verify.verify,
     "trust": trust.trust,
     "run": run.run,
+    "sweep": sweep.sweep,
     "compare": compare.compare,
     "demo": demo.demo,
     "doctor": doctor.doctor,

@@ -1,0 +1,147 @@
+"""LibRaw's own process, seen from outside: started when needed, killed when it hangs, forgotten when it crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ispdsl.executors.faults import ExecutorError, Fault
+from ispdsl.executors.libraw_develop import Done, Job
+from ispdsl.executors.libraw_keywords import written
+from ispdsl.executors.libraw_messages import receive, send
+from ispdsl.executors.model import Limits
+from ispdsl.executors.sandbox import signal_name
+from ispdsl.executors.stopping import interruptible
+
+MODULE = "ispdsl.executors.libraw_worker"
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the package can be imported from."""
+
+TAIL = 2000
+"""Characters of what the process wrote to stderr that go into an error."""
+
+
+class Worker:
+    """LibRaw in a process of its own, which stays for the next call unless this one was its end."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._running: _Process | None = None
+
+    def develop(self, job: Job) -> tuple[NDArray[np.float32], Done]:
+        """The picture `(3, H, W)`, in memory shared with nobody any more.
+
+        Raises:
+            ExecutorError: HANG, CRASH, MEMORY, FLOOD, GARBAGE, or what `Developer.develop` raises.
+        """
+        process = self._running or _Process(self._limits.memory)
+        self._running = None  # back again when the call has ended well
+        try:
+            with interruptible(process.kill):
+                answer, descriptor = process.ask(job, self._limits.seconds)
+        except BaseException:
+            process.kill()
+            raise
+        self._running = process
+        if descriptor is None:
+            raise _garbage(process, "without a picture")
+        with os.fdopen(descriptor, "rb") as file:
+            if "fault" in answer:
+                raise ExecutorError(Fault(answer["fault"]), answer["message"], answer["hint"], command=process.command)
+            return self._picture(process, answer, file), Done(answer["seconds"], tuple(answer["stretch"]))
+
+    def close(self) -> None:
+        """End the process. The next call starts another."""
+        if self._running is not None:
+            self._running.kill()
+        self._running = None
+
+    def _picture(self, process: _Process, answer: dict[str, Any], file: IO[bytes]) -> NDArray[np.float32]:
+        shape = tuple(map(int, answer["shape"]))
+        size = 4 * int(np.prod(shape))
+        if size > self._limits.output:
+            message = f"LibRaw's picture takes {size} bytes, {self._limits.output} are allowed"
+            raise ExecutorError(Fault.FLOOD, message, "allow it more", command=process.command)
+        if os.fstat(file.fileno()).st_size != size or size == 0:
+            raise _garbage(process, "of another size than it says")
+        return np.frombuffer(mmap.mmap(file.fileno(), size), np.float32).reshape(shape)
+
+
+class _Process:
+    """One process: its socket, and a file that collects what it writes to stderr."""
+
+    def __init__(self, memory: int) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.command = (sys.executable, "-m", MODULE, str(theirs.fileno()), str(memory))
+        with theirs:
+            self._process = subprocess.Popen(
+                self.command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+                },
+            )
+
+    def ask(self, job: Job, seconds: float) -> tuple[dict[str, Any], int | None]:
+        """Send a job and wait for its answer.
+
+        Raises:
+            ExecutorError: it does not come.
+        """
+        self._channel.settimeout(seconds)
+        try:
+            send(self._channel, asdict(job))
+            return receive(self._channel)
+        except TimeoutError as error:
+            message = f"LibRaw was not done with {job.path} within {seconds:g} s"
+            hint = written(job.told) + "; allow it more time, or another setting"
+            raise ExecutorError(Fault.HANG, message, hint, command=self.command, tail=self._tail()) from error
+        except (EOFError, ConnectionError) as error:
+            raise self._ended(job) from error
+        except ValueError as error:
+            raise _garbage(self, "that cannot be read") from error
+
+    def _ended(self, job: Job) -> ExecutorError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5.0)
+        status = self._process.poll()
+        how = f"by {signal_name(status)}" if status is not None and status < 0 else f"with status {status}"
+        message = f"LibRaw's process ended {how} on {job.path}"
+        return ExecutorError(
+            Fault.CRASH, message, written(job.told), command=self.command, status=status, tail=self._tail()
+        )
+
+    def _tail(self) -> str:
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(self._errors.tell() - TAIL, 0))
+        return self._errors.read().decode(errors="replace")
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing, and everything that belongs to it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._channel.close()
+        self._errors.close()
+
+
+def _garbage(process: _Process, what: str) -> ExecutorError:
+    return ExecutorError(Fault.GARBAGE, f"LibRaw's process gave an answer {what}", command=process.command)

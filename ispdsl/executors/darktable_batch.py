@@ -40,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """The pictures of an order, `(3, H, W)` by the order of its recipes; its share of the seconds that darktable took."""
+    """The pictures of an order, `(3, H, W)` in the order of its recipes; its share of darktable's seconds."""
 
     pictures: tuple[Image, ...]
     own: float

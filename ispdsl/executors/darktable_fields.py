@@ -1,10 +1,10 @@
 """The parameter struct of a darktable module, as the ``executor`` line of its stage states it field by field.
 
-A field is ``TYPE NAME [= EXPRESSION]``, in the order of the struct, without gaps: ``f32 exposure = ev``, ``i32 mode = 0``,
-``u8[512] filename = 0``, ``f32 red = gain / as_shot_neutral[0]``, ``i32 method = method {ppg: 0, rcd: 5}``. Without an
-expression the field takes the parameter of its own name. An expression is a number or a name, multiplied and divided by
-further ones; names are parameters of the stage, in their declared units, and what its ``meta`` lines bring. Codes in
-braces say what each option of a choice is.
+A field is ``TYPE NAME [= EXPRESSION]``, in the order of the struct, without gaps: ``f32 exposure = ev``,
+``i32 mode = 0``, ``u8[512] filename = 0``, ``f32 red = gain / as_shot_neutral[0]``, ``i32 method = method {ppg: 0, rcd:
+5}``. Without an expression the field takes the parameter of its own name. An expression is a number or a name,
+multiplied and divided by further ones; names are parameters of the stage, in their declared units, and what its
+``meta`` lines bring. Codes in braces say what each option of a choice is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import CompileError
@@ -36,6 +37,8 @@ _FIELD = re.compile(
     rf"(?:\s*=\s*(?P<terms>{_TERM}(?:\s*[*/]\s*{_TERM})*)\s*(?:\{{(?P<codes>[^{{}}]*)\}})?)?\s*"
 )
 _CODE = re.compile(r"\s*(\w+)\s*:\s*(-?\d+)\s*")
+Numbers = NDArray[np.float64]
+
 MAX_BYTES = 65536
 """The longest struct; darktable's own stay below 8 KiB."""
 
@@ -243,16 +246,10 @@ def pack(module: Module, settings: Mapping[str, PhysicalValue], metadata: Metada
 def _value(
     field: Field, module: Module, settings: Mapping[str, PhysicalValue], metadata: Metadata
 ) -> list[float] | list[int]:
+    """What a field holds: one value for all of its elements, or one each."""
     result = np.ones(1)
     for term in field.terms:
-        if term.name in module.parameters and field.codes:
-            factor = np.asarray([float(field.codes[str(settings[term.name])])])
-        elif term.name in module.parameters:
-            factor = _element(settings[term.name], module.parameters[term.name], term.index)
-        elif term.name is not None:
-            factor = _metadatum(term, metadata, module.where)
-        else:
-            factor = np.asarray([term.number])
+        factor = _factor(term, field, module, settings, metadata)
         with np.errstate(divide="ignore", invalid="ignore"):
             result = result / factor if term.inverted else result * factor
     if field.format == "f":
@@ -262,33 +259,45 @@ def _value(
     return [int(each) for each in np.rint(result)]
 
 
-def _element(value: PhysicalValue, parameter: Parameter, index: tuple[int, ...]) -> np.ndarray:
-    if not isinstance(parameter, Table):
-        return np.asarray([float(value)])  # type: ignore[arg-type]
-    if isinstance(value, str):
-        value = Array(shape=parameter.shape, values=tuple(identity_table(parameter).ravel()))
-    table = (
-        np.asarray(value.values).reshape(value.shape) if isinstance(value, Array) else np.asarray(value, dtype=float)
-    )
-    return np.asarray([np.broadcast_to(table, parameter.shape)[index]])
+def _factor(
+    term: Term, field: Field, module: Module, settings: Mapping[str, PhysicalValue], metadata: Metadata
+) -> Numbers:
+    if term.name is None:
+        return np.asarray([term.number])
+    parameter = module.parameters.get(term.name)
+    if parameter is None:
+        return _metadatum(term.name, term.index, metadata, module.where)
+    value = settings[term.name]
+    if field.codes:
+        return np.asarray([float(field.codes[str(value)])])
+    if isinstance(parameter, Table):
+        return np.asarray([_table(value, parameter)[term.index]])
+    if isinstance(value, bool | float | int):
+        return np.asarray([float(value)])
+    raise ExecutorError(Fault.SETTINGS, f"{module.where}: {term.name} is {value}, which is no number")
 
 
-def identity_table(parameter: Table) -> np.ndarray:
-    """What ``identity`` means for a table that darktable takes by element: a ramp, or the unit matrix."""
-    if parameter.kind == "curve":
-        return np.linspace(0.0, 1.0, parameter.shape[0])
-    return np.eye(*parameter.shape)
+def _table(value: PhysicalValue, parameter: Table) -> Numbers:
+    """All elements of a table; ``identity`` is a ramp or the unit matrix."""
+    if value == "identity":
+        rows, columns = (*parameter.shape, 1)[:2]
+        return np.linspace(0.0, 1.0, rows) if parameter.kind == "curve" else np.eye(rows, columns)
+    if isinstance(value, Array):
+        return np.broadcast_to(np.asarray(value.values).reshape(value.shape), parameter.shape)
+    if isinstance(value, float | int):
+        return np.full(parameter.shape, float(value))
+    raise ExecutorError(Fault.SETTINGS, f"{parameter.name} is kept in a file", "write its numbers into the settings")
 
 
-def _metadatum(term: Term, metadata: Metadata, where: str) -> np.ndarray:
-    if term.name not in metadata:
+def _metadatum(name: str, index: tuple[int, ...], metadata: Metadata, where: str) -> Numbers:
+    if name not in metadata:
         hint = "run the pipeline on a raw file"
-        raise ExecutorError(Fault.SETTINGS, f"{where}: it needs {term.name}, which is known of raw files alone", hint)
-    value = np.asarray(metadata[str(term.name)], dtype=np.float64)
+        raise ExecutorError(Fault.SETTINGS, f"{where}: it needs {name}, which is known of raw files alone", hint)
+    value = np.asarray(metadata[name], dtype=np.float64)
     try:
-        return np.atleast_1d(value[term.index]) if term.index else np.atleast_1d(value)
+        return np.atleast_1d(value[index]) if index else np.atleast_1d(value)
     except IndexError:
-        raise ExecutorError(Fault.SETTINGS, f"{where}: {term.name} has no element {list(term.index)}") from None
+        raise ExecutorError(Fault.SETTINGS, f"{where}: {name} has no element {list(index)}") from None
 
 
 def unpack(module: Module, entry: Entry, metadata: Metadata) -> dict[str, PhysicalValue]:
@@ -306,22 +315,25 @@ def unpack(module: Module, entry: Entry, metadata: Metadata) -> dict[str, Physic
         raise ExecutorError(Fault.VERSION, message, "state the fields of that version, or save the edit with this one")
     values = iter(module.layout.unpack(entry.params))
     found: dict[str, PhysicalValue] = {}
-    tables: dict[str, np.ndarray] = {}
+    tables: dict[str, Numbers] = {}
     if module.enabled is not None:
         found[module.enabled] = entry.enabled
     for field in module.fields:
         held = [float(next(values)) for _ in range(field.count)]
-        term = next((each for each in field.terms if each.name in module.parameters), None)
-        if term is None or term.name is None:
+        name, index = next(
+            ((each.name, each.index) for each in field.terms if each.name in module.parameters), ("", ())
+        )
+        parameter = module.parameters.get(name or "")
+        if name is None or parameter is None:
             _check_constant(field, module, held, metadata)
             continue
         value = _undone(field, module, held[0], metadata)
-        if term.index:
-            tables.setdefault(term.name, np.zeros(module.parameters[term.name].shape))[term.index] = value  # type: ignore[union-attr]
+        if isinstance(parameter, Table):
+            tables.setdefault(name, np.zeros(parameter.shape))[index] = value
             continue
-        setting = _setting(field, module.parameters[term.name], value)
-        if found.setdefault(term.name, setting) != setting:
-            raise ExecutorError(Fault.SETTINGS, f"{module.operation}: {term.name} has two values in one struct")
+        setting = _setting(field, parameter, value)
+        if found.setdefault(name, setting) != setting:
+            raise ExecutorError(Fault.SETTINGS, f"{module.operation}: {name} has two values in one struct")
     arrays = {name: Array(shape=table.shape, values=tuple(map(float, table.ravel()))) for name, table in tables.items()}
     return found | arrays
 
@@ -332,7 +344,7 @@ def _undone(field: Field, module: Module, held: float, metadata: Metadata) -> fl
     for term in field.terms:
         if term.name in module.parameters:
             continue
-        factor = term.number if term.name is None else float(_metadatum(term, metadata, module.where)[0])
+        factor = float(_factor(term, field, module, {}, metadata)[0])
         value = value * factor if term.inverted else value / factor
     return value
 
@@ -352,14 +364,9 @@ def _setting(field: Field, parameter: Parameter, value: float) -> PhysicalValue:
 def _check_constant(field: Field, module: Module, held: list[float], metadata: Metadata) -> None:
     """What the text holds constant must be so in the entry, else the pictures would differ."""
     wanted = _value(field, module, {}, metadata)
-    stated = struct.unpack(
-        f"<{field.count}{field.format}", struct.pack(f"<{field.count}{field.format}", *_spread(wanted, field))
-    )
+    layout = struct.Struct(f"<{field.count}{field.format}")
+    stated = layout.unpack(layout.pack(*wanted * (field.count // len(wanted))))
     for have, want in zip(held, stated, strict=True):
         if have != want and not (math.isnan(have) and math.isnan(want)):
             message = f"{module.operation}: {field.name} is {have:g}, and the text holds it at {want:g}"
             raise ExecutorError(Fault.SETTINGS, message, f"declare a parameter for {field.name} in the stage")
-
-
-def _spread(values: list[float] | list[int], field: Field) -> list[float] | list[int]:
-    return values * (field.count // len(values))

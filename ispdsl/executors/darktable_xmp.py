@@ -82,14 +82,12 @@ def decode_history(data: bytes, name: str) -> dict[str, Entry]:
     if order != str(ORDER) or about.get(f"{NAMESPACE} iop_order_list"):
         hint = "set module order v3.0 in darktable and save again"
         raise ExecutorError(Fault.SETTINGS, f"{name} has a module order of its own ({order or 'none stated'})", hint)
-    items = [
-        _Item.read(each, name) for tag, each in elements if tag == f"{RDF} li" and f"{NAMESPACE} operation" in each
-    ]
-    if len(items) > MAX_ENTRIES:
-        raise ExecutorError(Fault.GARBAGE, f"{name} has {len(items)} entries of history", f"the limit is {MAX_ENTRIES}")
+    lines = [each for tag, each in elements if tag == f"{RDF} li" and f"{NAMESPACE} operation" in each]
+    if len(lines) > MAX_ENTRIES:
+        raise ExecutorError(Fault.GARBAGE, f"{name} has {len(lines)} entries of history", f"the limit is {MAX_ENTRIES}")
     end = _whole(about[f"{NAMESPACE} history_end"], "history_end", name)
     found: dict[str, Entry] = {}
-    for item in sorted(items, key=lambda each: each.number):
+    for item in sorted((_Item.read(line, name) for line in lines), key=lambda each: each.number):
         if item.number < end:
             found[item.entry.operation] = item.entry
     return found

@@ -7,18 +7,23 @@ from typing import Any
 from ispdsl.executors.kinds import backend_of
 from ispdsl.executors.model import Declared, Node
 
+SHOWN = 6
+"""Parameters of a node that are named; of more than that only the number is told."""
+
 
 def outline(found: Declared) -> str:
     """One line for each node; the whole is run by what the first line names."""
     rows = [("", "node", "stage", "by", "parameters", "taps")]
     for index, node in enumerate(found.nodes, 1):
-        names = " ".join(node.parameters) or "-"
+        names = " ".join(node.parameters) if len(node.parameters) <= SHOWN else f"{len(node.parameters)} of them"
         rows.append((str(index), node.address, node.signature.name, _by(node), names, " ".join(_taps(found, node))))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     ports = [", ".join(f"{port.name}: {port.type}" for port in each) for each in (found.inputs, found.outputs)]
     head = f"{found.name}: {ports[0]} -> {ports[1]}, run as a whole by {found.implementation.target}"
-    return "\n".join([head, *lines, "", f"`ispdsl run --backend {backend_of(found)}` runs it"])
+    return "\n".join(
+        [head, *lines, "", f"`ispdsl run --backend {backend_of(found)}` runs it, `--parameters` lists what can be set"]
+    )
 
 
 def outline_rows(found: Declared) -> dict[str, Any]:

@@ -77,8 +77,7 @@ def _say(permissions: Iterable[Permission], as_json: bool) -> None:
         if each.file != last:
             emit(f"{clean(each.file)} may use")
             last = each.file
-        emit(f"  {clean(each.name)}, by {each.executor}:")
-        for name in each.reaches:
-            emit(f"    {clean(name)}")
+        emit(f"  {clean(each.name)}: {clean(', '.join(each.reaches))}")
+        emit(f"    by {clean(each.executor)}")
     if not everything:
         note("no file is trusted")

@@ -23,8 +23,8 @@ from ispdsl.executors.model import Declared
 
 
 class Permission(BaseModel, frozen=True, extra="forbid"):
-    """That a text may use what it names: its fingerprint, the file that was trusted, name and executor of the pipeline
-    or stage in it, what that names, and since when (Unix time).
+    """That a text may use what it names: its fingerprint, the file that was trusted, name and executor line of the
+    pipeline or stage in it, what that names, and since when (Unix time).
     """
 
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
@@ -94,11 +94,23 @@ def check_allowed(declared: Declared, allow: bool = False) -> None:
     names = kinds.reaches(declared)
     if not names or allow or fingerprint(declared) in granted():
         return
-    file = declared.implementation.location.file
-    message = f"{declared.where} would use:\n" + "\n".join(f"  {name}" for name in names)
+    used = "\n".join(f"  {name}" for name in names)
     raise ExecutorError(
-        Fault.DENIED, message, f"`ispdsl trust {file}` allows it for good, --allow-exec for this once", command=names
+        Fault.DENIED,
+        f"{declared.where} would use:\n{used}\nby {line_of(declared)}",
+        "`ispdsl trust FILE`, with the file that you run, allows it for good; --allow-exec for this once",
+        command=names,
     )
+
+
+def line_of(declared: Declared) -> str:
+    """The executor line as one would write it, so that the arguments of what it starts can be seen too."""
+    line = declared.implementation
+    words = [
+        (f"{name} = " if not name.isdigit() else "") + json.dumps(value, ensure_ascii=False)
+        for name, value in line.model_dump(mode="json")["arguments"].items()
+    ]
+    return f"executor {line.target}({', '.join(words)})"
 
 
 # The store
@@ -141,7 +153,7 @@ def grant(file: Path, found: Sequence[Declared]) -> list[Permission]:
             fingerprint=fingerprint(each),
             file=own,
             name=each.name,
-            executor=each.implementation.target,
+            executor=line_of(each),
             reaches=kinds.reaches(each),
             since=time.time(),
         )

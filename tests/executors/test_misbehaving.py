@@ -16,6 +16,7 @@ from ispdsl.executors.command import Command
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import MIB, Limits
 from tests.executors.command_support import picture, run, wired
+from tests.executors.processes import alive
 
 PROGRAMS = Path(__file__).parent / "misbehaving/programs.py"
 LIMITS = Limits(seconds=0.7, memory=200 * MIB, output=2 * MIB)
@@ -61,19 +62,6 @@ def program(folder: Path, name: str, mark: str, limits: Limits = LIMITS) -> Comm
     form = "png8" if name == "gigapixel" else "npy"
     command = f'["{sys.executable}", "-I", "-S", "{PROGRAMS}", "{name}", "{{image}}", "{{result}}", "{mark}"]'
     return wired(folder, f"arguments = {command}, image = npy, result = {form}", limits=limits)
-
-
-def alive(mark: str) -> list[int]:
-    """The processes whose command line has a mark; what is dead already and not yet waited for has none."""
-    found: list[int] = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if mark.encode() in words:
-            found.append(int(entry.name))
-    return found
 
 
 def suffer(folder: Path, name: str, times: int) -> None:

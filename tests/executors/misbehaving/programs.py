@@ -12,7 +12,6 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 SHAPE = (6, 8, 3)
@@ -233,11 +232,5 @@ def well(image: str, result: str) -> None:
     npy(result)
 
 
-PROGRAMS: dict[str, Callable[[str, str], None]] = {
-    name: value
-    for name, value in list(globals().items())
-    if callable(value) and name not in ("npy", "Path", "Callable")
-}
-
 if __name__ == "__main__":
-    PROGRAMS[sys.argv[1]](sys.argv[2], sys.argv[3])
+    globals()[sys.argv[1]](sys.argv[2], sys.argv[3])

@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
 def _opened(options: argparse.Namespace, board: Board) -> tuple[_Served, str]:
     """What serves, and the first line to print."""
     if options.tcp is not None:
+        if not 0 <= options.tcp < 2**16:
+            raise UnclearError(f"{options.tcp} is no port: write 1 to 65535, or 0 for any that is free")
         listener = Listener.at(options.host, options.tcp, board)
         return listener, f"listening on {listener.address}"
     if options.serial:
@@ -62,19 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 after a stop, 2 where it cannot start.
     """
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stop.set())
-    parent = os.getppid()
     try:
         plan = Plan(rates(options.faults), places(options.faults_at), random.Random(options.seed))
         served, said = _opened(options, Board(plan))
     except OccupiedError as error:
         print(f"ispdsl-device: {error} holds something else: name a new file", file=sys.stderr)
         return 2
-    except (OSError, OverflowError, UnclearError) as error:
+    except (OSError, UnclearError) as error:
         print(f"ispdsl-device: {error}", file=sys.stderr)
         return 2
+    stop, parent = threading.Event(), os.getppid()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
     served.start()
     print(said, flush=True)
     while not stop.wait(0.25):

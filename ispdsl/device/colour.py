@@ -53,7 +53,7 @@ def _exp2(minus: Longs) -> Longs:
     found = np.full_like(minus, ONE)
     for bit, factor in enumerate(_ROOTS):
         found = np.where(minus >> (23 - bit) & 1, found * factor >> 30, found)
-    return found >> np.minimum(minus >> 24, 62)
+    return np.right_shift(found, np.minimum(minus >> 24, 62), dtype=np.int64)
 
 
 def _root(number: int) -> int:

@@ -52,7 +52,6 @@ class Mapped:
     memory: mmap.mmap
     base: int
     buffer: int
-    stopped: threading.Event
 
     @staticmethod
     def at(path: Path, base: int, buffer: int, board: Board) -> Mapped:
@@ -72,16 +71,13 @@ class Mapped:
             file.truncate(size)
         with path.open("r+b") as file:
             memory = mmap.mmap(file.fileno(), size)
-        found = Mapped(board, memory, base, buffer, threading.Event())
+        found = Mapped(board, memory, base, buffer)
         found._show_all()
         return found
 
     def start(self) -> None:
         """Watch the bell."""
         threading.Thread(target=self._watch, daemon=True).start()
-
-    def stop(self) -> None:
-        self.stopped.set()
 
     def _word(self, address: int) -> int:
         return struct.unpack_from("<I", self.memory, self.base + address)[0]
@@ -112,14 +108,14 @@ class Mapped:
 
     def _watch(self) -> None:
         seen, rung = self._word(DOORBELL), 0.0
-        while not self.stopped.is_set():
+        while True:
             armed = self._word(ARM)
             if armed:
                 self.board.write([(ARM, armed)])
                 self._set(ARM, 0)
             bell = self._word(DOORBELL)
             if bell == seen:
-                self.stopped.wait(BUSY if time.monotonic() < rung + 1 else IDLE)
+                time.sleep(BUSY if time.monotonic() < rung + 1 else IDLE)
                 continue
             seen, rung = bell, time.monotonic()
             self._ring(bell)

@@ -52,7 +52,7 @@ class Listener:
     """A TCP port, and the connections that came through it."""
 
     board: Board
-    socket: socket.socket
+    port: socket.socket
     open: set[socket.socket] = field(default_factory=set[socket.socket])
 
     @staticmethod
@@ -66,7 +66,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        host, port = self.socket.getsockname()[:2]
+        host, port = self.port.getsockname()[:2]
         return f"{host}:{port}"
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class Listener:
     def _accept(self) -> None:
         while True:
             try:
-                connection = self.socket.accept()[0]
+                connection = self.port.accept()[0]
             except OSError:
                 return
             if len(self.open) >= CONNECTIONS:
@@ -97,10 +97,6 @@ class Listener:
         finally:
             self.open.discard(connection)
             connection.close()
-
-    def stop(self) -> None:
-        for each in (self.socket, *self.open):
-            _shut(each)
 
 
 def _shut(connection: socket.socket) -> None:

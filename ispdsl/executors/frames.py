@@ -80,7 +80,7 @@ def message(kind: int, sequence: int, payload: bytes = b"", status: int = Status
     return b"".join((head, CHECK.pack(crc32(head)), payload, CHECK.pack(crc32(payload))))
 
 
-def header_of(head: bytes) -> Header:
+def header_of(head: bytes | bytearray) -> Header:
     """The header in `HEADER_SIZE` bytes.
 
     Raises:

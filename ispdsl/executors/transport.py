@@ -135,7 +135,7 @@ def header(data: bytes | bytearray, where: str, kind: int, sequence: int, larges
         ExecutorError: GARBAGE, STALE where it answers another message, FLOOD where too much is announced.
     """
     try:
-        found = header_of(bytes(data))
+        found = header_of(data)
     except MalformedError as error:
         raise _garbled(where, error) from error
     if (found.kind, found.sequence) != (kind | ANSWER, sequence):

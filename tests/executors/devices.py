@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +43,7 @@ class Device:
 
 
 @contextmanager
-def device(*arguments: str) -> Iterator[Device]:
+def device(*arguments: str) -> Generator[Device]:
     """A device as a process, ended afterwards."""
     command = [sys.executable, "-m", "ispdsl.device", *(arguments or ("--tcp", "0"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

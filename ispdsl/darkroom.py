@@ -15,7 +15,7 @@ from ispdsl.errors import PlanError
 from ispdsl.executors.model import Answer, Declared
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Value
-from ispdsl.ir.types import Type
+from ispdsl.ir.types import INTEGER_STORAGE, Type
 from ispdsl.passes.select import match
 from ispdsl.runtime.contact_sheet import contact_sheet, to_display
 from ispdsl.runtime.frame import Frame
@@ -36,6 +36,12 @@ class Picture:
 
     image: NDArray[np.float32]
     type: Type
+
+    @property
+    def light(self) -> NDArray[np.float32]:
+        """The image with 1 for white: codes of an integer storage over the largest code; a mosaic stays as it is."""
+        codes = INTEGER_STORAGE.fullmatch(str(self.type.args[-1])) if self.type.name != "raw" else None
+        return self.image / np.float32(2 ** int(codes[1]) - 1) if codes else self.image
 
     @property
     def space(self) -> str:
@@ -222,13 +228,16 @@ def tap_paths(names: Iterable[str], folder: Path, suffix: str) -> dict[str, Path
 def save_outputs(development: Development, path: Path, bits: int | None = None) -> list[Path]:
     """Write the outputs upright: the first to `path`, a further one beside it as ``name.output.suffix``.
 
+    Integer codes become pictures with the largest code for white; ``.npy`` keeps the codes.
+
     Raises:
         PictureError: the format is unknown or the file cannot be written.
     """
     targets = output_paths(development.outputs, path)
     for name, picture in development.outputs.items():
         orientation = development.frame.orientation
-        write_picture(targets[name], picture.image, space=picture.space, orientation=orientation, bits=bits)
+        image = picture.image if targets[name].suffix.lower() == ".npy" else picture.light
+        write_picture(targets[name], image, space=picture.space, orientation=orientation, bits=bits)
     return list(targets.values())
 
 
@@ -242,7 +251,7 @@ def save_taps(development: Development, folder: Path, suffix: str = ".png") -> l
     orientation = development.frame.orientation
     targets = tap_paths(development.taps, folder, suffix)
     for name, picture in development.taps.items():
-        target, image = targets[name], _planes(picture.image)
+        target, image = targets[name], _planes(picture.image if suffix == ".npy" else picture.light)
         if suffix in (".png", ".jpg", ".jpeg"):
             write_picture(target, to_display(image, picture.space), orientation=orientation)
         else:
@@ -264,7 +273,7 @@ def save_sheet(development: Development, path: Path) -> None:
     """
     pictures = [*development.taps.items(), *development.outputs.items()]
     orientation = development.frame.orientation
-    contact_sheet(path, [(name, orient(_planes(p.image), orientation), p.space) for name, p in pictures])
+    contact_sheet(path, [(name, orient(_planes(p.light), orientation), p.space) for name, p in pictures])
 
 
 def sidecar_of(development: Development) -> Sidecar:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from ispdsl.executors.kinds import backend_of
 from ispdsl.executors.model import Declared, Node
 
+WIDEST = 48
+"""Characters of what of the real thing a node is."""
 SHOWN = 6
 """Parameters of a node that are named; of more than that only the number is told."""
 
@@ -48,7 +51,8 @@ def _by(node: Node) -> str:
     if node.executor is None:
         return "-"
     first = node.executor.arguments.get("0", "")
-    return f"{node.executor.target} {first}".strip()
+    words = "; ".join(first) if isinstance(first, tuple) else str(first)
+    return textwrap.shorten(f"{node.executor.target} {words}", WIDEST, placeholder=" ...")
 
 
 def _taps(found: Declared, node: Node) -> list[str]:

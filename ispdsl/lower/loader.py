@@ -130,8 +130,9 @@ def _lower_file(source: Source, library: Library) -> Loaded:
     scope = Scope({**imported, **own}, missing, lambda: standard_names(standard))
     stages: dict[str, Stage] = {}
     pipelines: dict[str, Pipeline] = {}
+    believed = _believed(tree)
     for declared in own.values():
-        lowered = _lower_declaration(declared, scope, context)
+        lowered = _lower_declaration(declared, scope, context, declared.tree.name.text in believed)
         if isinstance(lowered, Stage):
             stages[declared.signature.key] = lowered
         else:
@@ -173,7 +174,14 @@ def _declare(
     return own
 
 
-def _lower_declaration(declared: Declared, scope: Scope, context: Context) -> Stage | Pipeline:
+def _believed(tree: t.File) -> set[str]:
+    """Stages of pipelines that an executor runs as a whole: they say what it is believed to do, and need not run."""
+    whole = [each for each in tree.declarations if any(isinstance(item, t.Executor) for item in each.items)]
+    flows = [item for each in whole for item in each.items if isinstance(item, t.Flow)]
+    return {call.name.text for flow in flows for call in (flow.head, *flow.steps) if isinstance(call, t.Call)}
+
+
+def _lower_declaration(declared: Declared, scope: Scope, context: Context, believed: bool) -> Stage | Pipeline:
     tree, signature, sink = declared.tree, declared.signature, context.sink
     contract = [item for item in tree.items if isinstance(item, t.Property)]
     subject = Subject(
@@ -184,7 +192,8 @@ def _lower_declaration(declared: Declared, scope: Scope, context: Context) -> St
     footprint = footprint_of(tuple(contract), sink)
     if tree.kind == "pipeline":
         return lower_pipeline(declared, signature, scope, context)
-    if not any(isinstance(item, t.Program | t.Proxy | t.Executor) for item in tree.items):
+    runs = any(isinstance(item, t.Program | t.Proxy | t.Executor) for item in tree.items)
+    if not runs and not believed:
         hint = 'write program "package.module:function", or a proxy or executor line'
         sink.add("W606", f"nothing runs stage {tree.name.text}", tree.name.span, hint=hint)
     return Stage(signature=signature, footprint=footprint)

@@ -163,7 +163,8 @@ def meta_value(value: t.Value, type_: Type, sink: Sink, what: str) -> float | Ar
 
 
 def _implementations(tree: t.Declaration, context: Context) -> tuple[ir.Implementation, ...]:
-    sink, folder = context.sink, str(next(iter(context.files.folders), ""))
+    sink = context.sink
+    folder = str(sink.source.path.parent) if sink.source.path else ""
     found: list[ir.Implementation] = []
     first: dict[str, t.Item] = {}
     for item in tree.items:

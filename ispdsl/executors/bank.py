@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ispdsl.errors import CompileError
 from ispdsl.executors.faults import ExecutorError, Fault
@@ -16,6 +17,10 @@ from ispdsl.ir.params import Parameter, Register
 from ispdsl.ir.units import convert
 from ispdsl.runtime.faces import finite, from_code, to_code
 from ispdsl.runtime.slots import PhysicalValue, Slot
+
+
+MOST_KNOWN = 65536
+"""How many conversions are remembered."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,12 @@ class Field:
     def word(self) -> int:
         return self.register.field.address
 
-    @property
+    @cached_property
     def mask(self) -> int:
         width = self.register.field.high - self.register.field.low + 1
         return (1 << width) - 1 << self.register.field.low
 
-    @property
+    @cached_property
     def place(self) -> str:
         """As the language writes it: ``0x100[11:0]``."""
         field = self.register.field
@@ -109,8 +114,15 @@ def _field(declared: Declared, parameter: Parameter, slot: Slot) -> Field:
     return Field(slot.address, slot.unit, parameter)
 
 
-def wanted(bank: Sequence[Field], settings: Mapping[str, PhysicalValue]) -> dict[int, tuple[int, int]]:
+def wanted(
+    bank: Sequence[Field], settings: Mapping[str, PhysicalValue], known: dict[tuple[str, float], int]
+) -> dict[int, tuple[int, int]]:
     """Mask and bits of every word that has fields, by its address.
+
+    Args:
+        bank: the fields.
+        settings: values by address.
+        known: bits by address and value, filled as they are found: exact conversion takes longer than the link does.
 
     Raises:
         ExecutorError: SETTINGS, a value is missing or has no code.
@@ -119,8 +131,15 @@ def wanted(bank: Sequence[Field], settings: Mapping[str, PhysicalValue]) -> dict
     for field in bank:
         if field.address not in settings:
             raise ExecutorError(Fault.SETTINGS, f"{field.address} at {field.place} has no value", "set it")
+        value = settings[field.address]
+        key = (field.place, value) if isinstance(value, float) else None
+        found = known.get(key) if key else None
+        if found is None:
+            found = field.bits(value)
+            if key and len(known) < MOST_KNOWN:
+                known[key] = found
         mask, bits = words.get(field.word, (0, 0))
-        words[field.word] = mask | field.mask, bits | field.bits(settings[field.address])
+        words[field.word] = mask | field.mask, bits | found
     return words
 
 

@@ -72,6 +72,7 @@ class RegisterDevice:
     result: Port
     batch: int = 1
     _way: _Way | None = field(default=None, repr=False)
+    _known: dict[tuple[str, float], int] = field(default_factory=dict[tuple[str, float], int], repr=False)
 
     @property
     def where(self) -> str:
@@ -98,7 +99,7 @@ class RegisterDevice:
         frame, notes = self._frame(request)
         try:
             way = self._opened(until)
-            result = self._developed(way, frame, bank.wanted(self.fields, request.settings), until)
+            result = self._developed(way, frame, bank.wanted(self.fields, request.settings, self._known), until)
             image = self._believed(result, frame.mosaic.shape[0], frame.mosaic.shape[1])
         except BaseException:
             self.close()
@@ -235,13 +236,14 @@ class RegisterDevice:
         if image.ndim != 3 or image.shape[0] != 1:
             said = f"a mosaic of shape {' x '.join(map(str, image.shape))} cannot be injected"
             raise self._doubted(Fault.SHAPE, said, "a mosaic has one plane, rows and columns")
-        whole = np.rint(image[0])
-        least, most = float(whole.min()), float(whole.max())
+        least, most = float(np.rint(image.min())), float(np.rint(image.max()))
         if not (least >= 0 and most <= 2**bits - 1):
             said = f"{self.source.name} goes from {least:g} to {most:g}, beyond the codes of {self.source.type}"
             raise self._doubted(Fault.SETTINGS, said, "give the sensor's own codes")
-        rounded = () if np.array_equal(whole, image[0]) else (f"{self.source.name} was rounded to whole codes",)
-        return whole.astype(np.uint16), rounded
+        whole = image[0].astype(np.uint16)
+        if np.array_equal(whole, image[0]):
+            return whole, ()
+        return np.rint(image[0]).astype(np.uint16), (f"{self.source.name} was rounded to whole codes",)
 
 
 def _bits(type_: Type) -> int:

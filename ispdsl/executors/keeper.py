@@ -170,20 +170,20 @@ def prepare(folder: Path) -> None:
         path.mkdir(mode=stat.S_IRWXU)
 
 
-def start(job: dict[str, Any]) -> tuple[int, Stream, Stream, tuple[int, str] | None]:
-    """Start the program of a job; also why it could not be, as error number and step."""
+def start(job: dict[str, Any]) -> tuple[int, tuple[Stream, Stream, Stream]]:
+    """Start the program of a job: its process, its stdout and stderr, and why it could not be started.
+
+    The last one says nothing and ends when the program has begun, else it gives an error number and a step.
+    """
     pipes = [os.pipe() for _ in range(3)]
     pid = os.fork()
     if pid == 0:
-        _become(job, pipes[0][1], pipes[1][1], pipes[2][1])
+        output, errors, failure = (end for _, end in pipes)
+        _become(job, output, errors, failure)
     for _, end in pipes:
         os.close(end)
-    failure = b""
-    while data := os.read(pipes[2][0], 1024):
-        failure += data
-    os.close(pipes[2][0])
-    number, _, step = failure.decode().partition(" ")
-    return pid, Stream(pipes[0][0]), Stream(pipes[1][0]), (int(number), step) if failure else None
+    output, errors, failure = (Stream(end) for end, _ in pipes)
+    return pid, (output, errors, failure)
 
 
 def _become(job: dict[str, Any], output: int, errors: int, failure: int) -> None:
@@ -231,7 +231,7 @@ class Watch:
 
     job: dict[str, Any]
     pid: int
-    streams: tuple[Stream, Stream]
+    streams: tuple[Stream, Stream, Stream]
     before: tuple[int, int]
     begun: float
     status: int | None = None
@@ -325,25 +325,27 @@ def keep(job: dict[str, Any], channel: int, woken: int) -> dict[str, Any]:
     """
     before = written(job["watched"])
     begun = time.monotonic()
-    pid, output, errors, failed = start(job)
-    watch = Watch(job, pid, (output, errors), before, begun)
+    pid, streams = start(job)
+    watch = Watch(job, pid, streams, before, begun)
     clean = False
     try:
         cause = watch.until_it_ends(channel, woken)
         seconds = time.monotonic() - begun
     finally:
         clean = watch.kill()
-        output.drain()
-        errors.drain()
+        for stream in streams:
+            stream.drain()
+    output, errors, failure = (stream.tail.decode("utf-8", "replace") for stream in streams)
+    number, _, step = failure.partition(" ")
     return {
         "cause": cause or watch.wrote_too_much(),
         "status": watch.status,
         "seconds": seconds,
         "peak": watch.peak,
-        "failed": failed,
+        "failed": (int(number), step) if failure else None,
         "clean": clean,
-        "output": output.tail.decode("utf-8", "replace"),
-        "errors": errors.tail.decode("utf-8", "replace"),
+        "output": output,
+        "errors": errors,
     }
 
 

@@ -132,10 +132,8 @@ def test_they_come_in_order_of_completion() -> None:
 def test_batches_are_full_and_the_end_is_shared() -> None:
     bench = Bench(batch=8)
     list(run_all(bench.open, [request(n) for n in range(40)], 2))
-    sizes = [len(batch) for batch in bench.batches]
-    assert max(sizes) == 8
-    assert all(size <= 8 for size in sizes)
-    assert bench.batches[-1] != sorted(range(32, 40)), "one lane took the whole end"
+    assert max(len(batch) for batch in bench.batches) == 8
+    assert len(bench.batches[-1]) == 1, "one lane took the whole end"
 
 
 def test_what_may_pass_is_tried_again() -> None:
@@ -182,15 +180,19 @@ def test_a_broken_lane_is_opened_again(fault: Fault, openings: int) -> None:
 
 
 def test_a_lane_that_cannot_be_opened_leaves_its_work_to_others() -> None:
-    bench = Bench(act=lambda number, tries: time.sleep(0.005))
+    """Also to one that had nothing left to do."""
+    tried = threading.Event()
+    bench = Bench(act=lambda number, tries: cast("None", tried.wait(10)))
 
     def opening(lane: int) -> Executor:
-        if lane == 1:
-            bench.opened.append(lane)
-            raise fail(Fault.LINK)
-        return bench.open(lane)
+        if lane == 0:
+            return bench.open(lane)
+        bench.opened.append(lane)
+        tried.set()
+        time.sleep(0.05)
+        raise fail(Fault.LINK)
 
-    assert len(list(run_all(opening, [request(n) for n in range(8)], 2))) == 8
+    assert len(list(run_all(opening, [request(n) for n in range(2)], 2))) == 2
     assert bench.opened.count(1) == pool.OPENINGS
     assert bench.closed == [0]
 

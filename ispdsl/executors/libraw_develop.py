@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -149,15 +151,23 @@ def _faults(job: Job) -> Generator[None]:
     try:
         yield
     except (MemoryError, rawpy.LibRawUnsufficientMemoryError) as error:
-        raise ExecutorError(Fault.MEMORY, f"LibRaw had not enough memory for {job.path}", "allow it more") from error
-    except (rawpy.LibRawError, rawpy.NotSupportedError, OSError, AssertionError, TypeError, ValueError) as error:
+        raise _memory(job) from error
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise _memory(job) from error
+        raise ExecutorError(Fault.MISSING, f"{job.path} cannot be read: {error.strerror or error}") from error
+    except (rawpy.LibRawError, rawpy.NotSupportedError, AssertionError, TypeError, ValueError) as error:
         text = error.args[0] if error.args else error
         text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
         raise ExecutorError(Fault.CRASH, f"LibRaw failed on {job.path}: {text}", written(job.told)) from error
+
+
+def _memory(job: Job) -> ExecutorError:
+    return ExecutorError(Fault.MEMORY, f"LibRaw had not enough memory for {job.path}", "allow it more")
 
 
 def version() -> str:
     """``LibRaw 0.22.2 (rawpy 0.28.0)``."""
     import rawpy
 
-    return f"LibRaw {'.'.join(map(str, rawpy.libraw_version))} (rawpy {rawpy.__version__})"
+    return f"LibRaw {'.'.join(map(str, rawpy.libraw_version))} (rawpy {metadata.version('rawpy')})"

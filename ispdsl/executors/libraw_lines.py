@@ -3,7 +3,9 @@
     KEYWORD = VALUE [, VALUE ...] [when TOGGLE | when CHOICE is OPTION]
 
 A value is a parameter of the stage, a number, ``on`` or ``off``, or a name that the keyword knows, as in
-``output_color = sRGB``. Of several lines for one keyword the first whose ``when`` holds speaks; where none does, LibRaw keeps its default.
+``output_color = sRGB``.
+
+Of several lines for one keyword the first whose ``when`` holds speaks; where none does, LibRaw keeps its default.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import signal
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,34 +50,46 @@ class Worker:
         process = self._running or _Process(self._limits.memory)
         self._running = None  # back again when the call has ended well
         try:
-            with interruptible(process.kill):
+            with interruptible(process.stop):
                 answer, descriptor = process.ask(job, self._limits.seconds)
+            try:
+                result = self._result(process, answer, descriptor)
+            except (KeyError, TypeError, ValueError) as error:
+                raise _garbage(process, "that means nothing") from error
         except BaseException:
-            process.kill()
+            process.end()
             raise
         self._running = process
-        if descriptor is None:
-            raise _garbage(process, "without a picture")
-        with os.fdopen(descriptor, "rb") as file:
-            if "fault" in answer:
-                raise ExecutorError(Fault(answer["fault"]), answer["message"], answer["hint"], command=process.command)
-            return self._picture(process, answer, file), Done(answer["seconds"], tuple(answer["stretch"]))
+        if isinstance(result, ExecutorError):
+            raise result
+        return result
 
     def close(self) -> None:
         """End the process. The next call starts another."""
         if self._running is not None:
-            self._running.kill()
+            self._running.end()
         self._running = None
 
-    def _picture(self, process: _Process, answer: dict[str, Any], file: IO[bytes]) -> NDArray[np.float32]:
-        shape = tuple(map(int, answer["shape"]))
-        size = 4 * int(np.prod(shape))
-        if size > self._limits.output:
-            message = f"LibRaw's picture takes {size} bytes, {self._limits.output} are allowed"
-            raise ExecutorError(Fault.FLOOD, message, "allow it more", command=process.command)
-        if os.fstat(file.fileno()).st_size != size or size == 0:
-            raise _garbage(process, "of another size than it says")
-        return np.frombuffer(mmap.mmap(file.fileno(), size), np.float32).reshape(shape)
+    def _result(
+        self, process: _Process, answer: dict[str, Any], descriptor: int | None
+    ) -> tuple[NDArray[np.float32], Done] | ExecutorError:
+        """What the process says, as what it means: a picture, or a fault of LibRaw's that it lives on after."""
+        if descriptor is None:
+            raise _garbage(process, "without a picture")
+        with os.fdopen(descriptor, "rb") as file:
+            if "fault" in answer:
+                told = str(answer["message"]), answer["hint"]
+                return ExecutorError(Fault(answer["fault"]), *told, command=process.command)
+            shape = tuple(int(side) for side in answer["shape"])
+            rows, columns = answer["stretch"]
+            done = Done(float(answer["seconds"]), (float(rows), float(columns)))
+            size = 4 * math.prod(shape)
+            if size > self._limits.output:
+                message = f"LibRaw's picture takes {size} bytes, {self._limits.output} are allowed"
+                raise ExecutorError(Fault.FLOOD, message, "allow it more", command=process.command)
+            if os.fstat(file.fileno()).st_size != size or size <= 0:
+                raise _garbage(process, "of another size than it says")
+            return np.frombuffer(mmap.mmap(file.fileno(), size), np.float32).reshape(shape), done
 
 
 class _Process:
@@ -124,20 +137,24 @@ class _Process:
             self._process.wait(5.0)
         status = self._process.poll()
         how = f"by {signal_name(status)}" if status is not None and status < 0 else f"with status {status}"
+        tail = self._tail()
+        fault = Fault.MEMORY if "MemoryError" in tail else Fault.CRASH
         message = f"LibRaw's process ended {how} on {job.path}"
-        return ExecutorError(
-            Fault.CRASH, message, written(job.told), command=self.command, status=status, tail=self._tail()
-        )
+        return ExecutorError(fault, message, written(job.told), command=self.command, status=status, tail=tail)
 
     def _tail(self) -> str:
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(self._errors.tell() - TAIL, 0))
         return self._errors.read().decode(errors="replace")
 
-    def kill(self) -> None:
-        """End the process, whatever it is doing, and everything that belongs to it."""
+    def stop(self) -> None:
+        """Kill the process, whatever it is doing, and everything that belongs to it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it, and let go of all that was kept for it."""
+        self.stop()
         self._process.wait()
         self._channel.close()
         self._errors.close()

@@ -1,11 +1,12 @@
 """LibRaw in a process of its own: some settings crash the library, and that must cost one call alone.
 
-Run as ``python -m ispdsl.executors.libraw_worker DESCRIPTOR MEMORY``. It answers jobs on that socket until it is closed.
+Run as ``python -m ispdsl.executors.libraw_worker DESCRIPTOR MEMORY``. It answers jobs until the socket is closed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import mmap
 import os
 import resource
@@ -65,6 +66,7 @@ def _limit(what: int, value: int) -> None:
 
 def main(descriptor: int, memory: int) -> None:
     """Limit this process and serve."""
+    importlib.import_module("rawpy")  # before the limit: loading a library is no part of a call
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_AS, memory)
     with socket.socket(fileno=descriptor) as channel, contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -113,7 +113,7 @@ def run_program(
         }
         answer = keeper.ask(job, limits.seconds + GRACE)
         if answer is None:
-            raise ExecutorError(Fault.CRASH, f"{_name(words)} took the process with it that watched it", command=words)
+            raise ExecutorError(Fault.CRASH, f"the process that watched {_name(words)} was killed", command=words)
     return _judged(words, limits, answer)
 
 
@@ -258,7 +258,6 @@ class _Keeper:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C at a terminal is ours, not its
-                env={},
             )
 
     def ask(self, job: Mapping[str, Any], patience: float) -> dict[str, Any] | None:
@@ -293,6 +292,8 @@ class _Keeper:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.process.returncode != 0:
+            _kill_all_that_know(self.folder)
         self.socket.close()
         _remove(self.folder)  # it has done so itself, if it could
 
@@ -341,6 +342,15 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+
+
+def _kill_all_that_know(folder: Path) -> None:
+    """Kill whatever has a private folder in its environment, for a keeper that was killed and could not."""
+    mark = os.fsencode(folder)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (entry / "environ").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _remove(folder: Path) -> None:

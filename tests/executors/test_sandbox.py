@@ -168,6 +168,14 @@ def test_a_crash_says_how(tmp_path: Path) -> None:
     assert signal_name(-200) == "signal 200"
 
 
+def test_signals_do_what_they_do_anywhere(tmp_path: Path) -> None:
+    """Python ignores these two, and whoever it starts would."""
+    error = refusal(["dd", "if=/dev/zero", "of=file", "bs=64k"], tmp_path)
+    assert (error.fault, error.status) == (Fault.FLOOD, -signal.SIGXFSZ)
+    assert (tmp_path / "file").stat().st_size == LIMITS.output
+    assert shell("yes | head -n 1", tmp_path).errors == ""
+
+
 def test_a_program_that_stops_itself_hangs(tmp_path: Path, mark: str) -> None:
     begun = time.monotonic()
     assert refusal(["sh", "-c", "kill -STOP $$", mark], tmp_path, SHORT).fault is Fault.HANG

@@ -221,8 +221,11 @@ def gigapixel(image: str, result: str) -> None:
 
 
 def parricide(image: str, result: str) -> None:
-    """It kills whoever watches it, and goes on with a result."""
+    """It kills whoever watches it, and goes on, and so does its child."""
     npy(result)
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(FOREVER)
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(FOREVER)
 

@@ -18,7 +18,7 @@ KNOWN = {"tcp": (), "serial": ("baud",), "mmio": ("base",), "i2c": ("address", "
 
 ALL = ("0", "word", "timeout", "levels")
 
-SECONDS = 10.0
+SECONDS = 60.0
 """How long a call may take where the executor line does not say."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ispdsl.device import isp
 from ispdsl.device.colour import tone
 from ispdsl.device.isp import picture
 from ispdsl.device.registers import FIELDS, Field, codes, reset_words
@@ -247,6 +248,14 @@ def test_a_frame_of_512_is_quick() -> None:
         picture(asked, reset_words())
         times.append(time.perf_counter() - start)
     assert min(times) < 0.1
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(200, 40), (97, 33), (96, 32), (49, 32)])
+def test_bands_leave_no_trace(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, set_to = frame(scene(rows, columns)), words(thresh_1h=200, thresh_long=255)
+    at_once = picture(asked, set_to)
+    monkeypatch.setattr(isp, "BAND", 1)
+    assert np.array_equal(picture(asked, set_to), at_once)
 
 
 def test_codes_beyond_the_bits_count_as_the_largest() -> None:

@@ -33,7 +33,6 @@ from ispdsl.ir.params import Array
 from ispdsl.ir.types import Type
 from ispdsl.runtime.frame import Frame
 
-GET = "python -m pip install rawpy"
 PROCESS = ("worker", "same")
 STORAGES = {"unit": (16, 65535), "f32": (16, 65535), "u16": (16, 1), "u8": (8, 1)}
 """Bits of LibRaw's picture for the storage of the output, and what its codes are divided by."""
@@ -46,7 +45,7 @@ def findings() -> tuple[Found, ...]:
 
         return (Found("libraw", True, version()),)
     except Exception as error:  # whatever an import of somebody else's library raises
-        return (Found("libraw", False, str(error), GET),)
+        return (Found("libraw", False, str(error), rawpy_keywords.GET),)
 
 
 def reaches(declared: Declared) -> tuple[str, ...]:
@@ -71,7 +70,6 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Executor:
         CompileError: the text asks for what LibRaw cannot do.
         ExecutorError: rawpy is not installed.
     """
-    constants = _constants(declared)
     if declared.kind == "stage":
         hint = "write a pipeline of it with the line `executor libraw()`"
         raise CompileError(f"{declared.where}: LibRaw runs files as a whole, and no stage alone", hint)
@@ -79,6 +77,7 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Executor:
         raise CompileError(
             f"{declared.where}: LibRaw develops one mosaic", "give the pipeline one input, of type raw<C, u16>"
         )
+    constants = _constants(declared)
     steps = course(declared)
     types = _types(declared)
     for value, path in steps.paths.items():
@@ -106,8 +105,6 @@ def _constants(declared: Declared) -> dict[str, Any]:
         return {name: _constant(declared, name, value) for name, value in arguments.items()}
     except ValueError as error:
         raise CompileError(f"{declared.where}: {error}") from error
-    except ImportError as error:
-        raise ExecutorError(Fault.ABSENT, f"{declared.where}: rawpy is not installed", GET) from error
 
 
 def _constant(declared: Declared, name: str, value: object) -> Any:

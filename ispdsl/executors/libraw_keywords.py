@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,9 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ispdsl.diagnostics import nearest
+from ispdsl.executors.faults import ExecutorError, Fault
+
+GET = "python -m pip install rawpy"
 
 Scalar = bool | float | str
 """A value of the text: on or off, a number, a word."""
@@ -50,9 +54,12 @@ def keywords() -> Mapping[str, Keyword]:
     """Every keyword of the installed rawpy.
 
     Raises:
-        ImportError: rawpy is not installed.
+        ExecutorError: rawpy is not installed.
     """
-    import rawpy
+    try:
+        import rawpy
+    except ImportError as error:
+        raise ExecutorError(Fault.ABSENT, f"LibRaw is not here: {error}", GET) from error
 
     hints = get_type_hints(rawpy.Params.__init__)
     parameters = inspect.signature(rawpy.Params.__init__).parameters
@@ -137,7 +144,11 @@ def parameters(told: Told, **own: Any) -> Any:
 
     known = keywords()
     values = {name: _native(known[name], value) for name, value in told.items()}
-    return rawpy.Params(**values, **own)
+    params = rawpy.Params(**values, **own)
+    for name, value in vars(params).items():
+        if isinstance(value, str):  # rawpy 0.28 takes the path of a file as text, and then hands it on only as bytes
+            setattr(params, name, os.fsencode(value))
+    return params
 
 
 def _native(keyword: Keyword, value: Any) -> Any:

@@ -48,29 +48,41 @@ PRIVATE = ("home", "tmp")
 
 @dataclass
 class Stream:
-    """The end of what a program says, and how many bytes it said."""
+    """The end of what a program says, and how many bytes it said.
 
-    descriptor: int
+    We hold the pipe's other end open as well: what ends a program is its death, and being woken by the end of each of
+    its streams before would only take the processor from it.
+    """
+
+    ends: tuple[int, int]
     tail: bytearray = field(default_factory=bytearray)
     total: int = 0
 
     def read(self) -> bool:
-        """Take what has come; False at the end."""
-        data = os.read(self.descriptor, 65536)
+        """Take what has come; False where that is nothing."""
+        try:
+            data = os.read(self.ends[0], 65536)
+        except BlockingIOError:
+            return False
         self.total += len(data)
         self.tail += data
         del self.tail[:-KEPT]
         return bool(data)
 
-    def drain(self) -> None:
+    def drain(self) -> str:
         """Take what is left and close; everything that could still write is dead."""
-        os.set_blocking(self.descriptor, False)
-        try:
-            while self.total < 16 * KEPT and self.read():
-                pass
-        except BlockingIOError:
+        while self.read():
             pass
-        os.close(self.descriptor)
+        for end in self.ends:
+            os.close(end)
+        return self.tail.decode("utf-8", "replace")
+
+
+def pipe() -> Stream:
+    """A stream with nothing in it."""
+    ends = os.pipe()
+    os.set_blocking(ends[0], False)
+    return Stream(ends)
 
 
 def control(option: int, value: int) -> bool:
@@ -171,19 +183,16 @@ def prepare(folder: Path) -> None:
 
 
 def start(job: dict[str, Any]) -> tuple[int, tuple[Stream, Stream, Stream]]:
-    """Start the program of a job: its process, its stdout and stderr, and why it could not be started.
+    """Start the program of a job: its process, its stdout and stderr, and what kept it from starting.
 
-    The last one says nothing and ends when the program has begun, else it gives an error number and a step.
+    The last one is empty where the program runs, else an error number and a step.
     """
-    pipes = [os.pipe() for _ in range(3)]
+    streams = (pipe(), pipe(), pipe())
     pid = os.fork()
     if pid == 0:
-        output, errors, failure = (end for _, end in pipes)
+        output, errors, failure = (stream.ends[1] for stream in streams)
         _become(job, output, errors, failure)
-    for _, end in pipes:
-        os.close(end)
-    output, errors, failure = (Stream(end) for end, _ in pipes)
-    return pid, (output, errors, failure)
+    return pid, streams
 
 
 def _become(job: dict[str, Any], output: int, errors: int, failure: int) -> None:
@@ -241,7 +250,7 @@ class Watch:
     def until_it_ends(self, channel: int, woken: int) -> str | None:
         """Wait for the program; why it has to be stopped, or None when it has ended by itself."""
         poll = select.poll()
-        readers = {stream.descriptor: stream for stream in self.streams}
+        readers = {stream.ends[0]: stream for stream in self.streams[:2]}
         for descriptor in (channel, woken, *readers):
             poll.register(descriptor, select.POLLIN)
         deadline = self.begun + self.job["seconds"]
@@ -253,8 +262,8 @@ class Watch:
                     raise LeftError
                 if descriptor == woken:
                     os.read(woken, 4096)
-                elif not readers[descriptor].read():
-                    poll.unregister(descriptor)
+                else:
+                    readers[descriptor].read()
             if self.reap() or self.status is not None:
                 return None
             now = time.monotonic()
@@ -333,9 +342,7 @@ def keep(job: dict[str, Any], channel: int, woken: int) -> dict[str, Any]:
         seconds = time.monotonic() - begun
     finally:
         clean = watch.kill()
-        for stream in streams:
-            stream.drain()
-    output, errors, failure = (stream.tail.decode("utf-8", "replace") for stream in streams)
+        output, errors, failure = (stream.drain() for stream in streams)
     number, _, step = failure.partition(" ")
     return {
         "cause": cause or watch.wrote_too_much(),

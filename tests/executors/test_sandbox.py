@@ -270,6 +270,19 @@ def test_a_failure_that_the_stop_brought_about_is_the_stop() -> None:
         fail(Stop(), asked=False)
 
 
+def test_ctrl_c_at_a_terminal_is_not_the_keepers(tmp_path: Path) -> None:
+    keeper = int(shell("echo $PPID", tmp_path).output)
+    assert os.getsid(keeper) != os.getsid(0)
+
+
+def test_too_many_processes_are_too_many(tmp_path: Path, mark: str) -> None:
+    rest = "while :; do sleep 60 & done"
+    error = refusal(["sh", "-c", rest, mark], tmp_path, Limits(seconds=60))
+    assert error.fault is Fault.FLOOD
+    assert "processes" in error.message
+    assert not alive(mark)
+
+
 def test_many_at_once_keep_apart(tmp_path: Path) -> None:
     def say(number: int) -> str:
         with empty_folder() as folder:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ispdsl.executors import template
 from ispdsl.executors.belief import believed, own_file
-from ispdsl.executors.command_fill import Fillers, Run, all_settings, arguments, filled, fillers, unused
+from ispdsl.executors.command_fill import Fillers, Run, all_settings, arguments, filled, fillers, not_quite, unused
 from ispdsl.executors.command_spec import AS_IT_IS, Line, Size, Spec, beside, left_taps, read_spec, tap_type
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.formats import form_of, read_image, write_image
@@ -154,7 +154,8 @@ class Command:
         try:
             path = own_file(run.paths[key], run.folder, since, finished.command)
             check = partial(_check_size, size, run.size, turned, what)
-            image = orient(read_image(path, type_, forms[name], check), TURNED_BACK.get(turned, turned))
+            image = read_image(path, type_, forms[name], check, profiled=self.spec.profiled)
+            image = orient(image, TURNED_BACK.get(turned, turned))
             return believed(np.ascontiguousarray(image), type_, image.shape[1:], what, finished.command)
         except ExecutorError as error:
             hint = error.hint
@@ -238,6 +239,7 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Command:
     program = program_of(declared, spec)
     known = fillers(declared, spec, program)
     notes = tuple(f"{address} is used by no placeholder: it does nothing" for address in unused(declared, spec))
+    notes += not_quite(spec)
     notes += tuple(f"{name}: {size.text} of the image" for name, size in spec.sizes.items() if size.border)
     return Command(declared, program, spec, known, _version(declared, spec, known, program), notes)
 

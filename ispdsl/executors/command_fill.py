@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from ispdsl.ir.location import Location
 from ispdsl.ir.params import Slider, Table
 from ispdsl.runtime.faces import elements
 from ispdsl.runtime.slots import PhysicalValue, Slot
+
+NEARLY = re.compile(r"\{\s*[A-Za-z_][\w.]*[^{}\"\n]{0,40}\}")
+"""A brace around what may have been meant for a placeholder."""
 
 HERE = Location(file="", line=1, column=1, start=0, end=0)
 
@@ -164,6 +168,13 @@ def unused(declared: Declared, spec: Spec) -> tuple[str, ...]:
         return ()
     used = {placeholder.name for text in spec.templates for placeholder in template.placeholders(text)}
     return tuple(slot.address for slot in declared.slots if slot.address not in used)
+
+
+def not_quite(spec: Spec) -> tuple[str, ...]:
+    """Notes on texts in the arguments and the environment that look like a placeholder and are none."""
+    plain = [piece for text in (*spec.arguments, *(text for _, text in spec.environment)) for piece in text]
+    found = [near[0] for piece in plain if isinstance(piece, str) for near in NEARLY.finditer(piece)]
+    return tuple(f"{text} is passed on as it is: it does not read as a placeholder" for text in found)
 
 
 def filled(text: Template, run: Run, known: Fillers) -> str:

@@ -24,6 +24,7 @@ ARGUMENTS = (
     "tap",
     "size",
     "upright",
+    "profile",
     "leaves",
     "stdin",
     "stdout",
@@ -96,6 +97,7 @@ class Spec:
     stdin: str | None
     stdout: str | None
     upright: bool
+    profiled: bool
     version: tuple[Template, ...]
     wants: tuple[str, ...]
     complaints: tuple[str, ...]
@@ -139,6 +141,7 @@ def read_spec(declared: Declared, limits: Limits) -> Spec:
         stdin=line.stream("stdin", "image", inputs),
         stdout=line.stream("stdout", "result", outputs),
         upright=line.word("upright", ("off", "on")) == "on",
+        profiled=line.word("profile", ("check", "ignore")) == "check",
         version=tuple(template.parse(text) for text in line.texts("version")),
         wants=line.texts("wants"),
         complaints=line.texts("complaints"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from ispdsl.diagnostics import nearest
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import Image
 from ispdsl.ir.types import FLOATS, INTEGER_STORAGE, Type
+from ispdsl.runtime import icc
 from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.spaces import RGB_SPACES
 
 Pixels = NDArray[Any]
 """Samples as files hold them, ``(H, W, C)``."""
@@ -198,7 +201,7 @@ def codes(image: Image, depth: str, type_: Type) -> Pixels:
 # ---- reading ------------------------------------------------------------------------------------------------
 
 
-def read_image(path: Path, type_: Type, form: str, sized: Sized | None = None) -> Image:
+def read_image(path: Path, type_: Type, form: str, sized: Sized | None = None, *, profiled: bool = True) -> Image:
     """Read what a program wrote: ``(C, H, W)`` float32 in the numbers of the type.
 
     Args:
@@ -206,11 +209,12 @@ def read_image(path: Path, type_: Type, form: str, sized: Sized | None = None) -
         type_: what it should be.
         form: one of `FORMS`; the content must agree.
         sized: told height and width before the samples are decoded.
+        profiled: whether an embedded colour profile must not contradict the type.
 
     Raises:
         ValueError: there is no such form, or it cannot hold this type.
-        ExecutorError: `GARBAGE` where the file is something else, damaged or larger than `MAX_PIXELS`; `SHAPE` where
-            it has another number of planes or type of samples.
+        ExecutorError: `GARBAGE` where the file is something else, damaged or larger than `MAX_PIXELS`, or says that
+            its colours are of another space; `SHAPE` where it has another number of planes or type of samples.
     """
     from ispdsl.executors import formats_files, formats_raw
 
@@ -226,13 +230,33 @@ def read_image(path: Path, type_: Type, form: str, sized: Sized | None = None) -
             image = formats_raw.read_mosaic(path, type_)
             _size_checked(sized, image.shape[1], image.shape[2])
             return image
-        pixels = formats_files.DECODERS[found.container](data, lambda size: _size_checked(sized, *size))
+        pixels, profile = formats_files.DECODERS[found.container](data, lambda size: _size_checked(sized, *size))
+        if profiled and profile is not None:
+            _check_space(type_, profile, what)
     except ExecutorError:
         raise
     except Exception as error:  # decoders of other people's files raise anything on a damaged one
         reason = str(error).strip() or type(error).__name__
         raise ExecutorError(Fault.GARBAGE, f"{what}, cannot be read: {reason}", "is it whole?") from None
     return _in_numbers_of(type_, _planes_of(type_, pixels, found, what), found, what)
+
+
+def _check_space(type_: Type, profile: bytes, what: str) -> None:
+    """Refuse colours that say by their profile that they are of another known space than the type's."""
+    space = str(type_.args[0])
+    found = _space_of(profile)
+    if type_.name == "rgb" and space in RGB_SPACES and found is not None and found != space:
+        hint = f"let the program convert, correct the type, or write profile = ignore where {found} is not true"
+        raise ExecutorError(Fault.GARBAGE, f"{what}, says that its colours are {found}, and {type_} is asked for", hint)
+
+
+@lru_cache(64)
+def _space_of(profile: bytes) -> str | None:
+    """The colour space of a profile; None for an unknown or a damaged one."""
+    try:
+        return icc.space_of(profile)
+    except Exception:  # a profile that cannot be read says nothing
+        return None
 
 
 def _seen(data: bytes, container: str | None) -> str:

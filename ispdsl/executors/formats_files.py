@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from ispdsl.runtime import icc
-from ispdsl.runtime.pictures import deep_pixels
+from ispdsl.runtime.pictures import ICC_TAG, deep_pixels
 from ispdsl.runtime.png import encode_png
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it says of damaged files is said by us
 
 Pixels = NDArray[Any]
+Decoded = tuple[Pixels, bytes | None]
+"""Samples, and the colour profile that the file brings."""
+
 Size = tuple[int, int]
 Asked = Callable[[Size], None]
 
@@ -60,7 +63,7 @@ def write_png(pixels: Pixels, space: str) -> bytes:
     return encode_png(pixels, icc.profile(space, pixels.shape[2]) if space else None, space)
 
 
-def read_with_pillow(data: bytes, asked: Asked) -> Pixels:
+def read_with_pillow(data: bytes, asked: Asked) -> Decoded:
     """All planes of a PNG or JPEG, the alpha plane too, with all bits of 16."""
     if data.startswith(PNG) and len(data) > 24:  # Pillow looks by itself only whether it is a bomb
         width, height = struct.unpack(">II", data[16:24])
@@ -69,15 +72,16 @@ def read_with_pillow(data: bytes, asked: Asked) -> Pixels:
         warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
         picture = Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG"))
     asked((picture.height, picture.width))
+    profile = picture.info.get("icc_profile")
     rawmode = str(picture.tile[0].args)  # asked before anything decodes the pixels, which forgets it
     if rawmode in ("RGB;16B", "RGBA;16B"):
-        return deep_pixels(data, picture, rawmode)
+        return deep_pixels(data, picture, rawmode), profile
     if picture.mode in ("1", "P"):
         picture = picture.convert("RGBA" if "transparency" in picture.info else "L" if picture.mode == "1" else "RGB")
     if picture.mode not in ("L", "LA", "RGB", "RGBA", "I;16") or rawmode == "LA;16B":
         raise ValueError(f"pictures of kind {rawmode} are not read; let the program write RGB or grey")
     pixels = np.asarray(picture)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+    return pixels[..., None] if pixels.ndim == 2 else pixels, profile
 
 
 # ---- TIFF ---------------------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ def write_tiff(pixels: Pixels, space: str) -> bytes:
     return buffer.getvalue()
 
 
-def read_tiff(data: bytes, asked: Asked) -> Pixels:
+def read_tiff(data: bytes, asked: Asked) -> Decoded:
     """The first page of a TIFF."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
@@ -122,7 +126,8 @@ def read_tiff(data: bytes, asked: Asked) -> Pixels:
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         if pixels.ndim != 3 or pixels.shape[:2] != (page.imagelength, page.imagewidth):
             raise ValueError(f"its samples are of shape {pixels.shape}, and its header says otherwise")
-    return pixels
+        profile = page.tags.valueof(ICC_TAG)
+    return pixels, bytes(profile) if profile else None
 
 
 # ---- netpbm -------------------------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ def write_ppm(pixels: Pixels, space: str) -> bytes:
     return head.encode() + pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
 
 
-def read_ppm(data: bytes, asked: Asked) -> Pixels:
+def read_ppm(data: bytes, asked: Asked) -> Decoded:
     """A binary PPM or PGM whose largest code is 255 or 65535."""
     header = _PPM.match(data)
     if not header:
@@ -149,7 +154,8 @@ def read_ppm(data: bytes, asked: Asked) -> Pixels:
     if largest not in (255, 65535):
         raise ValueError(f"its largest code is {largest}; let the program write 8 or 16 bits")
     planes = 3 if header[1] == b"6" else 1
-    return _samples(data, header.end(), (height, width, planes), np.dtype(np.uint8 if largest == 255 else ">u2"))
+    depth = np.dtype(np.uint8 if largest == 255 else ">u2")
+    return _samples(data, header.end(), (height, width, planes), depth), None
 
 
 def write_pfm(pixels: Pixels, space: str) -> bytes:
@@ -158,7 +164,7 @@ def write_pfm(pixels: Pixels, space: str) -> bytes:
     return f"{'PF' if planes == 3 else 'Pf'}\n{width} {height}\n-1.0\n".encode() + pixels[::-1].astype("<f4").tobytes()
 
 
-def read_pfm(data: bytes, asked: Asked) -> Pixels:
+def read_pfm(data: bytes, asked: Asked) -> Decoded:
     """A portable float map of either byte order; the size of its scale is not applied, as no reader does."""
     header = _PFM.match(data)
     if not header:
@@ -166,7 +172,7 @@ def read_pfm(data: bytes, asked: Asked) -> Pixels:
     width, height = int(header[2]), int(header[3])
     asked((height, width))
     order = np.dtype("<f4" if float(header[4]) < 0 else ">f4")
-    return _samples(data, header.end(), (height, width, 3 if header[1] == b"PF" else 1), order)[::-1]
+    return _samples(data, header.end(), (height, width, 3 if header[1] == b"PF" else 1), order)[::-1], None
 
 
 def _samples(data: bytes, start: int, shape: tuple[int, int, int], depth: np.dtype[Any]) -> Pixels:
@@ -187,7 +193,7 @@ def write_npy(pixels: Pixels, space: str) -> bytes:
     return buffer.getvalue()
 
 
-def read_npy(data: bytes, asked: Asked) -> Pixels:
+def read_npy(data: bytes, asked: Asked) -> Decoded:
     """An array ``(C, H, W)``, ``(H, W, C)`` or ``(H, W)``, never of pickled objects."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
@@ -206,7 +212,7 @@ def read_npy(data: bytes, asked: Asked) -> Pixels:
         raise ValueError(f"an array of shape {shape} is no image: planes come first, or last")
     flat = _samples(data, file.tell(), shape, depth)
     array = flat.reshape(shape[::-1]).transpose() if by_column else flat
-    return array if last else np.moveaxis(array, 0, -1)
+    return array if last else np.moveaxis(array, 0, -1), None
 
 
 ENCODERS: dict[str, Callable[[Pixels, str], bytes]] = {
@@ -218,7 +224,7 @@ ENCODERS: dict[str, Callable[[Pixels, str], bytes]] = {
 }
 """By container: samples and the name of their colour space (empty where they are no colour) to a file."""
 
-DECODERS: dict[str, Callable[[bytes, Asked], Pixels]] = {
+DECODERS: dict[str, Callable[[bytes, Asked], Decoded]] = {
     "png": read_with_pillow,
     "jpeg": read_with_pillow,
     "tiff": read_tiff,
@@ -226,4 +232,4 @@ DECODERS: dict[str, Callable[[bytes, Asked], Pixels]] = {
     "pfm": read_pfm,
     "npy": read_npy,
 }
-"""By container: a file to samples with all planes that it has."""
+"""By container: a file to samples with all planes that it has, and its colour profile."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def wired(
     return command.open_executor(declared(tmp_path, text, "wired"), limits or Limits(seconds=30), 0)
 
 
-def run(executor: Command, image: np.ndarray, frame: Frame | None = None, **settings: object) -> Answer:
+def run(executor: Command, image: np.ndarray, frame: Frame | None = None, **settings: Any) -> Answer:
     """One call with starting values for what is not given; addresses have ``__`` for their dots."""
-    values = {slot.address: slot.start for slot in executor.declared.slots}
+    values: dict[str, Any] = {slot.address: slot.start for slot in executor.declared.slots}
     values |= {name.replace("__", "."): value for name, value in settings.items()}
     name = executor.declared.inputs[0].name
     taps = tuple(executor.declared.taps)

@@ -221,6 +221,19 @@ def test_every_cut_and_every_wrong_byte_of_a_header_is_a_typed_error_or_a_pictur
     assert refusals >= 25
 
 
+@pytest.mark.parametrize("form", ["png16", "tiff16", "tiff32"])
+def test_colours_that_say_they_are_of_another_space_are_refused_unless_the_profile_is_not_true(
+    tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / f"x{FORMS[form].suffix}"
+    image = picture()
+    write_image(path, image, Type.parse("rgb<linear_srgb, unit>"), form, None)
+    error = faulty(path, UNIT, form)
+    assert (error.fault, "says that its colours are linear_srgb" in error.message) == (Fault.GARBAGE, True)
+    np.testing.assert_array_equal(read_image(path, UNIT, form, profiled=False), image)
+    np.testing.assert_array_equal(read_image(path, Type.parse("rgb<camera, unit>"), form), image)
+
+
 # ---- sizes
 
 
@@ -240,7 +253,7 @@ def bomb(tmp_path: Path, container: str, side: int) -> Path:
         path.write_bytes(f"P6 {side} {side} 255\n".encode())
     else:
         tifffile.imwrite(path, np.zeros((2, 2, 3), np.uint8), photometric="rgb", metadata=None)
-        with tifffile.TiffFile(path, mode="r+b") as file:
+        with tifffile.TiffFile(path, mode="r+") as file:
             file.pages.first.tags["ImageWidth"].overwrite(side)
             file.pages.first.tags["ImageLength"].overwrite(side)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ REGISTER = Register(
 )
 
 
-def written(text: str, declaration: Parameter, value: object) -> str:
+def written(text: str, declaration: Parameter, value: Any) -> str:
     (found,) = placeholders(parse(text))
     return renderer(found, Slot("p", declaration, 0.0))(value)
 

@@ -1,0 +1,610 @@
+"""Programs wired by text alone: what they are given, what is believed of them, and what is said of a wrong line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ispdsl.errors import CompileError
+from ispdsl.executors import command
+from ispdsl.executors.command import accepts
+from ispdsl.executors.faults import ExecutorError, Fault
+from ispdsl.executors.model import MIB, Limits, Request
+from ispdsl.ir.params import Array
+from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.pictures import orient
+from tests.executors.command_support import declared, picture, raw_frame, run, wired
+
+COPY = 'arguments = ["cp", "{image}", "{result}"], '
+PYTHON = f'"{sys.executable}", "-I"'
+
+
+def script(tmp_path: Path, text: str, name: str = "it.py") -> str:
+    """A program beside the text, as arguments that run it."""
+    (tmp_path / name).write_text(text)
+    return f'{PYTHON}, "{{beside/{name}}}"'
+
+
+def refused(tmp_path: Path, line: str, **types: Any) -> CompileError:
+    with pytest.raises(CompileError) as error:
+        wired(tmp_path, line, **types)
+    return error.value
+
+
+def fault(tmp_path: Path, line: str, image: np.ndarray | None = None, **types: Any) -> ExecutorError:
+    executor = wired(tmp_path, line, **types)
+    with pytest.raises(ExecutorError) as error:
+        run(executor, picture() if image is None else image)
+    return error.value
+
+
+# ---- images there and back
+
+
+@pytest.mark.parametrize("form", ["png16", "tiff16", "tiff32", "ppm16", "pfm", "npy"])
+def test_a_program_that_copies_gives_back_what_it_got(tmp_path: Path, form: str) -> None:
+    image = picture()
+    answer = run(wired(tmp_path, COPY + f"image = {form}, result = {form}"), image)
+    np.testing.assert_array_equal(answer.outputs["out"], image)
+    assert answer.cost.seconds >= answer.cost.own > 0
+    assert answer.notes == ("ev is used by no placeholder: it does nothing",)
+
+
+def test_a_mosaic_goes_through_a_dng(tmp_path: Path) -> None:
+    frame = raw_frame()
+    executor = wired(tmp_path, COPY + "image = dng, result = dng", "raw<rggb, u14>")
+    answer = run(executor, frame.image, frame)
+    np.testing.assert_array_equal(answer.outputs["out"], frame.image)
+
+
+def test_a_dump_lies_beside_its_description(tmp_path: Path) -> None:
+    text = "import json, shutil, sys\njson.load(open(sys.argv[1] + '.json'))['cfa'] == 'rggb' or exit(3)\n"
+    line = script(tmp_path, text + "shutil.copy(sys.argv[1], sys.argv[2])\n")
+    line += ', "{image}", "{result}"'
+    frame = raw_frame()
+    executor = wired(tmp_path, f"arguments = [{line}], image = raw, result = npy", "raw<rggb, u14>")
+    with pytest.raises(ExecutorError) as error:
+        run(executor, frame.image, frame)
+    assert error.value.fault is Fault.GARBAGE  # the description was there: it got as far as the copy, which is no npy
+
+
+def test_standard_input_and_output_can_carry_the_images(tmp_path: Path) -> None:
+    image = picture()
+    executor = wired(tmp_path, 'arguments = ["cat"], stdin = image, stdout = result, image = pfm, result = pfm')
+    np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
+
+
+def test_a_program_that_chooses_the_name_of_its_result(tmp_path: Path) -> None:
+    image = picture()
+    executor = wired(tmp_path, 'arguments = ["cp", "{image}", "chosen.tiff"], leaves = "chosen.tiff"')
+    np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
+
+
+TWO = """
+stage two(image: rgb<srgb, unit>, mask: luma<srgb, unit>) -> (a: rgb<srgb, unit>, b: luma<srgb, unit>) {
+  executor command(
+    arguments = ["cp", "{image.image}", "{image.mask}", "-t", "{folder}/."],
+    image = ["png16", "mask=pfm"],
+    result = ["png16", "b=pfm"],
+    leaves = ["a=a.png", "b=b.pfm"],
+  )
+}
+"""
+
+
+def test_several_inputs_and_outputs_have_forms_of_their_own(tmp_path: Path) -> None:
+    line = script(tmp_path, "import shutil, sys\nfor i in (1, 2): shutil.copy(sys.argv[i], sys.argv[i + 2])\n")
+    line += ', "{image}", "{image.mask}", "{result.a}", "{result.b}"'
+    text = TWO.replace('"cp", "{image.image}", "{image.mask}", "-t", "{folder}/."', line)
+    text = text.replace('    leaves = ["a=a.png", "b=b.pfm"],\n', "")
+    executor = command.open_executor(declared(tmp_path, text, "two"), Limits(seconds=30), 0)
+    image, mask = picture(), picture(planes=1)
+    answer = executor.run(Request({"image": image, "mask": mask}, {}))
+    np.testing.assert_array_equal(answer.outputs["a"], image)
+    np.testing.assert_array_equal(answer.outputs["b"], mask)
+
+
+# ---- the raw file itself
+
+
+def whole(tmp_path: Path, orientation: int = 1) -> tuple[Frame, bytes]:
+    """A frame whose file lies beside, and the file's bytes."""
+    from ispdsl.executors.formats import write_image
+    from ispdsl.runtime.rawfile import read
+
+    path = tmp_path / "camera.dng"
+    frame = raw_frame()
+    write_image(path, frame.image.astype(np.float32), frame.type, "dng", frame)
+    return replace(read(path), orientation=orientation), path.read_bytes()
+
+
+SEEN = """
+import pathlib, sys
+import numpy as np
+data = pathlib.Path(sys.argv[1]).read_bytes()
+np.save(sys.argv[2], np.resize(np.frombuffer(data, np.uint8)[-100:], (1, 48, 64)).astype(np.float32))
+"""
+
+
+def test_the_file_is_given_as_it_is_where_it_is_what_is_asked_about(tmp_path: Path) -> None:
+    frame, data = whole(tmp_path)
+    line = script(tmp_path, SEEN) + ', "{image}", "{result}"'
+    executor = wired(tmp_path, f"arguments = [{line}], image = file, result = npy", "raw<rggb, u14>", "luma<srgb, f32>")
+    seen = run(executor, frame.image, frame).outputs["out"].ravel()[:100]
+    np.testing.assert_array_equal(seen, np.frombuffer(data, np.uint8)[-100:])
+    assert Path(frame.source.path).read_bytes() == data
+
+
+@pytest.mark.parametrize("why", ["crop", "another image"])
+def test_a_dng_is_written_where_the_file_is_something_else(tmp_path: Path, why: str) -> None:
+    frame, _ = whole(tmp_path)
+    frame = frame.crop(0, 0, 24, 32) if why == "crop" else frame
+    image = frame.image if why == "crop" else frame.image[..., ::-1, :]
+    executor = wired(tmp_path, COPY + "image = file, result = dng", "raw<rggb, u14>")
+    np.testing.assert_array_equal(run(executor, image, frame).outputs["out"], image)
+
+
+def test_a_file_that_has_changed_since_it_was_read_is_stale(tmp_path: Path) -> None:
+    frame, data = whole(tmp_path)
+    Path(frame.source.path).write_bytes(data[:-1] + b"\0")
+    frame = replace(frame, source=replace(frame.source, sha256="0" * 64))
+    executor = wired(tmp_path, COPY + "image = file, result = dng", "raw<rggb, u14>")
+    with pytest.raises(ExecutorError) as error:
+        run(executor, frame.image, frame)
+    assert error.value.fault is Fault.STALE
+
+
+TURN = """
+import pathlib, sys
+import numpy as np
+image = np.arange(48 * 64, dtype=np.float32).reshape(1, 48, 64)
+turned = {5: image.swapaxes(1, 2), 6: np.rot90(image, -1, (1, 2)), 3: image[:, ::-1, ::-1]}
+np.save(sys.argv[2], {**turned, 8: np.rot90(image, 1, (1, 2))}[int(sys.argv[3])])
+"""
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_what_a_program_turns_upright_is_turned_back(tmp_path: Path, orientation: int) -> None:
+    frame, _ = whole(tmp_path, orientation)
+    line = script(tmp_path, TURN) + f', "{{image}}", "{{result}}", "{orientation}"'
+    line = f"arguments = [{line}], image = file, result = npy, upright = on"
+    executor = wired(tmp_path, line, "raw<rggb, u14>", "luma<srgb, f32>")
+    found = run(executor, frame.image, frame).outputs["out"]
+    np.testing.assert_array_equal(found, np.arange(48 * 64, dtype=np.float32).reshape(1, 48, 64))
+    assert orient(found, orientation).shape[1:] == ((64, 48) if orientation >= 5 else (48, 64))
+
+
+def test_a_program_without_a_raw_file_cannot_have_one(tmp_path: Path) -> None:
+    executor = wired(tmp_path, COPY + "image = file, result = dng", "raw<rggb, u14>")
+    with pytest.raises(ExecutorError) as error:
+        run(executor, raw_frame().image)
+    assert error.value.fault is Fault.SETTINGS
+
+
+# ---- arguments, environment, settings
+
+
+ECHO = """
+import json, os, sys
+import numpy as np
+told = {"arguments": sys.argv[3:], "environment": dict(os.environ), "files": sorted(os.listdir("."))}
+for name in os.listdir("."):
+    if name.startswith("settings") or name.endswith(".pp3"):
+        told[name] = open(name).read()
+data = json.dumps(told).encode()
+np.save(sys.argv[2], np.frombuffer(data + b" " * (3 * 6 * 800 - len(data)), np.uint8).reshape(3, 6, 800).astype("f4"))
+"""
+
+
+def told(tmp_path: Path, rest: str, more: str = "", **settings: Any) -> dict[str, Any]:
+    """What a program is told, by a program that says so in its result."""
+    line = f'arguments = [{script(tmp_path, ECHO)}, "{{image}}", "{{result}}"{rest}], image = npy, result = npy{more}'
+    executor = wired(tmp_path, line, "rgb<srgb, f32>")
+    out = run(executor, picture(6, 800), **settings).outputs["out"]
+    return json.loads(out.astype(np.uint8).tobytes())
+
+
+def test_each_text_is_one_argument_whatever_stands_in_it(tmp_path: Path) -> None:
+    rest = ', "--ev={ev:.2f} EV", "; rm -rf $HOME", "{width}x{height}", "`id`", "*"'
+    found = told(tmp_path, rest, ev=-0.25)["arguments"]
+    assert found == ["--ev=-0.25 EV", "; rm -rf $HOME", "800x6", "`id`", "*"]
+
+
+def test_the_environment_is_what_the_text_says(tmp_path: Path) -> None:
+    os.environ["ISPDSL_SECRET"] = "x"
+    try:
+        found = told(tmp_path, "", ', environment = ["EV={ev:+.1f}", "PLAIN=a=b"]', ev=1.0)["environment"]
+    finally:
+        del os.environ["ISPDSL_SECRET"]
+    assert (found["EV"], found["PLAIN"], "ISPDSL_SECRET" in found) == ("+1.0", "a=b", False)
+
+
+def test_a_template_beside_the_text_is_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "my.ini").write_bytes(b"[Exposure]\r\nCompensation={ev:.3f}\r\n# {{ev}} { ev } \xc2\xb5\r\n")
+    found = told(tmp_path, ', "{settings}"', ', settings = "my.ini"', ev=1 / 3)
+    assert found["settings.ini"] == "[Exposure]\nCompensation=0.333\n# {ev} { ev } µ\n"  # Python's open joins the ends
+    assert Path(found["arguments"][0]).name == "settings.ini"
+
+
+def test_a_settings_file_may_lie_where_the_program_looks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "my.pp3").write_text("ev={ev}\n")
+    found = told(tmp_path, "", ', settings = "image.npy.pp3=my.pp3"', ev=0.5)
+    assert found["image.npy.pp3"] == "ev=0.5\n"
+
+
+def test_a_template_in_json_or_css_is_written_without_pain(tmp_path: Path) -> None:
+    (tmp_path / "my.json").write_text('{"a": {"b": {ev}}, "c": "{ev:.1f}", "d": {}}')
+    assert json.loads(told(tmp_path, ', "{settings}"', ', settings = "my.json"')["settings.json"]) == {
+        "a": {"b": 0.5},
+        "c": "0.5",
+        "d": {},
+    }
+    (tmp_path / "my.css").write_text("a{color:red} b{opacity:<<ev>>}")
+    more = ', settings = "my.css", marks = ["<<", ">>"]'
+    assert told(tmp_path, ', "{settings}"', more)["settings.css"] == "a{color:red} b{opacity:0.5}"
+
+
+ALL = """
+stage all(image: rgb<srgb, f32>) -> rgb<srgb, f32> {
+  slider ev in -5ev..5ev = 0.1ev
+  slider amount in 0%..200% = 50%
+  choice method in {plain, fancy} = fancy
+  toggle clip = off
+  matrix m[2, 2] = [[1, 2], [3, 4]]
+  curve c[3] = identity
+  executor command(arguments = [LINE], image = npy, result = npy, settings = json)
+}
+"""
+
+
+def test_all_settings_as_json(tmp_path: Path) -> None:
+    text = ALL.replace("LINE", script(tmp_path, ECHO) + ', "{image}", "{result}", "{settings}"')
+    executor = command.open_executor(declared(tmp_path, text, "all"), Limits(), 0)
+    out = run(executor, picture(6, 800)).outputs["out"]
+    found = json.loads(json.loads(out.astype(np.uint8).tobytes())["settings.json"])
+    expected = {"ev": 0.1, "amount": 50, "method": "fancy", "clip": False, "m": [[1, 2], [3, 4]], "c": [0, 0.5, 1]}
+    assert found == expected
+    assert executor.notes == ()
+
+
+def test_an_option_that_comes_out_empty_is_left_out_and_one_with_a_dash_stays_where_it_is(tmp_path: Path) -> None:
+    rest = '"{clip:--clip|}", "{method:plain=|fancy=-rf /}", "a{clip:x|}b", "{m[0,1]}"'
+    text = ALL.replace("LINE", script(tmp_path, ECHO) + ', "{image}", "{result}", ' + rest).replace(
+        ", settings = json", ""
+    )
+    executor = command.open_executor(declared(tmp_path, text, "all"), Limits(), 0)
+
+    def arguments(**settings: Any) -> list[str]:
+        out = run(executor, picture(6, 800), **settings).outputs["out"]
+        return json.loads(out.astype(np.uint8).tobytes())["arguments"]
+
+    assert arguments() == ["-rf /", "ab", "2"]
+    assert arguments(clip=True, method="plain") == ["--clip", "axb", "2"]
+    assert arguments(m=Array(shape=(2, 2), values=(5, 6, 7, 8)))[-1] == "6"
+
+
+def test_metadata_of_the_raw_can_be_told(tmp_path: Path) -> None:
+    frame = raw_frame(6, 800)
+    line = script(tmp_path, ECHO) + ', "{image}", "{result}", "{meta.iso:d}", "{meta.as_shot_neutral[0]:.3f}"'
+    executor = wired(tmp_path, f"arguments = [{line}], image = dng, result = npy", "raw<rggb, u14>", "rgb<srgb, f32>")
+    out = run(executor, frame.image, frame).outputs["out"]
+    assert json.loads(out.astype(np.uint8).tobytes())["arguments"] == ["200", "0.487"]
+
+
+def test_metadata_that_the_raw_does_not_have_is_named(tmp_path: Path) -> None:
+    line = 'arguments = ["cp", "{image}", "{result}", "{meta.isso}"], image = dng, result = dng'
+    executor = wired(tmp_path, line, "raw<rggb, u14>")
+    with pytest.raises(ExecutorError, match="does not say isso") as error:
+        run(executor, raw_frame().image, raw_frame())
+    assert error.value.fault is Fault.SETTINGS
+
+
+# ---- what is not believed
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "hint"),
+    [
+        ("same", (4, 6), 'size = "border 1" accepts it'),
+        ("same", (3, 4), "size = half accepts it"),
+        ("same", (8, 6), "the program turned it"),
+        ("same", (5, 8), "size = any accepts every size"),
+        ("half", (6, 8), "let the program keep the size"),
+        ('"border 1"', (6, 8), "let the program keep the size"),
+        ('"8 x 5"', (6, 8), "let the program keep the size"),
+    ],
+)
+def test_a_result_of_another_size_says_which_argument_would_accept_it(
+    tmp_path: Path, size: str, shape: tuple[int, int], hint: str
+) -> None:
+    np.save(tmp_path / "other.npy", np.zeros((3, *shape), np.float32))
+    line = f'arguments = ["cp", "{{beside/other.npy}}", "{{result}}", "-i{{image}}"], result = npy, size = {size}'
+    line = line.replace('"-i{image}"', '"--suffix={image}"')
+    error = fault(tmp_path, line, picture(6, 8), given="rgb<srgb, f32>")
+    assert error.fault is Fault.SHAPE
+    assert f"result out is {shape[1]} x {shape[0]} pixels, of an image of 8 x 6" in error.message
+    assert hint in str(error.hint)
+    assert error.command[0].endswith("cp")
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ("any", (1, 2)),
+        ("half", (3, 4)),
+        ("half", (4, 4)),
+        ('"border 1"', (5, 6)),
+        ('"half border 1"', (1, 2)),
+        ('"2 x 9"', (9, 2)),
+    ],
+)
+def test_a_size_that_is_declared_is_believed(tmp_path: Path, size: str, shape: tuple[int, int]) -> None:
+    np.save(tmp_path / "other.npy", np.ones((3, *shape), np.float32))
+    line = (
+        f'arguments = ["cp", "{{beside/other.npy}}", "{{result}}", "--suffix={{image}}"], result = npy, size = {size}'
+    )
+    answer = run(wired(tmp_path, line, "rgb<srgb, f32>"), picture(7, 8))
+    assert answer.outputs["out"].shape == (3, *shape)
+    assert any("border" in note for note in answer.notes) == ("border" in size)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("raise SystemExit(3)", Fault.CRASH),
+        ("import os; os.kill(os.getpid(), 11)", Fault.CRASH),
+        ("pass", Fault.MISSING),
+        ("import os, sys; os.symlink(sys.argv[1], sys.argv[2])", Fault.FOREIGN),
+        ("import sys; open(sys.argv[2], 'w').write('done')", Fault.GARBAGE),
+        ("import shutil, sys, os; shutil.copy(*sys.argv[1:3]); os.utime(sys.argv[2], (1e9, 1e9))", Fault.STALE),
+        ("import sys; d = open(sys.argv[1], 'rb').read(); open(sys.argv[2], 'wb').write(d[:-9])", Fault.GARBAGE),
+        (
+            "import sys; i, o = sys.argv[1:3]; d = open(i, 'rb').read()[:-4]; open(o, 'wb').write(d + b'\\0\\0\\xc0\\x7f')",
+            Fault.VALUES,
+        ),
+    ],
+)
+def test_a_program_that_misbehaves_is_a_typed_error(tmp_path: Path, text: str, kind: Fault) -> None:
+    line = script(tmp_path, text)
+    error = fault(tmp_path, f'arguments = [{line}, "{{image}}", "{{result}}"], image = pfm, result = pfm, seconds = 20')
+    assert error.fault is kind
+    assert error.command[-1].endswith("result.pfm")
+
+
+def test_a_program_that_hangs_is_stopped_in_the_time_that_the_line_gives(tmp_path: Path) -> None:
+    line = f'arguments = [{script(tmp_path, "import time; time.sleep(100)")}, "{{image}}", "{{result}}"], seconds = 0.3'
+    assert fault(tmp_path, line).fault is Fault.HANG
+
+
+def test_a_result_under_another_name_is_named(tmp_path: Path) -> None:
+    error = fault(tmp_path, 'arguments = ["cp", "{image}", "elsewhere.tif", "--suffix={result}"]')
+    assert error.fault is Fault.MISSING
+    assert error.hint == "it left elsewhere.tif: say so by leaves = ..."
+
+
+def test_a_program_that_complains_and_goes_on_is_not_believed(tmp_path: Path) -> None:
+    text = "import shutil, sys; shutil.copy(*sys.argv[1:3]); print('Error: no such op', file=sys.stderr)"
+    line = f'arguments = [{script(tmp_path, text)}, "{{image}}", "{{result}}"], complaints = ["Error:"]'
+    error = fault(tmp_path, line)
+    assert (error.fault, "Error: no such op" in error.message) == (Fault.SETTINGS, True)
+
+
+def test_the_limits_of_the_line_hold_where_the_caller_has_none_and_the_narrower_where_he_has(
+    tmp_path: Path,
+) -> None:
+    from ispdsl.executors.command_spec import Line, _limits
+
+    line = Line(declared(tmp_path, ALL.replace("[LINE]", '["cp"], seconds = 900, memory = 100'), "all"))
+    assert _limits(line, Limits()) == Limits(seconds=900, memory=100 * MIB)
+    assert _limits(line, Limits(seconds=5, memory=50 * MIB, output=7)) == Limits(5, 50 * MIB, 7)
+
+
+# ---- taps
+
+
+TAPPED = """
+stage half(image: rgb<srgb, unit>) -> rgb<srgb, unit> {
+  slider amount in 0..1 = 0.5
+}
+pipeline tapped(image: rgb<srgb, unit>) -> (out: rgb<srgb, unit>) {
+  executor command(arguments = [LINE], image = npy, result = npy, tap = TAP)
+  out = image -> tap start -> half as first -> tap between -> half as second -> tap end
+}
+"""
+
+
+def test_taps_are_files_that_the_program_leaves_or_inputs_and_outputs(tmp_path: Path) -> None:
+    text = "import sys, numpy as np; a = np.load(sys.argv[1])\n"
+    text += "b = a * float(sys.argv[4]); np.save(sys.argv[2], b); np.save(sys.argv[3], b * float(sys.argv[5]))"
+    line = script(tmp_path, text) + ', "{image}", "{taps.between}", "{result}", "{first.amount}", "{second.amount}"'
+    found = declared(tmp_path, TAPPED.replace("LINE", line).replace("TAP", "npy"))
+    executor = command.open_executor(found, Limits(seconds=30), 0)
+    image = picture()
+    answer = run(executor, image, first__amount=0.5, second__amount=0.25)
+    np.testing.assert_allclose(answer.taps["start"], image)
+    np.testing.assert_allclose(answer.taps["between"], image / 2)
+    np.testing.assert_allclose(answer.taps["end"], image / 8)
+    np.testing.assert_array_equal(answer.taps["end"], answer.outputs["out"])
+
+
+def test_a_tap_that_the_program_does_not_leave_is_refused_at_once(tmp_path: Path) -> None:
+    line = '"cp", "{image}", "{result}", "{first.amount}", "{second.amount}"'
+    found = declared(tmp_path, TAPPED.replace("LINE", line).replace("TAP", "npy"))
+    with pytest.raises(CompileError, match="leaves nothing for tap between"):
+        command.open_executor(found, Limits(), 0)
+
+
+def test_a_tap_that_is_not_there_after_all_is_missing(tmp_path: Path) -> None:
+    line = '"cp", "{image}", "{result}", "--suffix={taps.between}{first.amount}{second.amount}"'
+    found = declared(tmp_path, TAPPED.replace("LINE", line).replace("TAP", "npy"))
+    with pytest.raises(ExecutorError, match="tap between") as error:
+        run(command.open_executor(found, Limits(seconds=30), 0), picture())
+    assert error.value.fault is Fault.MISSING
+
+
+# ---- a wrong line
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ('argument = ["cp"]', "it takes no argument argument", "did you mean arguments?"),
+        ('"cp", "{image}"', "its arguments have names", "write arguments ="),
+        ("image = png16", "arguments is missing", "write arguments ="),
+        ('arguments = ["cp", "{image}"]', "no placeholder {result}", "leaves ="),
+        ('arguments = ["cp", "{result}"]', "no placeholder {image}", "stdin = image"),
+        (COPY + 'settings = "no.ini"', "there is no file 'no.ini' beside it", "files are looked for in"),
+        (COPY + "settings = json", "no placeholder {settings}", "write {settings} in the arguments"),
+        (COPY + "image = tif16", "image of image: 'tif16' is no format", "None"),
+        (COPY + 'result = ["png16", "outt=pfm"]', "result: there is no 'outt'", "did you mean out?"),
+        (COPY + "image = file", "comes from no file", "write it as png16"),
+        (COPY + 'size = "bordr 4"', "'bordr 4' is no size", '"border 4"'),
+        (COPY + "upright = yes", "upright is one of off, on", "None"),
+        (COPY + 'environment = ["A B=1"]', "'A B=1' sets nothing", "OMP_NUM_THREADS=1"),
+        (COPY + "seconds = 0", "seconds is a number above 0", "write seconds"),
+        (COPY + 'seconds = "fast"', "seconds is a number above 0", "write seconds"),
+        (COPY + 'leaves = "../out.tif"', "is no name of a file in the run's folder", "plain name"),
+        (COPY + "stdout = reslt", "stdout is result or one of out", "None"),
+        (COPY + 'marks = ["<<"]', "marks are two texts", "write marks"),
+        ('arguments = ["cp", "{image}", "{result}", "{EV}"]', "{EV} names nothing", "did you mean {ev}?"),
+        ('arguments = ["cp", "{image}", "{result}", "{ev in K}"]', "declared in ev", "None"),
+        ('arguments = ["cp", "{image}", "{result}", "{ev:xyz}"]', "is no format of one", ".3f"),
+        ('arguments = ["cp", "{image:.3f}", "{result}"]', "is no parameter", "write {image}"),
+        ('arguments = ["{image}", "{result}"]', "the program is named by a text", "arguments ="),
+        ('arguments = ["cp", "{image}", "{result}", "{beside/no.icc}"]', "there is no file 'no.icc'", "looked for"),
+    ],
+)
+def test_a_wrong_line_is_refused_with_its_place_and_a_hint(tmp_path: Path, line: str, message: str, hint: str) -> None:
+    error = refused(tmp_path, line)
+    assert "wired.isp:4:3: executor command of wired: " in error.message
+    assert message in error.message
+    assert hint in str(error.hint)
+
+
+def test_a_wrong_placeholder_in_a_template_names_the_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "my.ini").write_text("[a]\nb={ev}\nc={contrast}\n")
+    error = refused(tmp_path, 'arguments = ["cp", "{image}", "{result}", "{settings}"], settings = "my.ini"')
+    assert "my.ini:3: {contrast} names nothing" in error.message
+
+
+@pytest.mark.parametrize(
+    "types", [("rgb<srgb, f32>", "png16"), ("rgb<srgb, u16>", "tiff8"), ("chroma<srgb, f32>", "pfm")]
+)
+def test_a_format_that_cannot_hold_the_type_is_refused_before_anything_runs(
+    tmp_path: Path, types: tuple[str, str]
+) -> None:
+    assert types[0] in refused(tmp_path, COPY + f"image = {types[1]}", given=types[0]).message
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.ini", "link.ini"])
+def test_a_template_elsewhere_is_foreign(tmp_path: Path, name: str) -> None:
+    (tmp_path / "isp").mkdir()
+    (tmp_path / "outside.ini").write_text("x")
+    (tmp_path / "isp/link.ini").symlink_to(tmp_path / "outside.ini")
+    line = f'arguments = ["cp", "{{image}}", "{{result}}", "{{settings}}"], settings = "{name}"'
+    with pytest.raises(ExecutorError) as error:
+        wired(tmp_path / "isp", line)
+    assert error.value.fault is Fault.FOREIGN
+
+
+def test_a_template_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "my.ini").write_bytes(b"\xff\xfe\0x")
+    line = 'arguments = ["cp", "{image}", "{result}", "{settings}"], settings = "my.ini"'
+    assert "no UTF-8 text" in refused(tmp_path, line).message
+
+
+def test_what_nearly_reads_as_a_placeholder_is_noted(tmp_path: Path) -> None:
+    executor = wired(tmp_path, 'arguments = ["cp", "{image}", "{result}", "--suffix={ ev }"]')
+    assert executor.notes[1] == "{ ev } is passed on as it is: it does not read as a placeholder"
+
+
+# ---- the program and its version
+
+
+def test_a_program_that_is_not_there_is_absent(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match="no program nothing-of-the-kind or neither") as error:
+        wired(tmp_path, 'arguments = ["nothing-of-the-kind|neither", "{image}", "{result}"]')
+    assert error.value.fault is Fault.ABSENT
+
+
+def test_the_first_program_that_is_there_is_taken(tmp_path: Path) -> None:
+    executor = wired(tmp_path, 'arguments = ["nothing-of-the-kind|cp", "{image}", "{result}"]')
+    assert executor.program.endswith("/cp")
+    assert executor.version.startswith("cp ")
+
+
+def test_a_program_beside_the_text_is_named_by_its_path(tmp_path: Path) -> None:
+    own = tmp_path / "tools" / "dev"
+    own.parent.mkdir()
+    own.write_text(f"#!{sys.executable}\nimport shutil, sys\nshutil.copy(*sys.argv[1:])\n")
+    own.chmod(0o755)
+    executor = wired(tmp_path, 'arguments = ["tools/dev", "{image}", "{result}"]')
+    image = picture()
+    np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
+    assert command.reaches(executor.declared) == ("tools/dev",)
+
+
+def probing(tmp_path: Path, said: str, wants: str, status: int = 0) -> str:
+    (tmp_path / "v.py").write_text(f"import sys\nprint({said!r}, file=sys.stderr)\nsys.exit({status})\n")
+    return COPY + f'version = [{PYTHON}, "{{beside/v.py}}"]' + (f", wants = {wants}" if wants else "")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_version_is_what_the_program_says(tmp_path: Path, status: int) -> None:
+    executor = wired(tmp_path, probing(tmp_path, "Developer, version 5.9.1 (c) 2004", '"5.9"', status))
+    assert executor.version == "cp 5.9.1"
+
+
+@pytest.mark.parametrize(("said", "wants"), [("version 5.10", '"5.1"'), ("version 4.9", '[">=5", "6"]'), ("hello", "")])
+def test_another_version_is_a_fault_that_says_what_was_found(tmp_path: Path, said: str, wants: str) -> None:
+    with pytest.raises(ExecutorError) as error:
+        wired(tmp_path, probing(tmp_path, said, wants))
+    assert error.value.fault is Fault.VERSION
+    assert said.removeprefix("version ") in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "expected"),
+    [
+        ("5.9", "5.9", True),
+        ("5.9", "5.9.1", True),
+        ("5.9", "5.90", False),
+        ("5.9", "5.10", False),
+        (">=5.9", "5.10", True),
+        (">= 5.9", "5.9", True),
+        (">=5.9", "5.8.9", False),
+        ("6.9.11-60", "6.9.11-60", True),
+    ],
+)
+def test_which_versions_are_wanted(wanted: str, found: str, expected: bool) -> None:
+    assert accepts(wanted, found) is expected
+
+
+def test_all_that_a_text_names_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "my.ini").write_text("ev={ev} lut={beside/warm.cube}\n")
+    (tmp_path / "warm.cube").write_text("x")
+    line = 'arguments = ["a|cp", "{image}", "{result}", "{settings}"], settings = "my.ini", version = ["probe", "-v"]'
+    text = f"stage s(image: rgb<srgb, f32>) -> rgb<srgb, f32> {{ slider ev in 0..1 = 0 executor command({line}) }}"
+    found = declared(tmp_path, text, "s")
+    assert command.reaches(found) == ("a", "cp", "probe", "my.ini", "warm.cube")
+
+
+def test_what_is_here_is_found_without_an_error() -> None:
+    found = command.findings()
+    assert [each.name for each in found] == ["RawTherapee", "ImageMagick", "GEGL"]
+    assert all(each.here or each.advice for each in found)
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    executor = wired(tmp_path, COPY)
+    run(executor, picture())
+    assert list((tmp_path / "tmp").iterdir()) == []

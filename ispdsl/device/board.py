@@ -141,7 +141,7 @@ class Board:
             self.words[asked[0]] ^= 1
         if misdeed is Misdeed.MEMORY:
             mosaic = np.array(frame.mosaic)
-            mosaic[0, 0] ^= 1
+            mosaic[0, 0, 0] ^= 1
             frame = replace(frame, mosaic=mosaic)
         words = dict(self.words)
         source = checksum(frame.mosaic)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ispdsl.device.sensor import TOP, Plane, sites
+from ispdsl.device.sensor import LINEAR, TOP, Plane, sites
 
 Wide = NDArray[np.int32]
 FULL = 256
@@ -114,11 +114,19 @@ def _difference(mosaic: Plane, green: Wide, cfa: str, wanted: str) -> Wide:
     return _spread(sparse, 2)
 
 
-def demosaiced(mosaic: Plane, cfa: str, codes: Mapping[str, int]) -> tuple[Wide, Wide, Wide]:
-    """Red, green and blue of every site in 0..4095, sharpened."""
+def demosaiced(frame: Plane, cfa: str, codes: Mapping[str, int]) -> tuple[Wide, Wide, Wide]:
+    """Red, green and blue of every site in 0..4095, sharpened. Without a CFA nothing is directed."""
+    if cfa == LINEAR:
+        first, green, last = frame.astype(np.int32)
+        return _finished(first - green, green, last - green, np.zeros_like(green), codes)
+    mosaic = frame[0]
     green, directed = _green(mosaic, cfa, codes)
     red, blue = _difference(mosaic, green, cfa, "r"), _difference(mosaic, green, cfa, "b")
+    return _finished(red, green, blue, directed, codes)
 
+
+def _finished(red: Wide, green: Wide, blue: Wide, directed: Wide, codes: Mapping[str, int]) -> tuple[Wide, Wide, Wide]:
+    """Red and blue come less green. False colour is smoothed and faded, green sharpened, and green put back."""
     smooth_red, smooth_blue = _spread(red, 4), _spread(blue, 4)
     outlying = np.abs(red - smooth_red) + np.abs(blue - smooth_blue)
     weight = ramp(outlying, 0, codes["fc_slope"], 8)

@@ -13,6 +13,9 @@ TOP = 4095
 
 Plane = NDArray[np.int16]
 
+LINEAR = "linear"
+"""The CFA of a frame with all colours at every site."""
+
 
 def sites(cfa: str) -> tuple[tuple[slice, slice, str], ...]:
     """Rows, columns and colour of the four kinds of site, in reading order."""
@@ -34,11 +37,13 @@ def levels(bits: int, black: int, white: int, gain: int) -> Plane:
 def balanced(
     mosaic: NDArray[np.uint16], cfa: str, bits: int, black: tuple[int, ...], white: int, codes: Mapping[str, int]
 ) -> Plane:
-    """The mosaic in the device's codes after white balance, which saturates. Codes beyond `bits` count as the top."""
+    """The frame in the device's codes after white balance, which saturates. Codes beyond `bits` count as the top."""
     gains = {"r": codes["gain_00"], "g": codes["gain_01"], "b": codes["gain_11"]}
-    top = (1 << bits) - 1
-    known = mosaic if bits == 16 else np.minimum(mosaic, top)
+    known = mosaic if bits == 16 else np.minimum(mosaic, (1 << bits) - 1)
+    if cfa == LINEAR:
+        each = zip(known, "rgb", black, strict=False)
+        return np.stack([levels(bits, level, white, gains[colour])[plane] for plane, colour, level in each])
     found = np.empty(mosaic.shape, np.int16)
     for (rows, columns, colour), level in zip(sites(cfa), black, strict=True):
-        found[rows, columns] = levels(bits, level, white, gains[colour])[known[rows, columns]]
+        found[0, rows, columns] = levels(bits, level, white, gains[colour])[known[0, rows, columns]]
     return found

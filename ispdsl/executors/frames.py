@@ -125,8 +125,15 @@ def unpack_words(payload: bytes | memoryview) -> tuple[int, ...]:
 
 # ---- frames ---------------------------------------------------------------------------------------------------
 
-CFAS = ("rggb", "grbg", "gbrg", "bggr")
-"""The CFA's number in a frame: bit 0 says that it starts one column later than RGGB, bit 1 one row later."""
+CFAS = ("rggb", "grbg", "gbrg", "bggr", "linear")
+"""The CFA's number in a frame: bit 0 says that it starts one column later than RGGB, bit 1 one row later. 4 is none: a
+frame with red, green and blue at every site."""
+
+
+def planes_of(cfa: str) -> int:
+    """Planes of a frame."""
+    return 3 if cfa == "linear" else 1
+
 
 FRAME = struct.Struct("<QIIBBH5II")
 
@@ -139,10 +146,10 @@ class Injected:
         token: drawn by whoever injects it.
         cfa: name of the colour filter array.
         bits: of a sample, 1 to 16.
-        black: of the sites in reading order, in 1/256 of a code.
+        black: of the sites in reading order, in 1/256 of a code; of a frame without CFA red, green, blue, green.
         white: in 1/256 of a code.
         addresses: words that the result should say it was made with.
-        mosaic: `(H, W)` codes.
+        mosaic: `(planes, H, W)` codes.
     """
 
     token: int
@@ -156,7 +163,7 @@ class Injected:
 
 def pack_frame(frame: Injected) -> bytes:
     """The payload that injects a frame."""
-    height, width = frame.mosaic.shape
+    _, height, width = frame.mosaic.shape
     numbers = (frame.token, height, width, CFAS.index(frame.cfa), frame.bits, 0, *frame.black, frame.white)
     head = FRAME.pack(*numbers, len(frame.addresses))
     return b"".join((head, pack_words(frame.addresses), np.ascontiguousarray(frame.mosaic, "<u2").tobytes()))
@@ -173,9 +180,10 @@ def unpack_frame(payload: bytes | memoryview) -> Injected:
         raise MalformedError("a frame is shorter than its head")
     token, height, width, cfa, bits, _, *levels, count = FRAME.unpack_from(view)
     start = FRAME.size + 4 * count
-    if cfa >= len(CFAS) or not 1 <= bits <= 16 or len(view) != start + 2 * height * width:
+    planes = planes_of(CFAS[cfa]) if cfa < len(CFAS) else 0
+    if not planes or not 1 <= bits <= 16 or len(view) != start + 2 * planes * height * width:
         raise MalformedError(f"a frame of {width} x {height}, {bits} bits, in {len(view)} bytes")
-    mosaic = np.frombuffer(view, "<u2", height * width, start).reshape(height, width)
+    mosaic = np.frombuffer(view, "<u2", planes * height * width, start).reshape(planes, height, width)
     first, second, third, fourth, white = levels
     addresses = unpack_words(view[FRAME.size : start])
     return Injected(token, CFAS[cfa], bits, (first, second, third, fourth), white, addresses, mosaic)
@@ -248,7 +256,7 @@ def unpack_result(payload: bytes | memoryview) -> Result:
 
 
 def checksum(mosaic: NDArray[np.uint16]) -> int:
-    """The check sum of the samples of a mosaic, row by row, two bytes each."""
+    """The check sum of the samples of a mosaic, plane by plane and row by row, two bytes each."""
     return crc32(np.ascontiguousarray(mosaic, "<u2").data)
 
 

@@ -35,6 +35,7 @@ from ispdsl.executors.frames import (
     Result,
     checksum,
     pack_frame,
+    planes_of,
     unpack_result,
 )
 from ispdsl.executors.kinds import Found
@@ -100,7 +101,7 @@ class RegisterDevice:
         try:
             way = self._opened(until)
             result = self._developed(way, frame, bank.wanted(self.fields, request.settings, self._known), until)
-            image = self._believed(result, frame.mosaic.shape[0], frame.mosaic.shape[1])
+            image = self._believed(result, frame.mosaic.shape[1], frame.mosaic.shape[2])
         except BaseException:
             self.close()
             raise
@@ -150,7 +151,7 @@ class RegisterDevice:
     def _developed(self, way: _Way, frame: Injected, words: dict[int, tuple[int, int]], until: float) -> Result:
         boot, written = self._written(way.words, words, until)
         way.frames.inject(pack_frame(frame), until)
-        rows, columns = frame.mosaic.shape
+        _, rows, columns = frame.mosaic.shape
         size = RESULT.size + 4 * len(frame.addresses) + (2 if way.depth > 8 else 1) * 3 * rows * columns
         payload = way.frames.fetch(frame.token, size, until)
         try:
@@ -213,7 +214,7 @@ class RegisterDevice:
         black, white = (0, 0, 0, 0), 256 * (2**bits - 1)
         if self.boards.levels == "frame":
             black, white = self._levels(request, bits)
-        mosaic, notes = self._codes(image, bits)
+        mosaic, notes = self._codes(image, bits, planes_of(cfa))
         addresses = tuple(dict.fromkeys(field.word for field in self.fields))
         return Injected(secrets.randbits(TOKEN_BITS), cfa, bits, black, white, addresses, mosaic), notes
 
@@ -231,19 +232,19 @@ class RegisterDevice:
             raise self._doubted(Fault.SETTINGS, said, "see the raw file's metadata")
         return (first, second, third, fourth), white
 
-    def _codes(self, image: Image, bits: int) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    def _codes(self, image: Image, bits: int, planes: int) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
         """The mosaic in whole codes."""
-        if image.ndim != 3 or image.shape[0] != 1:
+        if image.ndim != 3 or image.shape[0] != planes:
             said = f"a mosaic of shape {' x '.join(map(str, image.shape))} cannot be injected"
-            raise self._doubted(Fault.SHAPE, said, "a mosaic has one plane, rows and columns")
+            raise self._doubted(Fault.SHAPE, said, f"{self.source.type} has {planes} x rows x columns")
         least, most = float(np.rint(image.min())), float(np.rint(image.max()))
         if not (least >= 0 and most <= 2**bits - 1):
             said = f"{self.source.name} goes from {least:g} to {most:g}, beyond the codes of {self.source.type}"
             raise self._doubted(Fault.SETTINGS, said, "give the sensor's own codes")
-        whole = image[0].astype(np.uint16)
-        if np.array_equal(whole, image[0]):
+        whole = image.astype(np.uint16)
+        if np.array_equal(whole, image):
             return whole, ()
-        return np.rint(image[0]).astype(np.uint16), (f"{self.source.name} was rounded to whole codes",)
+        return np.rint(image).astype(np.uint16), (f"{self.source.name} was rounded to whole codes",)
 
 
 def _bits(type_: Type) -> int:

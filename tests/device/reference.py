@@ -43,11 +43,13 @@ def mix(first: int, second: int, weight: int) -> int:
     return first + ((second - first) * weight >> 8)
 
 
-def balanced(mosaic: Plane, cfa: str, black: tuple[int, ...], white: int, r: Mapping[str, int]) -> Picture:
+def balanced(
+    mosaic: Plane, cfa: str, black: tuple[int, ...], white: int, r: Mapping[str, int], plane: int = 0
+) -> Picture:
     gains = {"r": r["gain_00"], "g": r["gain_01"], "b": r["gain_11"]}
 
     def code(i: int, j: int) -> int:
-        site = 2 * (i % 2) + j % 2
+        site = plane if cfa == "rgb" else 2 * (i % 2) + j % 2
         span = max(white - black[site], 1)
         ratio = Fraction((mosaic[i][j] * 256 - black[site]) * TOP, span)
         return limit(limit((2 * ratio + 1).__floor__() // 2) * gains[cfa[site]] + 128 >> 8)
@@ -124,7 +126,11 @@ def demosaiced(x: Picture, cfa: str, r: Mapping[str, int]) -> list[Picture]:
         sparse = x.like(lambda i, j: (x(i, j) - green(i, j)) * (cfa[2 * (i % 2) + j % 2] == wanted))
         return x.like(lambda i, j: spread(sparse, i, j, 2))
 
-    red, blue = difference("r"), difference("b")
+    return finished(difference("r"), green, difference("b"), directed, r)
+
+
+def finished(red: Picture, green: Picture, blue: Picture, directed: Picture, r: Mapping[str, int]) -> list[Picture]:
+    """Red and blue come less green."""
 
     def coloured(i: int, j: int) -> tuple[int, int]:
         smooth = spread(red, i, j, 4), spread(blue, i, j, 4)
@@ -143,9 +149,9 @@ def demosaiced(x: Picture, cfa: str, r: Mapping[str, int]) -> list[Picture]:
         return green(i, j) + (cored * strength >> 10)
 
     return [
-        x.like(lambda i, j: limit(coloured(i, j)[0] + sharp(i, j))),
-        x.like(lambda i, j: limit(sharp(i, j))),
-        x.like(lambda i, j: limit(coloured(i, j)[1] + sharp(i, j))),
+        green.like(lambda i, j: limit(coloured(i, j)[0] + sharp(i, j))),
+        green.like(lambda i, j: limit(sharp(i, j))),
+        green.like(lambda i, j: limit(coloured(i, j)[1] + sharp(i, j))),
     ]
 
 
@@ -169,6 +175,11 @@ def tone(r: Mapping[str, int], code: int) -> float:
     return 255 / TOP * (lifted if d <= 0 else knee + d / (1 + d * (reach / room - 1) / reach))
 
 
-def linear(mosaic: Plane, cfa: str, black: tuple[int, ...], white: int, r: Mapping[str, int]) -> list[Picture]:
+def linear(frame: list[Plane], cfa: str, black: tuple[int, ...], white: int, r: Mapping[str, int]) -> list[Picture]:
     """The planes before the tone table."""
-    return matrixed(demosaiced(denoised(balanced(mosaic, cfa, black, white, r), r), cfa, r), r)
+    if cfa != "linear":
+        return matrixed(demosaiced(denoised(balanced(frame[0], cfa, black, white, r), r), cfa, r), r)
+    clean = [denoised(balanced(each, "rgb", black, white, r, plane), r) for plane, each in enumerate(frame)]
+    red, green, blue = clean
+    less = [each.like(lambda i, j, each=each: each(i, j) - green(i, j)) for each in (red, blue)]
+    return matrixed(finished(less[0], green, less[1], green.like(lambda i, j: 0), r), r)

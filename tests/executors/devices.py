@@ -168,7 +168,7 @@ class Client:
         white: int | None = None,
     ) -> NDArray[np.uint8]:
         token = time.monotonic_ns()
-        rows, columns = mosaic.shape
+        rows, columns = mosaic.shape[-2:]
         levels = (*(256 * level for level in black), 256 * (2**bits - 1 if white is None else white))
         head = struct.pack("<QIIBBH5II", token, rows, columns, cfa, bits, 0, *levels, 0)
         assert self.ask(3, head + mosaic.astype("<u2").tobytes())[0] == 0

@@ -66,9 +66,9 @@ def check(key: str, cases: list[tuple[str, Any]], folder: Path) -> None:
 
 
 @needs_darktable
-@pytest.mark.parametrize("key", [key for key in HANDS if key != "colour:colour_balance"])
-def test_a_parameter_of_each_module_gives_the_bits_of_a_struct_packed_by_hand(key: str, tmp_path: Path) -> None:
-    check(key, values(key)[:3][1:2], tmp_path)
+@pytest.mark.parametrize("key", ["tone:sigmoid", "tone:colisa", "colour:velvia", "detail:sharpen"])
+def test_a_parameter_gives_the_bits_of_a_struct_packed_by_hand(key: str, tmp_path: Path) -> None:
+    check(key, values(key)[1::3], tmp_path)
 
 
 @needs_darktable

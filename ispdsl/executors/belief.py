@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ def own_file(path: Path, folder: Path, since: float, command: Sequence[str] = ()
     if parent != home and home not in parent.parents:
         raise refused(Fault.FOREIGN, "lies outside of the folder of the call")
     if stat.S_ISLNK(found.st_mode):
-        raise refused(Fault.FOREIGN, f"is a link to {os.readlink(path)}", "the program has to write the file itself")  # noqa: PTH115
+        raise refused(Fault.FOREIGN, f"is a link to {path.readlink()}", "the program has to write the file itself")
     if not stat.S_ISREG(found.st_mode):
         raise refused(Fault.FOREIGN, "is no regular file")
     if found.st_nlink > 1:

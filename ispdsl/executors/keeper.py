@@ -151,35 +151,30 @@ def written(folders: list[str]) -> tuple[int, int]:
     return total, count
 
 
-def clear(folder: Path) -> None:
-    """Remove everything in a folder, also what a program has locked. Links are removed, not followed."""
-    for path in _entries(folder):
+def clear(folder: Path, but: tuple[str, ...] = ()) -> None:
+    """Remove everything in a folder, also what a program has locked. Links are removed, not followed.
+
+    Folders named in `but` are emptied and stay.
+    """
+    try:
+        found = list(folder.iterdir())
+    except OSError:
+        return
+    for path in found:
         with suppress(OSError):
             if path.is_symlink() or not path.is_dir():
                 path.unlink()
-            else:
-                path.chmod(stat.S_IRWXU)
-                clear(path)
+                continue
+            path.chmod(stat.S_IRWXU)
+            clear(path)
+            if path.name not in but:
                 path.rmdir()
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
-
-
-def prepare(folder: Path) -> None:
-    """Make a program's private folders, empty, also where the last one has left something else in their place."""
-    kept = [folder / name for name in PRIVATE]
-    for path in kept:
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(stat.S_IRWXU)
-            clear(path)
-            continue
-        path.unlink(missing_ok=True)
-        path.mkdir(mode=stat.S_IRWXU)
+def furnish(folder: Path) -> None:
+    """Make a program's private folders."""
+    for name in PRIVATE:
+        (folder / name).mkdir(mode=stat.S_IRWXU, exist_ok=True)
 
 
 def start(job: dict[str, Any]) -> tuple[int, tuple[Stream, Stream, Stream]]:
@@ -368,7 +363,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control(PR_SET_CHILD_SUBREAPER, 1)
-    prepare(folder)
+    furnish(folder)  # and no more: something for the first program may lie there already
     try:
         serve(folder, channel, woken)
     finally:
@@ -388,12 +383,13 @@ def serve(folder: Path, channel: int, woken: int) -> None:
         line, _, waiting = waiting.partition(b"\n")
         try:
             answer = keep(json.loads(line), channel, woken)
+            clear(folder, PRIVATE)
+            furnish(folder)
             _send(channel, json.dumps(answer).encode() + b"\n")
         except (LeftError, OSError):
             return
         if not answer["clean"]:
             return
-        prepare(folder)
 
 
 def _send(channel: int, data: bytes) -> None:

@@ -159,7 +159,7 @@ def _find(command: tuple[str, ...], folder: Path, search: str) -> str:
     if "/" not in name:
         found = shutil.which(name, path=search)
         if found:
-            return os.path.abspath(found)  # noqa: PTH100 - no link may be resolved: some programs go by their name
+            return str(Path(found).absolute())  # no link is resolved: some programs go by their name
         hint = "install it, or write the path of the program"
         raise ExecutorError(Fault.ABSENT, f"there is no program {name} on PATH", hint, command=command)
     path = folder / name

@@ -104,6 +104,16 @@ def test_its_home_is_there_again_when_it_has_been_replaced(tmp_path: Path) -> No
     assert shell('test -d "$HOME" && ! test -L "$HOME" && test -d "$TMPDIR" && echo good', tmp_path).output == "good\n"
 
 
+def test_it_lays_no_traps_for_the_next(tmp_path: Path) -> None:
+    """What the next one is given is written beside its home: not through a link that this one has left there."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    shell(f'ln -s {victim} "$HOME/../stdin"; mkdir "$HOME/../more"', tmp_path)
+    found = run_program(["sh", "-c", 'cat; ls "$HOME/.."'], tmp_path, LIMITS, stdin=b"new ")
+    assert found.output.split() == ["new", "home", "stdin", "tmp"]
+    assert victim.read_text() == "precious"
+
+
 def test_it_reads_what_it_is_given(tmp_path: Path) -> None:
     assert run_program(["cat"], tmp_path, LIMITS, stdin=b"picture").output == "picture"
     assert run_program(["cat"], tmp_path, LIMITS).output == ""

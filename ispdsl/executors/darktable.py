@@ -184,6 +184,9 @@ def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) 
     if chain.source.name == "raw" and frame is None:
         hint = "darktable needs levels and colour of the camera"
         raise ExecutorError(Fault.SETTINGS, f"{declared.name}: a mosaic comes without its raw file", hint)
+    if chain.source.name == "raw" and image.shape[0] != 1:
+        message = f"{declared.name}: {frame.source.path if frame else 'the image'} has three samples a site"
+        raise ExecutorError(Fault.SETTINGS, message, "darktable's modules for raw files take Bayer mosaics")
     unknown = next((name for name in request.taps if name not in declared.taps), None)
     if unknown is not None:
         known = ", ".join(declared.taps) or "none"
@@ -210,9 +213,10 @@ def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) 
 
 
 def _original(frame: Frame, image: Image) -> Path | None:
-    """The file of the frame, where that is what the image is."""
+    """The file of the frame, where that is what the image is and the file says by itself what it holds."""
     path = Path(frame.source.path)
-    same = frame.source.whole and path.is_file() and image.shape == frame.image.shape
+    whole = frame.source.whole and frame.source.decoder != "headerless"
+    same = whole and path.is_file() and image.shape == frame.image.shape
     return path if same and np.array_equal(image, frame.image) else None
 
 

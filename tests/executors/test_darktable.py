@@ -28,6 +28,7 @@ from ispdsl.synthetic.samples import write_demo_raw
 from tests.executors.darktable_by_hand import bare, needs_darktable, pfm
 
 ROOT = Path(__file__).parents[2]
+RGB = ("red", "green", "blue")
 PIPELINE = ROOT / "pipelines" / "darktable.isp"
 
 FRONT = """
@@ -116,22 +117,28 @@ def test_mosaics_at_taps_are_what_their_stages_say(tmp_path: Path, raw: Path) ->
     assert np.abs(taps["balanced"][0] - balanced).max() < 3e-4
 
 
-RAW_MOVES: tuple[tuple[str, Any, str, str, int, float], ...] = (
-    # setting, value, operation, struct, index, value in the struct
-    *((f"white_balance.{name}", gain, "temperature", "<4f", i, gain) for i, name in enumerate(("red", "green", "blue")) for gain in (0.6, 1.3, 1.9)),
-    *(("highlights.method", name, "highlights", "<i5f2i2fif", 0, code) for name, code in (("lch", 1), ("inpaint", 2), ("opposed", 5))),
-    *(("highlights.threshold", value, "highlights", "<i5f2i2fif", 4, value) for value in (0.3, 0.8, 1.2)),
-    *(("demosaic.method", name, "demosaic", "<ifiiif", 3, code) for name, code in (("ppg", 0), ("vng4", 2), ("lmmse", 6))),
-    *(("demosaic.match_greens", name, "demosaic", "<ifiiif", 0, code) for name, code in (("local", 1), ("full", 2), ("both", 3))),
-    *(("demosaic.colour_smoothing", name, "demosaic", "<ifiiif", 2, code) for name, code in (("one", 1), ("three", 3), ("five", 5))),
-    *(("demosaic.edge_threshold", value, "demosaic", "<ifiiif", 1, value) for value in (0.02, 0.1, 0.2)),
-    *(("input_profile.profile", name, "colorin", "<i512x4i512x", 0, code) for name, code in (("embedded_matrix", 10), ("standard_matrix", 11))),
-    *(("input_profile.gamut", name, "colorin", "<i512x4i512x", 2, code) for name, code in (("srgb", 1), ("adobe_rgb", 2), ("linear_rec2020", 4))),
-    *(("black_white.flat_field", name, "rawprepare", "<4i4HH2xi", 9, code) for name, code in (("off", 0), ("embedded", 1))),
-)  # fmt: skip
+FRONT_END: tuple[tuple[str, str, int, Mapping[Any, float]], ...] = (
+    # parameter, operation, index in the struct, settings with their values there
+    *((f"white_balance.{name}", "temperature", i, {g: g for g in (0.6, 1.3, 1.9)}) for i, name in enumerate(RGB)),
+    ("highlights.method", "highlights", 0, {"lch": 1, "inpaint": 2, "opposed": 5}),
+    ("highlights.threshold", "highlights", 4, {0.3: 0.3, 0.8: 0.8, 1.2: 1.2}),
+    ("demosaic.method", "demosaic", 3, {"ppg": 0, "vng4": 2, "lmmse": 6}),
+    ("demosaic.match_greens", "demosaic", 0, {"local": 1, "full": 2, "both": 3}),
+    ("demosaic.colour_smoothing", "demosaic", 2, {"one": 1, "three": 3, "five": 5}),
+    ("demosaic.edge_threshold", "demosaic", 1, {0.02: 0.02, 0.1: 0.1, 0.2: 0.2}),
+    ("input_profile.profile", "colorin", 0, {"embedded_matrix": 10, "standard_matrix": 11}),
+    ("input_profile.gamut", "colorin", 2, {"srgb": 1, "adobe_rgb": 2, "linear_rec2020": 4}),
+    ("black_white.flat_field", "rawprepare", 9, {"off": 0, "embedded": 1}),
+)
+Move = tuple[str, Any, str, int, float]
+MOVES: tuple[Move, ...] = tuple(
+    (parameter, setting, operation, index, value)
+    for parameter, operation, index, settings in FRONT_END
+    for setting, value in settings.items()
+)
 
 
-def by_hand(frame: Frame, move: tuple[str, Any, str, str, int, float] | None) -> list[tuple[str, int, str, int]]:
+def by_hand(frame: Frame, move: Move) -> list[tuple[str, int, str, int]]:
     """The front end's history, one value moved."""
     red, green, blue = np.asarray(frame.metadata["as_shot_neutral"])
     black, white = [int(b) for b in np.asarray(frame.metadata["black_level"])], int(frame.metadata["white_level"])
@@ -145,14 +152,13 @@ def by_hand(frame: Frame, move: tuple[str, Any, str, str, int, float] | None) ->
         ("colorout", 5, "<i512xi", [4, 0]),
         ("flip", 2, "<i", [0]),
     ]
-    if move:
-        _, _, operation, _, index, value = move
-        values = next(values for name, _, _, values in modules if name == operation)
-        values[index] = value / (red, green, blue)[index] if operation == "temperature" else value
+    _, _, operation, index, value = move
+    values = next(values for name, _, _, values in modules if name == operation)
+    values[index] = value / (red, green, blue)[index] if operation == "temperature" else value
     return [(name, version, struct.pack(form, *values).hex(), 1) for name, version, form, values in modules]
 
 
-def compare_by_hand(moves: tuple[Any, ...], folder: Path, raw: Path) -> None:
+def compare_by_hand(moves: tuple[Move, ...], folder: Path, raw: Path) -> None:
     frame, graph = read(raw), front(folder)
     with opened(graph, frame) as executor:
         answers = executor.run_many([asked(graph, frame, {move[0]: move[1]}) for move in moves])
@@ -164,13 +170,13 @@ def compare_by_hand(moves: tuple[Any, ...], folder: Path, raw: Path) -> None:
 
 @needs_darktable
 def test_settings_of_the_front_end_give_the_bits_of_a_history_packed_by_hand(tmp_path: Path, raw: Path) -> None:
-    compare_by_hand(RAW_MOVES[::4], tmp_path, raw)
+    compare_by_hand(MOVES[::4], tmp_path, raw)
 
 
 @needs_darktable
 @pytest.mark.slow
 def test_every_setting_of_the_front_end_gives_the_bits_of_a_history_packed_by_hand(tmp_path: Path, raw: Path) -> None:
-    compare_by_hand(RAW_MOVES, tmp_path, raw)
+    compare_by_hand(MOVES, tmp_path, raw)
 
 
 @needs_darktable
@@ -265,7 +271,7 @@ def test_each_of_a_batch_gets_its_own_picture(tmp_path: Path, raw: Path) -> None
     pictures = [answer.outputs["scene"] for answer in answers if isinstance(answer, Answer)]
     assert len(pictures) == len(stops)
     for ev, picture in zip(stops, pictures, strict=True):
-        assert np.allclose(picture, pictures[3] * 2.0**ev, rtol=1e-5, atol=1e-6)
+        assert np.allclose(picture, pictures[3] * 2.0**ev, rtol=0, atol=3e-4)
 
 
 @needs_darktable

@@ -18,7 +18,6 @@ from ispdsl.ir.units import convert
 from ispdsl.runtime.faces import finite, from_code, to_code
 from ispdsl.runtime.slots import PhysicalValue, Slot
 
-
 MOST_KNOWN = 65536
 """How many conversions are remembered."""
 

@@ -40,6 +40,7 @@ from ispdsl.executors.frames import (
 )
 from ispdsl.executors.kinds import Found
 from ispdsl.executors.model import Answer, Cost, Declared, Image, Limits, Request, one_by_one
+from ispdsl.executors.stopping import interruptible
 from ispdsl.executors.transport import Frames, Words
 from ispdsl.ir.model import Port
 from ispdsl.ir.types import INTEGER_STORAGE, Type
@@ -54,6 +55,10 @@ class _Way:
     words: Words
     frames: Frames
     depth: int
+
+    def stop(self) -> None:
+        self.words.stop()
+        self.frames.stop()
 
     def close(self) -> None:
         self.words.close()
@@ -73,6 +78,7 @@ class RegisterDevice:
     result: Port
     batch: int = 1
     _way: _Way | None = field(default=None, repr=False)
+    _stopped: bool = False
     _known: dict[tuple[str, float], int] = field(default_factory=dict[tuple[str, float], int], repr=False)
 
     @property
@@ -98,9 +104,10 @@ class RegisterDevice:
         start, until = time.perf_counter(), self._until()
         self._shown(request.taps)
         frame, notes = self._frame(request)
+        words = bank.wanted(self.fields, request.settings, self._known)
         try:
-            way = self._opened(until)
-            result = self._developed(way, frame, bank.wanted(self.fields, request.settings, self._known), until)
+            with interruptible(self._stop):
+                result = self._developed(self._opened(until), frame, words, until)
             image = self._believed(result, frame.mosaic.shape[1], frame.mosaic.shape[2])
         except BaseException:
             self.close()
@@ -119,6 +126,12 @@ class RegisterDevice:
         if way:
             way.close()
 
+    def _stop(self) -> None:
+        """End a call from another thread."""
+        self._stopped = True
+        if self._way:
+            self._way.stop()
+
     def _until(self) -> float:
         return time.monotonic() + min(self.boards.seconds, self.limits.seconds)
 
@@ -136,6 +149,8 @@ class RegisterDevice:
                 frames.close()
                 raise
             self._way = _Way(words, frames, depth)
+        if self._stopped:
+            raise self._doubted(Fault.LINK, "stopped", "open it again")
         return self._way
 
     def _shown(self, taps: Sequence[str]) -> None:

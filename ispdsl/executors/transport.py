@@ -45,6 +45,10 @@ class Words(Protocol):
         """Write words: addresses and what goes there."""
         ...
 
+    def stop(self) -> None:
+        """End what another thread waits for here: it fails soon with LINK. Nothing works afterwards but `close`."""
+        ...
+
     def close(self) -> None:
         """Let go of it. Closing twice is no error."""
         ...
@@ -59,6 +63,10 @@ class Frames(Protocol):
 
     def fetch(self, token: int, largest: int, until: float) -> memoryview:
         """The packed result, of at most so many bytes."""
+        ...
+
+    def stop(self) -> None:
+        """End what another thread waits for here: it fails soon with LINK. Nothing works afterwards but `close`."""
         ...
 
     def close(self) -> None:
@@ -80,6 +88,10 @@ class Bytes(Protocol):
 
     def receive(self, count: int, until: float) -> bytearray:
         """Exactly so many bytes."""
+        ...
+
+    def stop(self) -> None:
+        """End what another thread waits for here: it fails soon with LINK. Nothing works afterwards but `close`."""
         ...
 
     def close(self) -> None:
@@ -205,6 +217,10 @@ class Conversation:
     def fetch(self, token: int, largest: int, until: float) -> memoryview:
         """See `Frames`."""
         return self._ask(Kind.FETCH, struct.pack("<Q", token), largest, until)
+
+    def stop(self) -> None:
+        """See `Words`."""
+        self._stream.stop()
 
     def close(self) -> None:
         """See `Words`."""

@@ -20,6 +20,7 @@ class I2cBus:
         self._bus = bus
         self._message = message
         self._device = device
+        self._stopped = False
 
     def read(self, addresses: Sequence[int], until: float) -> tuple[int, ...]:
         """See `Words`."""
@@ -39,10 +40,16 @@ class I2cBus:
 
     def _transfer(self, until: float, *messages: Any) -> None:
         left(until, self.where)
+        if self._stopped:
+            raise broken(self.where, "stopped")
         try:
             self._bus.i2c_rdwr(*messages)
         except OSError as error:
             raise broken(self.where, error.strerror or error) from error
+
+    def stop(self) -> None:
+        """See `Words`."""
+        self._stopped = True
 
     def close(self) -> None:
         """See `Words`."""

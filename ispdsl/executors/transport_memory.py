@@ -39,6 +39,7 @@ class MappedFile:
         self._memory = memory
         self._base = base
         self._bell = secrets.randbits(31) + 1
+        self._stopped = False
 
     def _word(self, address: int) -> int:
         return struct.unpack_from("<I", self._memory, self._base + address)[0]
@@ -84,6 +85,8 @@ class MappedFile:
         while self._word(DONE) != self._bell:
             if self._word(DOORBELL) != self._bell:
                 raise broken(self.where, "the device has started anew in mid-frame")
+            if self._stopped:
+                raise broken(self.where, "stopped")
             left(until, self.where)
             time.sleep(LOOK)
         size, most = self._word(RESULT_SIZE), largest + HEADER_SIZE + CHECK.size
@@ -101,6 +104,10 @@ class MappedFile:
         if head.status != Status.DONE:
             raise refused(self.where, head.status)
         return content
+
+    def stop(self) -> None:
+        """See `Words`."""
+        self._stopped = True
 
     def close(self) -> None:
         """See `Words`."""

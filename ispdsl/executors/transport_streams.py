@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -13,6 +14,12 @@ from ispdsl.executors.frames import WORD_IDENT
 from ispdsl.executors.transport import Conversation, broken, hung, left
 
 CHUNK = 2**16
+
+CONNECT = 5.0
+"""Seconds for a connection to be accepted."""
+
+LOOK = 0.1
+"""Seconds between two looks at whether a wait for a serial line has been stopped."""
 
 
 class TcpStream:
@@ -49,6 +56,11 @@ class TcpStream:
             got += size
         return data
 
+    def stop(self) -> None:
+        """See `Bytes`."""
+        with contextlib.suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """See `Bytes`."""
         self._socket.close()
@@ -63,7 +75,7 @@ def open_tcp(address: str, until: float) -> Conversation:
     where = f"tcp {address}"
     host, _, port = address.rpartition(":")
     try:
-        connected = socket.create_connection((host.strip("[]"), int(port)), left(until, where))
+        connected = socket.create_connection((host.strip("[]"), int(port)), min(CONNECT, left(until, where)))
     except TimeoutError as error:
         raise hung(where) from error
     except OSError as error:
@@ -78,13 +90,14 @@ class SerialStream:
     def __init__(self, where: str, descriptor: int) -> None:
         self.where = where
         self._descriptor = descriptor
+        self._stopped = False
 
     def _ready(self, event: int, until: float) -> None:
         poll = select.poll()
         poll.register(self._descriptor, event)
-        found = poll.poll(1000 * left(until, self.where))
-        if not found:
-            raise hung(self.where)
+        while not (found := poll.poll(1000 * min(left(until, self.where), LOOK))):
+            if self._stopped:
+                raise broken(self.where, "stopped")
         if found[0][1] & (select.POLLHUP | select.POLLERR | select.POLLNVAL) and not found[0][1] & select.POLLIN:
             raise broken(self.where, "the line hung up")
 
@@ -115,6 +128,10 @@ class SerialStream:
                 raise broken(self.where, f"the line ended after {len(data)} of {count} bytes")
             data += got
         return data
+
+    def stop(self) -> None:
+        """See `Bytes`."""
+        self._stopped = True
 
     def close(self) -> None:
         """See `Bytes`."""

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,25 @@ def test_a_program_that_does_well_is_believed(tmp_path: Path) -> None:
     answer = run(program(tmp_path, "well", "mark"), picture())
     (result,) = answer.outputs.values()
     np.testing.assert_array_equal(result, np.full((3, 6, 8), 0.5, np.float32))
+
+
+def test_side_by_side_they_disturb_nobody(tmp_path: Path) -> None:
+    """Between them are programs that do well, and these are believed."""
+    names = [each for name in FAULTS for each in (name, "well")]
+    mark = f"mark-{os.urandom(8).hex()}"
+    executors = {name: program(tmp_path, name, mark) for name in dict.fromkeys(names)}
+
+    def fault(name: str) -> Fault | None:
+        try:
+            run(executors[name], picture())
+        except ExecutorError as error:
+            return error.fault
+        return None
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(zip(names, pool.map(fault, names), strict=True))
+    assert [(name, each) for name, each in found if each not in FAULTS.get(name, {None})] == []
+    assert not alive(mark)
 
 
 def test_what_it_said_is_told(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ NUMBERS = re.compile(r"\d+(?:\.\d+)+(?:-\d+)?")
 TURNED_BACK = {6: 8, 8: 6}
 """The EXIF orientation that undoes one; every other undoes itself."""
 
+MIRRORED = (2, 4, 5, 7)
+"""EXIF orientations that mirror: no camera writes them, and programs that turn pictures upright disagree on them."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -98,7 +101,7 @@ class Command:
         for index, port in enumerate(self.declared.inputs):
             image, form = request.images[port.name], self.spec.images[port.name]
             stem = "image" if index == 0 else f"image.{port.name}"
-            data = _file_as_it_is(request, image) if form == AS_IT_IS else None
+            data = _file_as_it_is(request, image, self.spec.upright) if form == AS_IT_IS else None
             if data is not None and request.frame is not None:
                 path = folder / f"{stem}{Path(request.frame.source.path).suffix}"
                 path.write_bytes(data)
@@ -185,7 +188,7 @@ class Command:
         return self._read(f"taps.{name}", tap_type(self.declared, name), run, since, finished, turned)
 
 
-def _file_as_it_is(request: Request, image: Image) -> bytes | None:
+def _file_as_it_is(request: Request, image: Image, upright: bool) -> bytes | None:
     """The bytes of the raw file, where it holds just what is asked about; else None, and a DNG must do.
 
     Raises:
@@ -197,6 +200,7 @@ def _file_as_it_is(request: Request, image: Image) -> bytes | None:
         raise ExecutorError(Fault.SETTINGS, "image = file: there is no raw file", hint)
     path = Path(frame.source.path)
     same = frame.source.whole and frame.source.decoder != "headerless" and path.is_file()
+    same &= not (upright and frame.orientation in MIRRORED)
     if not same or not np.array_equal(frame.image, image):
         return None
     data = path.read_bytes()

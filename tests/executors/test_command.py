@@ -165,12 +165,12 @@ TURN = """
 import pathlib, sys
 import numpy as np
 image = np.arange(48 * 64, dtype=np.float32).reshape(1, 48, 64)
-turned = {5: image.swapaxes(1, 2), 6: np.rot90(image, -1, (1, 2)), 3: image[:, ::-1, ::-1]}
-np.save(sys.argv[2], {**turned, 8: np.rot90(image, 1, (1, 2))}[int(sys.argv[3])])
+turned = {1: image, 6: np.rot90(image, -1, (1, 2)), 3: image[:, ::-1, ::-1], 8: np.rot90(image, 1, (1, 2))}
+np.save(sys.argv[2], turned[int(sys.argv[3])])
 """
 
 
-@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_what_a_program_turns_upright_is_turned_back(tmp_path: Path, orientation: int) -> None:
     frame, _ = whole(tmp_path, orientation)
     line = script(tmp_path, TURN) + f', "{{image}}", "{{result}}", "{orientation}"'
@@ -179,6 +179,12 @@ def test_what_a_program_turns_upright_is_turned_back(tmp_path: Path, orientation
     found = run(executor, frame.image, frame).outputs["out"]
     np.testing.assert_array_equal(found, np.arange(48 * 64, dtype=np.float32).reshape(1, 48, 64))
     assert orient(found, orientation).shape[1:] == ((64, 48) if orientation >= 5 else (48, 64))
+
+
+def test_what_is_mirrored_is_given_as_a_dng_that_is_not(tmp_path: Path) -> None:
+    frame, _ = whole(tmp_path, 5)
+    executor = wired(tmp_path, COPY + "image = file, result = dng, upright = on", "raw<rggb, u14>")
+    assert run(executor, frame.image, frame).outputs["out"].shape == (1, 48, 64)
 
 
 def test_a_program_without_a_raw_file_cannot_have_one(tmp_path: Path) -> None:

@@ -131,6 +131,23 @@ def test_rawtherapee_by_the_file_and_by_hand_give_the_same_picture(
         assert np.abs(wanted - rawtherapee_by_hand(tmp_path, frame)).max() > 0.004
 
 
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_what_rawtherapee_turns_upright_comes_back_as_the_sensor_saw_it(tmp_path: Path, orientation: int) -> None:
+    from ispdsl.runtime.rawfile import read
+
+    need("rawtherapee-cli", "rawtherapee")
+    frame = scene(*LARGE)
+    for name in ("level.dng", "x.dng"):
+        write_image(tmp_path / name, frame.image.astype(np.float32), frame.type, "dng", frame)
+    level = read(tmp_path / "level.dng")
+    with tifffile.TiffFile(tmp_path / "x.dng", mode="r+") as file:
+        file.pages.first.tags["Orientation"].overwrite(orientation)
+    turned = read(tmp_path / "x.dng")
+    assert turned.orientation == orientation
+    found, wanted = (run(example("rawtherapee"), frame.image, each).outputs["display"] for each in (turned, level))
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_every_parameter_of_rawtherapee_is_used_and_a_sweep_rises(tmp_path: Path) -> None:
     need("rawtherapee-cli", "rawtherapee")
     executor = example("rawtherapee")

@@ -249,7 +249,7 @@ class _Keeper:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ispdsl-")).resolve()
-        self.usable = True
+        self.usable, self.stopped = True, False
         self.socket, other = socket.socketpair()
         with other:
             self.process = subprocess.Popen(
@@ -281,6 +281,7 @@ class _Keeper:
 
     def stop(self) -> None:
         """Let it kill what it keeps and end; it does so by itself from here on."""
+        self.stopped = True
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
@@ -312,7 +313,7 @@ def _keeper() -> Generator[_Keeper]:
         with interruptible(keeper.stop):
             yield keeper
     finally:
-        if keeper.usable:
+        if keeper.usable and not keeper.stopped:
             with _lock:
                 _idle.append(keeper)
         else:

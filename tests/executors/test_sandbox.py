@@ -260,6 +260,22 @@ def test_another_thread_stops_it(tmp_path: Path, mark: str) -> None:
     assert not alive(mark)
 
 
+def test_a_stop_before_the_start_spoils_no_later_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper that was stopped is not used again, though no program has run in it."""
+    stop = Stop()
+
+    def stopped_meanwhile(*_: object) -> str:
+        stop.ask()
+        raise ExecutorError(Fault.ABSENT, "there is none")
+
+    shell("true", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "_find", stopped_meanwhile)
+        with pytest.raises(Stopped), stoppable(stop):
+            shell("true", tmp_path)
+    assert shell("echo well", tmp_path).output == "well\n"
+
+
 def test_after_a_stop_nothing_starts() -> None:
     stop = Stop()
     stop.ask()

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from ispdsl.ir.model import Value
 from ispdsl.ir.params import Array
 from ispdsl.ir.types import Type
 from ispdsl.runtime.frame import Frame
+
+if TYPE_CHECKING:
+    from ispdsl.executors.libraw_develop import Developer
+    from ispdsl.executors.libraw_process import Worker
 
 PROCESS = ("worker", "same")
 STORAGES = {"unit": (16, 65535), "f32": (16, 65535), "u16": (16, 1), "u8": (8, 1)}
@@ -90,7 +94,7 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Executor:
     from ispdsl.executors.libraw_process import Worker
 
     alone = declared.implementation.arguments.get("process", "worker") == "same"
-    developer = _Here(Developer()) if alone else Worker(limits)
+    developer = Developer() if alone else Worker(limits)
     return LibRaw(declared, version(), steps, constants, types, developer, alone)
 
 
@@ -145,19 +149,6 @@ def _bits(declared: Declared, type_: Type) -> tuple[int, int]:
     return STORAGES[storage]
 
 
-@dataclass(frozen=True)
-class _Here:
-    """LibRaw in this process."""
-
-    developer: Any
-
-    def develop(self, job: Any) -> Any:
-        return self.developer.develop(job, lambda shape: np.empty(shape, np.float32))
-
-    def close(self) -> None:
-        self.developer.close()
-
-
 @dataclass
 class _Source:
     """The file that a mosaic was found to be in."""
@@ -178,7 +169,7 @@ class LibRaw:
     course: Course
     constants: Mapping[str, Any]
     types: Mapping[Value, Type]
-    developer: Any = field(repr=False)
+    developer: Developer | Worker = field(repr=False)
     same: bool
     batch: int = 1
     _source: _Source | None = None
@@ -246,12 +237,14 @@ class LibRaw:
         if risky and self.same:
             message = f"{risky[0]} = {told[risky[0]]} may crash LibRaw, and this process with it"
             raise ExecutorError(Fault.SETTINGS, message, "write executor libraw(process = worker)")
+        bits, divisor = form
         try:
-            picture, done = self.developer.develop(Job(source.path, source.sha256, told, *form))
+            codes, done = self.developer.develop(Job(source.path, source.sha256, told, bits))
+            planes = _planes(codes, divisor)
         finally:
             if risky:  # it may have damaged memory without an end: nobody else uses that process
                 self.developer.close()
-        return picture, done.seconds, done.stretch
+        return planes, done.seconds, done.stretch
 
     def _file(self, request: Request, mosaic: Image) -> _Source:
         """The file to develop: the frame's own where that holds this mosaic, else one that is written."""
@@ -279,6 +272,14 @@ class LibRaw:
         codes = frame if np.array_equal(frame.image, mosaic) else replace(frame, image=mosaic)
         write_image(path, mosaic, frame.type, "dng", codes)
         return _Source(frame, mosaic, str(path), sha256(path.read_bytes()).hexdigest(), True)
+
+
+def _planes(codes: Any, divisor: int) -> Image:
+    """LibRaw's picture `(H, W, 3)` as planes of floats, of new memory."""
+    planes = np.empty((codes.shape[2], *codes.shape[:2]), np.float32)
+    for index in range(len(planes)):
+        np.divide(codes[..., index], np.float32(divisor), out=planes[index])
+    return planes
 
 
 def _size(mosaic: Image, told: Mapping[str, Any], stretch: tuple[float, float]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One call of LibRaw: a file, what it is told, and the picture as planes of floats."""
+"""One call of LibRaw: a file, what it is told, and the codes of its picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import hashlib
 import io
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.libraw_keywords import Told, parameters, written
 
-Allocate = Callable[[tuple[int, int, int]], NDArray[np.float32]]
-"""Makes room for planes."""
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+"""LibRaw's picture, `(H, W, 3)`."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,12 @@ class Job:
         sha256: hash that its bytes must have.
         told: what LibRaw is told, by keyword.
         bits: 8 or 16 of its picture.
-        divisor: by which its codes are divided: 1 to keep them.
     """
 
     path: str
     sha256: str
     told: Told
     bits: int
-    divisor: int
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,14 @@ class Developer:
     def __init__(self) -> None:
         self._open: _Open | None = None
 
-    def develop(self, job: Job, allocate: Allocate) -> tuple[NDArray[np.float32], Done]:
-        """The picture `(3, H, W)` in the memory that `allocate` gave.
+    def develop(self, job: Job) -> tuple[Codes, Done]:
+        """The picture.
 
         Raises:
             ExecutorError: the file is another than the frame was read from, or LibRaw fails.
         """
         begin = time.perf_counter()
-        with _faults(job):
+        with faults(job):
             raw = self._file(job)
             picture = raw.postprocess(parameters(job.told, output_bps=job.bits, user_flip=0))
             spent = time.perf_counter() - begin
@@ -86,10 +84,7 @@ class Developer:
                 raise ExecutorError(
                     Fault.SHAPE, f"LibRaw gave {picture.shape} for {job.path}, which is no colour picture"
                 )
-            planes = allocate((3, picture.shape[0], picture.shape[1]))
-            for plane in range(3):
-                np.divide(picture[..., plane], np.float32(job.divisor), out=planes[plane])
-            return planes, Done(spent, _stretch(float(raw.sizes.pixel_aspect)))
+            return picture, Done(spent, _stretch(float(raw.sizes.pixel_aspect)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -144,7 +139,7 @@ def _stretch(aspect: float) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def _faults(job: Job) -> Generator[None]:
+def faults(job: Job) -> Generator[None]:
     """Whatever rawpy raises as the fault that it is."""
     import rawpy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import mmap
 import os
 import signal
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ispdsl.executors.faults import ExecutorError, Fault
-from ispdsl.executors.libraw_develop import Done, Job
+from ispdsl.executors.libraw_develop import Codes, Done, Job
 from ispdsl.executors.libraw_keywords import written
 from ispdsl.executors.libraw_messages import receive, send
 from ispdsl.executors.model import Limits
@@ -41,8 +39,8 @@ class Worker:
         self._limits = limits
         self._running: _Process | None = None
 
-    def develop(self, job: Job) -> tuple[NDArray[np.float32], Done]:
-        """The picture `(3, H, W)`, in memory shared with nobody any more.
+    def develop(self, job: Job) -> tuple[Codes, Done]:
+        """The picture, in memory that is the next one's after it.
 
         Raises:
             ExecutorError: HANG, CRASH, MEMORY, FLOOD, GARBAGE, or what `Developer.develop` raises.
@@ -53,7 +51,7 @@ class Worker:
             with interruptible(process.stop):
                 answer, descriptor = process.ask(job, self._limits.seconds)
             try:
-                result = self._result(process, answer, descriptor)
+                result = self._result(process, job, answer, descriptor)
             except (KeyError, TypeError, ValueError) as error:
                 raise _garbage(process, "that means nothing") from error
         except BaseException:
@@ -71,31 +69,30 @@ class Worker:
         self._running = None
 
     def _result(
-        self, process: _Process, answer: dict[str, Any], descriptor: int | None
-    ) -> tuple[NDArray[np.float32], Done] | ExecutorError:
+        self, process: _Process, job: Job, answer: dict[str, Any], descriptor: int | None
+    ) -> tuple[Codes, Done] | ExecutorError:
         """What the process says, as what it means: a picture, or a fault of LibRaw's that it lives on after."""
-        if descriptor is None:
-            raise _garbage(process, "without a picture")
-        with os.fdopen(descriptor, "rb") as file:
-            if "fault" in answer:
-                told = str(answer["message"]), answer["hint"]
-                return ExecutorError(Fault(answer["fault"]), *told, command=process.command)
-            shape = tuple(int(side) for side in answer["shape"])
-            rows, columns = answer["stretch"]
-            done = Done(float(answer["seconds"]), (float(rows), float(columns)))
-            size = 4 * math.prod(shape)
-            if size > self._limits.output:
-                message = f"LibRaw's picture takes {size} bytes, {self._limits.output} are allowed"
-                raise ExecutorError(Fault.FLOOD, message, "allow it more", command=process.command)
-            if os.fstat(file.fileno()).st_size != size or size <= 0:
-                raise _garbage(process, "of another size than it says")
-            return np.frombuffer(mmap.mmap(file.fileno(), size), np.float32).reshape(shape), done
+        if descriptor is not None:
+            process.share(descriptor, self._limits.output)
+        if "fault" in answer:
+            return ExecutorError(
+                Fault(answer["fault"]), str(answer["message"]), answer["hint"], command=process.command
+            )
+        rows, columns, planes = (int(side) for side in answer["shape"])
+        depth: np.dtype[Any] = np.dtype(np.uint8 if job.bits == 8 else np.uint16)
+        size = rows * columns * planes * depth.itemsize
+        if not 0 < size <= len(process.memory):
+            raise _garbage(process, "of another size than it says")
+        high, wide = answer["stretch"]
+        codes = np.frombuffer(process.memory, depth, rows * columns * planes).reshape(rows, columns, planes)
+        return codes, Done(float(answer["seconds"]), (float(high), float(wide)))
 
 
 class _Process:
     """One process: its socket, and a file that collects what it writes to stderr."""
 
     def __init__(self, memory: int) -> None:
+        self.memory: mmap.mmap | bytes = b""
         self._channel, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.command = (sys.executable, "-m", MODULE, str(theirs.fileno()), str(memory))
@@ -112,6 +109,21 @@ class _Process:
                     "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
                 },
             )
+
+    def share(self, descriptor: int, largest: int) -> None:
+        """Look from now on for pictures in the memory of a descriptor, which is used up.
+
+        Raises:
+            ExecutorError: it is larger than allowed, or empty.
+        """
+        with os.fdopen(descriptor, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > largest:
+                message = f"LibRaw's picture takes {size} bytes, {largest} are allowed"
+                raise ExecutorError(Fault.FLOOD, message, "allow it more", command=self.command)
+            if size == 0:
+                raise _garbage(self, "without a picture")
+            self.memory = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
 
     def ask(self, job: Job, seconds: float) -> tuple[dict[str, Any], int | None]:
         """Send a job and wait for its answer.
@@ -138,7 +150,7 @@ class _Process:
         status = self._process.poll()
         how = f"by {signal_name(status)}" if status is not None and status < 0 else f"with status {status}"
         tail = self._tail()
-        fault = Fault.MEMORY if "MemoryError" in tail else Fault.CRASH
+        fault = Fault.MEMORY if "MemoryError" in tail or "Cannot allocate memory" in tail else Fault.CRASH
         message = f"LibRaw's process ended {how} on {job.path}"
         return ExecutorError(fault, message, written(job.told), command=self.command, status=status, tail=tail)
 

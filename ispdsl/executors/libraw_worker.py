@@ -15,47 +15,51 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ispdsl.executors.faults import ExecutorError
-from ispdsl.executors.libraw_develop import Developer, Job
+from ispdsl.executors.libraw_develop import Codes, Developer, Job, faults
 from ispdsl.executors.libraw_messages import receive, send, unnamed_file
 
 
 class _Shared:
-    """Memory of one picture, shared with whoever gets the descriptor."""
+    """Memory for one picture after the other, shared with whoever got its descriptor."""
 
     def __init__(self) -> None:
-        self.descriptor = unnamed_file()
+        self._memory: mmap.mmap | bytes = b""
 
-    def __call__(self, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-        size = 4 * shape[0] * shape[1] * shape[2]
-        os.ftruncate(self.descriptor, size)
-        return np.frombuffer(mmap.mmap(self.descriptor, size), np.float32).reshape(shape)
+    def put(self, codes: Codes) -> int | None:
+        """Put a picture there; the descriptor where that took another memory than before."""
+        descriptor = None
+        if codes.nbytes > len(self._memory):
+            descriptor = unnamed_file()
+            os.ftruncate(descriptor, codes.nbytes)
+            self._memory = mmap.mmap(descriptor, codes.nbytes)
+        np.copyto(np.frombuffer(self._memory, codes.dtype, codes.size).reshape(codes.shape), codes)
+        return descriptor
 
 
 def serve(channel: socket.socket) -> None:
     """Answer jobs until the other side is gone."""
-    developer = Developer()
+    developer, shared = Developer(), _Shared()
     while True:
         try:
             message, _ = receive(channel)
         except EOFError:
             return
-        shared = _Shared()
-        try:
-            answer = _answer(developer, Job(**message), shared)
-            send(channel, answer, shared.descriptor)
-        finally:
-            os.close(shared.descriptor)
+        answer, descriptor = _answer(developer, Job(**message), shared)
+        send(channel, answer, descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def _answer(developer: Developer, job: Job, shared: _Shared) -> dict[str, Any]:
+def _answer(developer: Developer, job: Job, shared: _Shared) -> tuple[dict[str, Any], int | None]:
     try:
-        planes, done = developer.develop(job, shared)
+        codes, done = developer.develop(job)
+        with faults(job):
+            descriptor = shared.put(codes)
     except ExecutorError as error:
-        return {"fault": error.fault.value, "message": error.message, "hint": error.hint}
-    return {"shape": planes.shape, "seconds": done.seconds, "stretch": done.stretch}
+        return {"fault": error.fault.value, "message": error.message, "hint": error.hint}, None
+    return {"shape": codes.shape, "seconds": done.seconds, "stretch": done.stretch}, descriptor
 
 
 def _limit(what: int, value: int) -> None:

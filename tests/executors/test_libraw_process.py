@@ -175,10 +175,15 @@ ANSWERS = {
         "m.send(c, dict(shape=[3, 2, 2], seconds=0, stretch=[1, 1]), f)",
         Fault.SHAPE,
     ),
-    "not finite": (
-        "m.receive(c); f = m.unnamed_file(); import os; os.write(f, b'\\xff' * 73728); "
+    "planes, not pixels": (
+        "m.receive(c); f = m.unnamed_file(); import os; os.write(f, b'1' * 36864); "
         "m.send(c, dict(shape=[3, 64, 96], seconds=0, stretch=[1, 1]), f)",
-        Fault.VALUES,
+        Fault.SHAPE,
+    ),
+    "pixels of nothing": (
+        "m.receive(c); f = m.unnamed_file(); import os; os.write(f, b'1' * 36864); "
+        "m.send(c, dict(shape=[-64, -96, 3], seconds=0, stretch=[1, 1]), f)",
+        Fault.GARBAGE,
     ),
     "nothing that was asked": ("m.receive(c); m.send(c, dict(answer=42), m.unnamed_file())", Fault.GARBAGE),
     "no fault of ours": ("m.receive(c); m.send(c, dict(fault='bored'), m.unnamed_file())", Fault.GARBAGE),

@@ -73,8 +73,8 @@ class Command:
                 folder,
                 self.spec.limits,
                 environment=environment,
-                stdin=run.paths[f"image.{self.spec.stdin}"].read_bytes() if self.spec.stdin else None,
-                stdout=run.paths[f"result.{self.spec.stdout}"] if self.spec.stdout else None,
+                stdin=run.paths[self.spec.stdin].read_bytes() if self.spec.stdin else None,
+                stdout=run.paths[self.spec.stdout] if self.spec.stdout else None,
             )
             self._heed(finished)
             outputs = {
@@ -116,7 +116,10 @@ class Command:
         for file in self.spec.files:
             text = all_settings(self.declared, request.settings) if file.template is None else None
             text = filled(file.template, run, self.fillers) if file.template is not None else text
+            (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
             (folder / file.name).write_bytes((text or "").encode())
+        for name in self.spec.leaves.values():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
         return run, turned
 
     def _places(self, folder: Path) -> dict[str, Path]:
@@ -155,7 +158,7 @@ class Command:
         )
         size = self.spec.sizes[name]
         try:
-            path = own_file(run.paths[key], run.folder, since, finished.command)
+            path = own_file(_left(run.paths[key], run.folder, what), run.folder, since, finished.command)
             check = partial(_check_size, size, run.size, turned, what)
             image = read_image(path, type_, forms[name], check, profiled=self.spec.profiled)
             image = orient(image, TURNED_BACK.get(turned, turned))
@@ -164,7 +167,8 @@ class Command:
             hint = error.hint
             if error.fault is Fault.MISSING:
                 known = {path.name for key, path in run.paths.items() if not key.startswith(("result", "taps"))}
-                left = sorted(path.name for path in run.folder.iterdir() if path.name not in known)
+                files = [path for path in run.folder.rglob("*") if path.is_file() and path.name not in known]
+                left = sorted(path.relative_to(run.folder).as_posix() for path in files)
                 hint = f"it left {', '.join(left[:8])}: say so by leaves = ..." if left else hint
             raise ExecutorError(
                 error.fault,
@@ -186,6 +190,21 @@ class Command:
         if output is not None:
             return outputs[output]
         return self._read(f"taps.{name}", tap_type(self.declared, name), run, since, finished, turned)
+
+
+def _left(path: Path, folder: Path, what: str) -> Path:
+    """The one file that a name with ``*`` means.
+
+    Raises:
+        ExecutorError: `GARBAGE` where several fit.
+    """
+    if "*" not in path.name:
+        return path
+    found = sorted(folder.glob(path.relative_to(folder).as_posix()))
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found[:8])
+        raise ExecutorError(Fault.GARBAGE, f"{what}: several files fit {path.name}: {names}", "name it more closely")
+    return found[0] if found else path
 
 
 def _file_as_it_is(request: Request, image: Image, upright: bool) -> bytes | None:

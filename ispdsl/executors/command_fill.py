@@ -70,7 +70,8 @@ def fillers(declared: Declared, spec: Spec, program: str) -> Fillers:
                 found[placeholder] = _filler(placeholder, declared, spec, program)
             except TemplateError as error:
                 fail_at(line, source, placeholder, error)
-    _check_used(line, spec, [placeholder.name for placeholder in found])
+    streams = [name for name in (spec.stdin, spec.stdout) if name is not None]
+    _check_used(line, spec, [*streams, *(placeholder.name for placeholder in found)])
     return found
 
 
@@ -138,7 +139,7 @@ def _check_used(line: Line, spec: Spec, used: Sequence[str]) -> None:
     for what, ports in (("image", inputs), ("result", outputs)):
         for index, port in enumerate(ports):
             known = (what in used and index == 0) or f"{what}.{port.name}" in used
-            if not (known or port.name in (spec.stdin, spec.stdout) or port.name in spec.leaves):
+            if not (known or (what == "result" and port.name in spec.leaves)):
                 told = f"{{{what}}}" if len(ports) == 1 else f"{{{what}.{port.name}}}"
                 hint = f"write {told} where the program expects the path"
                 hint += (

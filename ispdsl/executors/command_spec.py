@@ -49,7 +49,7 @@ ALL_SETTINGS = "json"
 MAX_TEMPLATE = 4 * MIB
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OWN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]*")
+_PART = re.compile(r"(?!\.{1,2}$)[^/\0\n]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class SettingsFile:
 class Spec:
     """The line, read.
 
-    `sizes`, `results` and `taps` are by port or tap, `leaves` by output; `stdin` is an input, `stdout` an output.
+    `sizes`, `results` and `taps` are by port or tap, `leaves` by output; `stdin` and `stdout` are names of
+    placeholders.
     """
 
     arguments: tuple[Template, ...]
@@ -125,6 +126,8 @@ def read_spec(declared: Declared, limits: Limits) -> Spec:
     inputs, outputs = ({port.name: port.type for port in ports} for ports in (declared.inputs, declared.outputs))
     taps = {name: tap_type(declared, name) for name in left_taps(declared)}
     arguments = line.texts("arguments")
+    if line.texts("wants") and not line.texts("version"):
+        line.fail("wants a version and does not ask for it", 'write version = ["program", "--version"]')
     if not arguments:
         line.fail("arguments is missing: what is to be run?", 'write arguments = ["program", "{image}", "{result}"]')
     results = line.forms("result", outputs, "tiff32", writing=False)
@@ -138,8 +141,8 @@ def read_spec(declared: Declared, limits: Limits) -> Spec:
         taps=line.forms("tap", taps, first, writing=False),
         sizes={name: _size(line, text) for name, text in line.by_name("size", (*outputs, *taps), "same").items()},
         leaves={name: _own_name(line, "leaves", text) for name, text in line.by_name("leaves", outputs, "").items()},
-        stdin=line.stream("stdin", "image", inputs),
-        stdout=line.stream("stdout", "result", outputs),
+        stdin=line.stream("stdin", ("image", "settings"), inputs),
+        stdout=line.stream("stdout", ("result",), outputs),
         upright=line.word("upright", ("off", "on")) == "on",
         profiled=line.word("profile", ("check", "ignore")) == "check",
         version=tuple(template.parse(text) for text in line.texts("version")),
@@ -214,14 +217,12 @@ class Line:
             self.fail(f"{name} is one of {', '.join(options)}, not {value!r}")
         return value
 
-    def stream(self, name: str, what: str, ports: Mapping[str, Type]) -> str | None:
-        """The port that goes through a stream: by its name, or ``image`` and ``result`` for the first."""
+    def stream(self, name: str, plain: tuple[str, ...], ports: Mapping[str, Type]) -> str | None:
+        """The placeholder of the file that goes through a stream: ``image``, ``result.NAME``, ``settings``."""
         if name not in self.declared.implementation.arguments:
             return None
-        text = self.text(name, what).removeprefix(f"{what}.")
-        if text != what and text not in ports:
-            self.fail(f"{name} is {what} or one of {', '.join(ports)}, not {text!r}")
-        return text if text in ports else next(iter(ports))
+        known = (*plain, *(f"{plain[0]}.{port}" for port in ports))
+        return self.word(name, known)
 
     def number(self, name: str) -> float | None:
         """A number above 0, if it is given."""
@@ -274,9 +275,10 @@ def _variable(line: Line, text: str) -> tuple[str, Template]:
 
 
 def _own_name(line: Line, what: str, name: str) -> str:
-    """The name of a file in the run's own folder: one part, nothing hidden."""
-    if not _OWN_NAME.fullmatch(name):
-        line.fail(f"{what}: {name!r} is no name of a file in the run's folder", "write a plain name: result.tif")
+    """The path of a file in the run's own folder or below."""
+    if not all(_PART.fullmatch(part) for part in name.split("/")):
+        hint = "write a name such as result.tif or out/result.tif"
+        line.fail(f"{what}: {name!r} is no name of a file in the run's folder", hint)
     return name
 
 

@@ -87,6 +87,39 @@ def test_a_program_that_chooses_the_name_of_its_result(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
 
 
+@pytest.mark.parametrize("leaves", ["out/deep/x.tif", "out/*.tif", "out/deep/x*"])
+def test_results_may_lie_in_folders_and_have_names_that_change(tmp_path: Path, leaves: str) -> None:
+    image = picture()
+    target = "out/deep/x.tif" if "deep" in leaves else "out/x 2026.tif"
+    executor = wired(tmp_path, f'arguments = ["cp", "{{image}}", "{target}"], leaves = "{leaves}"')
+    np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
+
+
+def test_several_results_that_fit_are_none(tmp_path: Path) -> None:
+    line = 'arguments = ["cp", "{beside/a.tif}", "{beside/b.tif}", ".", "--suffix={image}"], leaves = "*.tif", image = png16'
+    (tmp_path / "a.tif").write_text("a")
+    (tmp_path / "b.tif").write_text("b")
+    error = fault(tmp_path, line)
+    assert (error.fault, error.message) == (Fault.GARBAGE, "result out: several files fit *.tif: a.tif, b.tif")
+
+
+def test_settings_can_be_read_from_standard_input(tmp_path: Path) -> None:
+    text = "import json, sys, numpy as np; ev = json.load(sys.stdin)['ev']\n"
+    text += "np.save(sys.argv[2], np.load(sys.argv[1]) * ev)"
+    line = f'arguments = [{script(tmp_path, text)}, "{{image}}", "{{result}}"], settings = json, stdin = settings'
+    executor = wired(tmp_path, line + ", image = npy, result = npy", "rgb<srgb, f32>")
+    np.testing.assert_array_equal(run(executor, picture(), ev=0.25).outputs["out"], picture() / 4)
+
+
+def test_a_program_finds_its_settings_in_a_home_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "my.ini").write_text("ev={ev}")
+    text = "import os, sys, numpy as np; ev = open(os.environ['HOME'] + '/.config/dev/dev.ini').read()[3:]\n"
+    line = script(tmp_path, text + "np.save(sys.argv[2], np.load(sys.argv[1]) * float(ev))")
+    line = f'arguments = [{line}, "{{image}}", "{{result}}"], settings = ".config/dev/dev.ini=my.ini"'
+    executor = wired(tmp_path, line + ', image = npy, result = npy, environment = ["HOME={folder}"]', "rgb<srgb, f32>")
+    np.testing.assert_array_equal(run(executor, picture(), ev=0.25).outputs["out"], picture() / 4)
+
+
 TWO = """
 stage two(image: rgb<srgb, unit>, mask: luma<srgb, unit>) -> (a: rgb<srgb, unit>, b: luma<srgb, unit>) {
   executor command(
@@ -480,8 +513,10 @@ def test_a_tap_that_is_not_there_after_all_is_missing(tmp_path: Path) -> None:
         (COPY + 'environment = ["A B=1"]', "'A B=1' sets nothing", "OMP_NUM_THREADS=1"),
         (COPY + "seconds = 0", "seconds is a number above 0", "write seconds"),
         (COPY + 'seconds = "fast"', "seconds is a number above 0", "write seconds"),
-        (COPY + 'leaves = "../out.tif"', "is no name of a file in the run's folder", "plain name"),
-        (COPY + "stdout = reslt", "stdout is result or one of out", "None"),
+        (COPY + 'leaves = "../out.tif"', "is no name of a file in the run's folder", "out/result.tif"),
+        (COPY + 'leaves = "/tmp/out.tif"', "is no name of a file in the run's folder", "out/result.tif"),
+        (COPY + "stdout = reslt", "stdout is one of result, result.out, not 'reslt'", "None"),
+        (COPY + 'wants = "5.9"', "wants a version and does not ask for it", "write version ="),
         (COPY + 'marks = ["<<"]', "marks are two texts", "write marks"),
         ('arguments = ["cp", "{image}", "{result}", "{EV}"]', "{EV} names nothing", "did you mean {ev}?"),
         ('arguments = ["cp", "{image}", "{result}", "{ev in K}"]', "declared in ev", "None"),

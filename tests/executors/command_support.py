@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 import ispdsl
 from ispdsl.backends import blackbox
+from ispdsl.errors import CompileError
 from ispdsl.executors import command
 from ispdsl.executors.command import Command
+from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.model import Answer, Declared, Limits, Request
 from ispdsl.graph import build
 from ispdsl.ir.types import Type
@@ -101,3 +104,40 @@ def need(program: str, package: str) -> str:
     if path is None:
         pytest.skip(f"{program} is not installed: apt install {package}")
     return path
+
+
+COPY = 'arguments = ["cp", "{image}", "{result}"], '
+PYTHON = f'"{sys.executable}", "-I"'
+
+
+ALL = """
+stage all(image: rgb<srgb, f32>) -> rgb<srgb, f32> {
+  slider ev in -5ev..5ev = 0.1ev
+  slider amount in 0%..200% = 50%
+  choice method in {plain, fancy} = fancy
+  toggle clip = off
+  matrix m[2, 2] = [[1, 2], [3, 4]]
+  curve c[3] = identity
+  executor command(arguments = [LINE], image = npy, result = npy, settings = json)
+}
+"""
+"""A stage with a parameter of every kind; LINE stands for its arguments."""
+
+
+def script(tmp_path: Path, text: str, name: str = "it.py") -> str:
+    """A program beside the text, as arguments that run it."""
+    (tmp_path / name).write_text(text)
+    return f'{PYTHON}, "{{beside/{name}}}"'
+
+
+def refused(tmp_path: Path, line: str, **types: Any) -> CompileError:
+    with pytest.raises(CompileError) as error:
+        wired(tmp_path, line, **types)
+    return error.value
+
+
+def fault(tmp_path: Path, line: str, image: np.ndarray | None = None, **types: Any) -> ExecutorError:
+    executor = wired(tmp_path, line, **types)
+    with pytest.raises(ExecutorError) as error:
+        run(executor, picture() if image is None else image)
+    return error.value

@@ -1,10 +1,9 @@
-"""Programs wired by text alone: what they are given, what is believed of them, and what is said of a wrong line."""
+"""Programs wired by text alone: what they are given, and what is read of them."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,36 +13,22 @@ import pytest
 
 from ispdsl.errors import CompileError
 from ispdsl.executors import command
-from ispdsl.executors.command import accepts
 from ispdsl.executors.faults import ExecutorError, Fault
-from ispdsl.executors.model import MIB, Limits, Request
+from ispdsl.executors.model import Limits, Request
 from ispdsl.ir.params import Array
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.pictures import orient
-from tests.executors.command_support import declared, picture, raw_frame, run, wired
-
-COPY = 'arguments = ["cp", "{image}", "{result}"], '
-PYTHON = f'"{sys.executable}", "-I"'
-
-
-def script(tmp_path: Path, text: str, name: str = "it.py") -> str:
-    """A program beside the text, as arguments that run it."""
-    (tmp_path / name).write_text(text)
-    return f'{PYTHON}, "{{beside/{name}}}"'
-
-
-def refused(tmp_path: Path, line: str, **types: Any) -> CompileError:
-    with pytest.raises(CompileError) as error:
-        wired(tmp_path, line, **types)
-    return error.value
-
-
-def fault(tmp_path: Path, line: str, image: np.ndarray | None = None, **types: Any) -> ExecutorError:
-    executor = wired(tmp_path, line, **types)
-    with pytest.raises(ExecutorError) as error:
-        run(executor, picture() if image is None else image)
-    return error.value
-
+from tests.executors.command_support import (
+    ALL,
+    COPY,
+    declared,
+    fault,
+    picture,
+    raw_frame,
+    run,
+    script,
+    wired,
+)
 
 # ---- images there and back
 
@@ -96,7 +81,7 @@ def test_results_may_lie_in_folders_and_have_names_that_change(tmp_path: Path, l
 
 
 def test_several_results_that_fit_are_none(tmp_path: Path) -> None:
-    line = 'arguments = ["cp", "{beside/a.tif}", "{beside/b.tif}", ".", "--suffix={image}"], leaves = "*.tif", image = png16'
+    line = 'arguments = ["cp", "{beside/a.tif}", "{beside/b.tif}", ".", "-S{image}"], leaves = "*.tif", image = png16'
     (tmp_path / "a.tif").write_text("a")
     (tmp_path / "b.tif").write_text("b")
     error = fault(tmp_path, line)
@@ -290,19 +275,6 @@ def test_a_template_in_json_or_css_is_written_without_pain(tmp_path: Path) -> No
     assert told(tmp_path, ', "{settings}"', more)["settings.css"] == "a{color:red} b{opacity:0.5}"
 
 
-ALL = """
-stage all(image: rgb<srgb, f32>) -> rgb<srgb, f32> {
-  slider ev in -5ev..5ev = 0.1ev
-  slider amount in 0%..200% = 50%
-  choice method in {plain, fancy} = fancy
-  toggle clip = off
-  matrix m[2, 2] = [[1, 2], [3, 4]]
-  curve c[3] = identity
-  executor command(arguments = [LINE], image = npy, result = npy, settings = json)
-}
-"""
-
-
 def test_all_settings_as_json(tmp_path: Path) -> None:
     text = ALL.replace("LINE", script(tmp_path, ECHO) + ', "{image}", "{result}", "{settings}"')
     executor = command.open_executor(declared(tmp_path, text, "all"), Limits(), 0)
@@ -343,110 +315,6 @@ def test_metadata_that_the_raw_does_not_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="does not say isso") as error:
         run(executor, raw_frame().image, raw_frame())
     assert error.value.fault is Fault.SETTINGS
-
-
-# ---- what is not believed
-
-
-@pytest.mark.parametrize(
-    ("size", "shape", "hint"),
-    [
-        ("same", (4, 6), 'size = "border 1" accepts it'),
-        ("same", (3, 4), "size = half accepts it"),
-        ("same", (8, 6), "the program turned it"),
-        ("same", (5, 8), "size = any accepts every size"),
-        ("half", (6, 8), "let the program keep the size"),
-        ('"border 1"', (6, 8), "let the program keep the size"),
-        ('"8 x 5"', (6, 8), "let the program keep the size"),
-    ],
-)
-def test_a_result_of_another_size_says_which_argument_would_accept_it(
-    tmp_path: Path, size: str, shape: tuple[int, int], hint: str
-) -> None:
-    np.save(tmp_path / "other.npy", np.zeros((3, *shape), np.float32))
-    line = f'arguments = ["cp", "{{beside/other.npy}}", "{{result}}", "-i{{image}}"], result = npy, size = {size}'
-    line = line.replace('"-i{image}"', '"--suffix={image}"')
-    error = fault(tmp_path, line, picture(6, 8), given="rgb<srgb, f32>")
-    assert error.fault is Fault.SHAPE
-    assert f"result out is {shape[1]} x {shape[0]} pixels, of an image of 8 x 6" in error.message
-    assert hint in str(error.hint)
-    assert error.command[0].endswith("cp")
-
-
-@pytest.mark.parametrize(
-    ("size", "shape"),
-    [
-        ("any", (1, 2)),
-        ("half", (3, 4)),
-        ("half", (4, 4)),
-        ('"border 1"', (5, 6)),
-        ('"half border 1"', (1, 2)),
-        ('"2 x 9"', (9, 2)),
-    ],
-)
-def test_a_size_that_is_declared_is_believed(tmp_path: Path, size: str, shape: tuple[int, int]) -> None:
-    np.save(tmp_path / "other.npy", np.ones((3, *shape), np.float32))
-    line = (
-        f'arguments = ["cp", "{{beside/other.npy}}", "{{result}}", "--suffix={{image}}"], result = npy, size = {size}'
-    )
-    answer = run(wired(tmp_path, line, "rgb<srgb, f32>"), picture(7, 8))
-    assert answer.outputs["out"].shape == (3, *shape)
-    assert any("border" in note for note in answer.notes) == ("border" in size)
-
-
-NOT_A_NUMBER = r"""
-import sys
-data = open(sys.argv[1], "rb").read()
-open(sys.argv[2], "wb").write(data[:-4] + b"\0\0\xc0\x7f")
-"""
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("raise SystemExit(3)", Fault.CRASH),
-        ("import os; os.kill(os.getpid(), 11)", Fault.CRASH),
-        ("pass", Fault.MISSING),
-        ("import os, sys; os.symlink(sys.argv[1], sys.argv[2])", Fault.FOREIGN),
-        ("import sys; open(sys.argv[2], 'w').write('done')", Fault.GARBAGE),
-        ("import shutil, sys, os; shutil.copy(*sys.argv[1:3]); os.utime(sys.argv[2], (1e9, 1e9))", Fault.STALE),
-        ("import sys; d = open(sys.argv[1], 'rb').read(); open(sys.argv[2], 'wb').write(d[:-9])", Fault.GARBAGE),
-        (NOT_A_NUMBER, Fault.VALUES),
-    ],
-)
-def test_a_program_that_misbehaves_is_a_typed_error(tmp_path: Path, text: str, kind: Fault) -> None:
-    line = script(tmp_path, text)
-    error = fault(tmp_path, f'arguments = [{line}, "{{image}}", "{{result}}"], image = pfm, result = pfm, seconds = 20')
-    assert error.fault is kind
-    assert error.command[-1].endswith("result.pfm")
-
-
-def test_a_program_that_hangs_is_stopped_in_the_time_that_the_line_gives(tmp_path: Path) -> None:
-    line = f'arguments = [{script(tmp_path, "import time; time.sleep(100)")}, "{{image}}", "{{result}}"], seconds = 0.3'
-    assert fault(tmp_path, line).fault is Fault.HANG
-
-
-def test_a_result_under_another_name_is_named(tmp_path: Path) -> None:
-    error = fault(tmp_path, 'arguments = ["cp", "{image}", "elsewhere.tif", "--suffix={result}"]')
-    assert error.fault is Fault.MISSING
-    assert error.hint == "it left elsewhere.tif: say so by leaves = ..."
-
-
-def test_a_program_that_complains_and_goes_on_is_not_believed(tmp_path: Path) -> None:
-    text = "import shutil, sys; shutil.copy(*sys.argv[1:3]); print('Error: no such op', file=sys.stderr)"
-    line = f'arguments = [{script(tmp_path, text)}, "{{image}}", "{{result}}"], complaints = ["Error:"]'
-    error = fault(tmp_path, line)
-    assert (error.fault, "Error: no such op" in error.message) == (Fault.SETTINGS, True)
-
-
-def test_the_limits_of_the_line_hold_where_the_caller_has_none_and_the_narrower_where_he_has(
-    tmp_path: Path,
-) -> None:
-    from ispdsl.executors.command_spec import Line, _limits
-
-    line = Line(declared(tmp_path, ALL.replace("[LINE]", '["cp"], seconds = 900, memory = 100'), "all"))
-    assert _limits(line, Limits()) == Limits(seconds=900, memory=100 * MIB)
-    assert _limits(line, Limits(seconds=5, memory=50 * MIB, output=7)) == Limits(5, 50 * MIB, 7)
 
 
 # ---- taps
@@ -490,166 +358,3 @@ def test_a_tap_that_is_not_there_after_all_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="tap between") as error:
         run(command.open_executor(found, Limits(seconds=30), 0), picture())
     assert error.value.fault is Fault.MISSING
-
-
-# ---- a wrong line
-
-
-@pytest.mark.parametrize(
-    ("line", "message", "hint"),
-    [
-        ('argument = ["cp"]', "it takes no argument argument", "did you mean arguments?"),
-        ('"cp", "{image}"', "its arguments have names", "write arguments ="),
-        ("image = png16", "arguments is missing", "write arguments ="),
-        ('arguments = ["cp", "{image}"]', "no placeholder {result}", "leaves ="),
-        ('arguments = ["cp", "{result}"]', "no placeholder {image}", "stdin = image"),
-        (COPY + 'settings = "no.ini"', "there is no file 'no.ini' beside it", "files are looked for in"),
-        (COPY + "settings = json", "no placeholder {settings}", "write {settings} in the arguments"),
-        (COPY + "image = tif16", "image of image: 'tif16' is no format", "None"),
-        (COPY + 'result = ["png16", "outt=pfm"]', "result: there is no 'outt'", "did you mean out?"),
-        (COPY + "image = file", "comes from no file", "write it as png16"),
-        (COPY + 'size = "bordr 4"', "'bordr 4' is no size", '"border 4"'),
-        (COPY + "upright = yes", "upright is one of off, on", "None"),
-        (COPY + 'environment = ["A B=1"]', "'A B=1' sets nothing", "OMP_NUM_THREADS=1"),
-        (COPY + "seconds = 0", "seconds is a number above 0", "write seconds"),
-        (COPY + 'seconds = "fast"', "seconds is a number above 0", "write seconds"),
-        (COPY + 'leaves = "../out.tif"', "is no name of a file in the run's folder", "out/result.tif"),
-        (COPY + 'leaves = "/tmp/out.tif"', "is no name of a file in the run's folder", "out/result.tif"),
-        (COPY + "stdout = reslt", "stdout is one of result, result.out, not 'reslt'", "None"),
-        (COPY + 'wants = "5.9"', "wants a version and does not ask for it", "write version ="),
-        (COPY + 'marks = ["<<"]', "marks are two texts", "write marks"),
-        ('arguments = ["cp", "{image}", "{result}", "{EV}"]', "{EV} names nothing", "did you mean {ev}?"),
-        ('arguments = ["cp", "{image}", "{result}", "{ev in K}"]', "declared in ev", "None"),
-        ('arguments = ["cp", "{image}", "{result}", "{ev:xyz}"]', "is no format of one", ".3f"),
-        ('arguments = ["cp", "{image:.3f}", "{result}"]', "is no parameter", "write {image}"),
-        ('arguments = ["{image}", "{result}"]', "the program is named by a text", "arguments ="),
-        ('arguments = ["cp", "{image}", "{result}", "{beside/no.icc}"]', "there is no file 'no.icc'", "looked for"),
-    ],
-)
-def test_a_wrong_line_is_refused_with_its_place_and_a_hint(tmp_path: Path, line: str, message: str, hint: str) -> None:
-    error = refused(tmp_path, line)
-    assert "wired.isp:4:3: executor command of wired: " in error.message
-    assert message in error.message
-    assert hint in str(error.hint)
-
-
-def test_a_wrong_placeholder_in_a_template_names_the_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "my.ini").write_text("[a]\nb={ev}\nc={contrast}\n")
-    error = refused(tmp_path, 'arguments = ["cp", "{image}", "{result}", "{settings}"], settings = "my.ini"')
-    assert "my.ini:3: {contrast} names nothing" in error.message
-
-
-@pytest.mark.parametrize(
-    "types", [("rgb<srgb, f32>", "png16"), ("rgb<srgb, u16>", "tiff8"), ("chroma<srgb, f32>", "pfm")]
-)
-def test_a_format_that_cannot_hold_the_type_is_refused_before_anything_runs(
-    tmp_path: Path, types: tuple[str, str]
-) -> None:
-    assert types[0] in refused(tmp_path, COPY + f"image = {types[1]}", given=types[0]).message
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.ini", "link.ini"])
-def test_a_template_elsewhere_is_foreign(tmp_path: Path, name: str) -> None:
-    (tmp_path / "isp").mkdir()
-    (tmp_path / "outside.ini").write_text("x")
-    (tmp_path / "isp/link.ini").symlink_to(tmp_path / "outside.ini")
-    line = f'arguments = ["cp", "{{image}}", "{{result}}", "{{settings}}"], settings = "{name}"'
-    with pytest.raises(ExecutorError) as error:
-        wired(tmp_path / "isp", line)
-    assert error.value.fault is Fault.FOREIGN
-
-
-def test_a_template_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "my.ini").write_bytes(b"\xff\xfe\0x")
-    line = 'arguments = ["cp", "{image}", "{result}", "{settings}"], settings = "my.ini"'
-    assert "no UTF-8 text" in refused(tmp_path, line).message
-
-
-def test_what_nearly_reads_as_a_placeholder_is_noted(tmp_path: Path) -> None:
-    executor = wired(tmp_path, 'arguments = ["cp", "{image}", "{result}", "--suffix={ ev }"]')
-    assert executor.notes[1] == "{ ev } is passed on as it is: it does not read as a placeholder"
-
-
-# ---- the program and its version
-
-
-def test_a_program_that_is_not_there_is_absent(tmp_path: Path) -> None:
-    with pytest.raises(ExecutorError, match="no program nothing-of-the-kind or neither") as error:
-        wired(tmp_path, 'arguments = ["nothing-of-the-kind|neither", "{image}", "{result}"]')
-    assert error.value.fault is Fault.ABSENT
-
-
-def test_the_first_program_that_is_there_is_taken(tmp_path: Path) -> None:
-    executor = wired(tmp_path, 'arguments = ["nothing-of-the-kind|cp", "{image}", "{result}"]')
-    assert executor.program.endswith("/cp")
-    assert executor.version.startswith("cp ")
-
-
-def test_a_program_beside_the_text_is_named_by_its_path(tmp_path: Path) -> None:
-    own = tmp_path / "tools" / "dev"
-    own.parent.mkdir()
-    own.write_text(f"#!{sys.executable}\nimport shutil, sys\nshutil.copy(*sys.argv[1:])\n")
-    own.chmod(0o755)
-    executor = wired(tmp_path, 'arguments = ["tools/dev", "{image}", "{result}"]')
-    image = picture()
-    np.testing.assert_array_equal(run(executor, image).outputs["out"], image)
-    assert command.reaches(executor.declared) == ("tools/dev",)
-
-
-def probing(tmp_path: Path, said: str, wants: str, status: int = 0) -> str:
-    (tmp_path / "v.py").write_text(f"import sys\nprint({said!r}, file=sys.stderr)\nsys.exit({status})\n")
-    return COPY + f'version = [{PYTHON}, "{{beside/v.py}}"]' + (f", wants = {wants}" if wants else "")
-
-
-@pytest.mark.parametrize("status", [0, 1])
-def test_the_version_is_what_the_program_says(tmp_path: Path, status: int) -> None:
-    executor = wired(tmp_path, probing(tmp_path, "Developer, version 5.9.1 (c) 2004", '"5.9"', status))
-    assert executor.version == "cp 5.9.1"
-
-
-@pytest.mark.parametrize(("said", "wants"), [("version 5.10", '"5.1"'), ("version 4.9", '[">=5", "6"]'), ("hello", "")])
-def test_another_version_is_a_fault_that_says_what_was_found(tmp_path: Path, said: str, wants: str) -> None:
-    with pytest.raises(ExecutorError) as error:
-        wired(tmp_path, probing(tmp_path, said, wants))
-    assert error.value.fault is Fault.VERSION
-    assert said.removeprefix("version ") in error.value.message
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found", "expected"),
-    [
-        ("5.9", "5.9", True),
-        ("5.9", "5.9.1", True),
-        ("5.9", "5.90", False),
-        ("5.9", "5.10", False),
-        (">=5.9", "5.10", True),
-        (">= 5.9", "5.9", True),
-        (">=5.9", "5.8.9", False),
-        ("6.9.11-60", "6.9.11-60", True),
-    ],
-)
-def test_which_versions_are_wanted(wanted: str, found: str, expected: bool) -> None:
-    assert accepts(wanted, found) is expected
-
-
-def test_all_that_a_text_names_is_reached(tmp_path: Path) -> None:
-    (tmp_path / "my.ini").write_text("ev={ev} lut={beside/warm.cube}\n")
-    (tmp_path / "warm.cube").write_text("x")
-    line = 'arguments = ["a|cp", "{image}", "{result}", "{settings}"], settings = "my.ini", version = ["probe", "-v"]'
-    text = f"stage s(image: rgb<srgb, f32>) -> rgb<srgb, f32> {{ slider ev in 0..1 = 0 executor command({line}) }}"
-    found = declared(tmp_path, text, "s")
-    assert command.reaches(found) == ("a", "cp", "probe", "my.ini", "warm.cube")
-
-
-def test_what_is_here_is_found_without_an_error() -> None:
-    found = command.findings()
-    assert [each.name for each in found] == ["RawTherapee", "ImageMagick", "GEGL"]
-    assert all(each.here or each.advice for each in found)
-
-
-def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    executor = wired(tmp_path, COPY)
-    run(executor, picture())
-    assert list((tmp_path / "tmp").iterdir()) == []

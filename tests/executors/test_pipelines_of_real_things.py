@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from numpy.typing import NDArray
 
 from benchmarks.reproduce.neutral import middle, raw_files
@@ -48,8 +49,19 @@ REFUSED: dict[str, tuple[str, ...]] = dict.fromkeys(
 )
 """Files that a real thing cannot decode; a crop of one, which is written as a DNG, it opens."""
 
+QUICK = (
+    "containers/canon_eos_d30.crw",
+    "containers/kodak_dc50_buildings.kdc",
+    "frames/dsc1339_rose_768x512_grbg_u16le14.raw",
+    "gopro/crops/hero6_GOPR0024_y300_x2700.dng",
+)
+"""What darktable develops in every run of the tests."""
+
 UNBALANCED = {("containers/canon_eos_d30.crw", "libraw")}
 """Files, as they are, whose as-shot white a real thing gets wrong."""
+
+WATCHED = ("demosaiced", "equalised", "profiled", "denoised")
+"""Taps of darktable where other programs would differ: tiles, pyramids, profiles and threads."""
 
 DEVELOPERS = ("libraw", "darktable")
 """Those that balance by the file's own white and use its matrices."""
@@ -159,9 +171,15 @@ def test_the_bayer_raws_that_must_be_there_are(data: Path) -> None:
     assert len(names()) >= 19
 
 
+def every_middle() -> list[ParameterSet]:
+    """Every raw with every real thing; darktable, which takes seconds, waits for the slow tests with most of them."""
+    later = {(raw, "darktable") for raw in names() if raw not in QUICK}
+    pairs = ((raw, name) for raw in names() for name in BACKENDS)
+    return [pytest.param(*pair, marks=[pytest.mark.slow] if pair in later else []) for pair in pairs]
+
+
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("raw", names())
+@pytest.mark.parametrize(("raw", "name"), every_middle())
 def test_the_middle_of_every_raw_becomes_a_picture(data: Path, graphs: dict[str, Graph], raw: str, name: str) -> None:
     frame = read(data / "raw" / raw)
     check(developed(graphs, name, frame.crop(*middle(frame.size, SIDE))), name)
@@ -190,7 +208,8 @@ def test_every_whole_raw_becomes_a_picture_or_is_refused(
 def test_the_same_settings_give_the_same_picture(data: Path, graphs: dict[str, Graph], raw: str, name: str) -> None:
     frame = read(data / "raw" / raw)
     frame = frame.crop(*middle(frame.size, 96))
-    first, second = (developed(graphs, name, frame, None) for _ in range(2))
+    taps = WATCHED if name == "darktable" else None  # every tap of darktable's is a run of its own
+    first, second = (developed(graphs, name, frame, taps) for _ in range(2))
     for key, picture in {**first.taps, **first.outputs}.items():
         again = {**second.taps, **second.outputs}[key]
         np.testing.assert_array_equal(picture.image, again.image, key)

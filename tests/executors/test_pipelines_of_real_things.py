@@ -124,16 +124,15 @@ def balanced_areas(frame: Frame, mosaic: NDArray[np.float32], top: int, left: in
 def hue_error(frame: Frame, camera: NDArray[np.float64], display: NDArray[np.float64]) -> float:
     """Mean difference of hue in degrees between camera colours and sRGB ones, weighed by the lesser chroma.
 
-    What is nearly grey, with a chroma below 5, has no hue that counts.
+    Nearly grey pictures, with a mean chroma below 5, have hues that count the less.
     """
     seen, shown = colorimetry("camera", frame.metadata), colorimetry("srgb", {})
     assert seen is not None
     assert shown is not None
     first, second = (each[1] + 1j * each[2] for each in (lab(camera, seen), lab(display, shown)))
     weight = np.minimum(np.abs(first), np.abs(second))
-    weight[weight < 5] = 0
     apart = np.degrees(np.abs(np.angle(first * second.conj())))
-    return float((apart * weight).sum() / max(weight.sum(), 1.0))
+    return float((apart * weight).sum() / max(weight.sum(), 5 * weight.size))
 
 
 def agreement(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

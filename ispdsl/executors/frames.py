@@ -64,6 +64,10 @@ class MalformedError(ValueError):
     """Bytes that are no message, frame or result."""
 
 
+class OtherProtocolError(MalformedError):
+    """A message of a protocol that is not known."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The head of a message: `length` bytes of payload and a check sum follow."""
@@ -90,7 +94,7 @@ def header_of(head: bytes | bytearray) -> Header:
     if CHECK.unpack_from(head, HEADER.size)[0] != crc32(head[: HEADER.size]) or magic != MAGIC:
         raise MalformedError(f"{head[:8].hex(' ')}... is no message header")
     if protocol != PROTOCOL:
-        raise MalformedError(f"a message of protocol {protocol}, not {PROTOCOL}")
+        raise OtherProtocolError(f"a message of protocol {protocol}, not {PROTOCOL}")
     return Header(kind, status, sequence, length)
 
 

@@ -20,6 +20,7 @@ from ispdsl.executors.frames import (
     Header,
     Kind,
     MalformedError,
+    OtherProtocolError,
     Status,
     header_of,
     message,
@@ -144,10 +145,13 @@ def header(data: bytes | bytearray, where: str, kind: int, sequence: int, larges
     """The header of the answer to one message.
 
     Raises:
-        ExecutorError: GARBAGE, STALE where it answers another message, FLOOD where too much is announced.
+        ExecutorError: GARBAGE, VERSION, STALE where it answers another message, FLOOD where too much is announced.
     """
     try:
         found = header_of(data)
+    except OtherProtocolError as error:
+        hint = "device and ispdsl have to speak the same"
+        raise ExecutorError(Fault.VERSION, f"{where}: {error}", hint, command=(where,)) from error
     except MalformedError as error:
         raise _garbled(where, error) from error
     if (found.kind, found.sequence) != (kind | ANSWER, sequence):

@@ -345,13 +345,18 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _kill_all_that_know(folder: Path) -> None:
-    """Kill whatever has a private folder in its environment, for a keeper that was killed and could not."""
+def _kill_all_that_know(folder: Path, patience: float = 5.0) -> None:
+    """Kill whatever has a private folder in its environment, until nothing has: for a keeper that was killed itself."""
     mark = os.fsencode(folder)
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark in (entry / "environ").read_bytes():
-                os.kill(int(entry.name), signal.SIGKILL)
+    until = time.monotonic() + patience
+    left = True
+    while left and time.monotonic() < until:
+        left = False
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (entry / "environ").read_bytes():
+                    left = True
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _remove(folder: Path) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 PROCESS = ("worker", "same")
 STORAGES = {"unit": (16, 65535), "f32": (16, 65535), "u16": (16, 1), "u8": (8, 1)}
 """Bits of LibRaw's picture for the storage of the output, and what its codes are divided by."""
+
+BAND = 2**20
+"""Samples that are worth a thread of their own."""
 
 
 def findings() -> tuple[Found, ...]:
@@ -275,10 +280,22 @@ class LibRaw:
 
 
 def _planes(codes: Any, divisor: int) -> Image:
-    """LibRaw's picture `(H, W, 3)` as planes of floats, of new memory."""
+    """LibRaw's picture `(H, W, 3)` as planes of floats, of new memory; a large one in bands side by side."""
     planes = np.empty((codes.shape[2], *codes.shape[:2]), np.float32)
-    for index in range(len(planes)):
-        np.divide(codes[..., index], np.float32(divisor), out=planes[index])
+
+    def convert(first: int, last: int) -> None:
+        for index in range(len(planes)):
+            band = planes[index, first:last]
+            band[...] = codes[first:last, :, index]
+            band /= divisor
+
+    height, count = len(codes), min(os.cpu_count() or 1, 1 + codes.size // BAND)
+    edges = [height * number // count for number in range(count + 1)]
+    if count == 1:
+        convert(0, height)
+    else:
+        with ThreadPoolExecutor(count) as threads:
+            list(threads.map(convert, edges, edges[1:]))
     return planes
 
 

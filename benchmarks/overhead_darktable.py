@@ -1,15 +1,16 @@
 """What `executor darktable` adds to a bare darktable-cli: `python -m benchmarks.overhead_darktable [--size 512]`.
 
-Bare starts and calls of the executor alternate in one process, and the medians are compared, so that a busy machine
-disturbs both. Both make one picture with the settings of pipelines/darktable.isp; the bare start gets the same sidecar
-and the same arguments, and its float picture is read as raw numbers. A batch is `--batch` samples of 128 px in one
-start, with a slider moved each time, against the bare start of the same folder.
+Bare starts and calls of the executor alternate in one process, so that a busy machine disturbs both. The bare start has
+the same arguments and threads, its folder with images and sidecars lies there already, and its pictures are not read. `single` is
+one picture of pipelines/darktable.isp; `stage` a batch of one module alone and `pipeline` one of the whole pipeline,
+samples of 128 px with a slider moved each time, in one start.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -21,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ispdsl.backends.blackbox import declared, request
-from ispdsl.executors.darktable import Darktable, open_executor
-from ispdsl.executors.darktable_cli import command_line
-from ispdsl.executors.darktable_history import write_history
+from ispdsl.backends.blackbox import declared, declared_stage, request
+from ispdsl.executors.darktable import Darktable, open_executor, plan_of
+from ispdsl.executors.darktable_cli import ENVIRONMENT, IMAGES, RESULTS, command_line
+from ispdsl.executors.darktable_xmp import encode_history
 from ispdsl.executors.model import Answer, Limits, Request
 from ispdsl.graph import build
 from ispdsl.lower.loader import load
@@ -33,12 +34,12 @@ from ispdsl.runtime.rawfile import read
 from ispdsl.runtime.values import Settings
 from ispdsl.synthetic.samples import write_demo_raw
 
-PIPELINE = Path(__file__).parents[1] / "pipelines" / "darktable.isp"
-GRAPH = build(load(PIPELINE))
+ROOT = Path(__file__).parents[1]
+GRAPH = build(load(ROOT / "pipelines" / "darktable.isp"))
 LIMIT = 0.05
 """Share that the engine may add to a single call."""
 SAMPLE, SAMPLE_LIMIT = 128, 60.0
-"""Longer side in px of a sample of a batch, and the milliseconds that it may take."""
+"""Side in px of a sample of a batch, and the milliseconds that it may take."""
 
 
 def asked(frame: Frame, contrast: float) -> Request:
@@ -47,22 +48,27 @@ def asked(frame: Frame, contrast: float) -> Request:
     return request(declared(GRAPH, {"C": frame.cfa}), frame, settings, ())
 
 
-def bare(executor: Darktable, folder: Path, requests: list[Request]) -> float:
-    """Seconds of a bare start, from laying out the folder to the numbers of its pictures."""
+def laid_out(executor: Darktable, folder: Path, requests: list[Request]) -> None:
+    """The folder of a bare start."""
     shutil.rmtree(folder, ignore_errors=True)
-    begun = time.perf_counter()
-    (folder / "in").mkdir(parents=True)
-    (folder / "out").mkdir()
+    (folder / IMAGES).mkdir(parents=True)
     for number, each in enumerate(requests):
-        assert each.frame is not None
-        raw = folder / "in" / f"b{number:04d}.dng"
-        shutil.copyfile(each.frame.source.path, raw)
-        write_history(raw.with_name(f"{raw.name}.xmp"), executor.declared, each.settings, each.frame)
+        order = plan_of(executor.declared, executor.chain, each, executor.by_frame).order
+        image = order.write(folder / IMAGES, f"b{number:04d}")
+        image.with_name(f"{image.name}.xmp").write_bytes(encode_history(order.recipes[0].entries))
+
+
+def bare(executor: Darktable, folder: Path, count: int) -> float:
+    """Seconds of a bare start."""
+    shutil.rmtree(folder / RESULTS, ignore_errors=True)
+    (folder / RESULTS).mkdir()
     command = command_line(executor.session.configuration, executor.session.threads)
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    pictures = [np.fromfile(path, np.uint8) for path in sorted((folder / "out").iterdir())]
-    assert len(pictures) == len(requests)
-    return time.perf_counter() - begun
+    begun = time.perf_counter()
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")} | ENVIRONMENT
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=surroundings)
+    seconds = time.perf_counter() - begun
+    assert len(list((folder / RESULTS).iterdir())) == count
+    return seconds
 
 
 def ours(executor: Darktable, requests: list[Request]) -> float:
@@ -76,7 +82,8 @@ def ours(executor: Darktable, requests: list[Request]) -> float:
 
 def alternated(rounds: int, first: Callable[[], float], second: Callable[[], float]) -> tuple[list[float], list[float]]:
     """Seconds of both, in turns; whoever begins changes."""
-    first(), second()
+    first()
+    second()
     pairs: list[tuple[float, float]] = []
     for turn in range(rounds):
         if turn % 2:
@@ -87,34 +94,43 @@ def alternated(rounds: int, first: Callable[[], float], second: Callable[[], flo
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+def compared(executor: Darktable, requests: list[Request], rounds: int) -> dict[str, float]:
+    """Milliseconds a sample of both, and ours over bare."""
+    with tempfile.TemporaryDirectory() as name, closing(executor):
+        folder = Path(name) / "bare"
+        laid_out(executor, folder, requests)
+        count = len(requests)
+        plain, mine = alternated(rounds, lambda: bare(executor, folder, count), lambda: ours(executor, requests))
+    return {
+        "bare ms": 1e3 * statistics.median(plain) / count,
+        "ours ms": 1e3 * statistics.median(mine) / count,
+        "ours fastest ms": 1e3 * min(mine) / count,
+        "ratio of medians": statistics.median(mine) / statistics.median(plain),
+        "ratio of the fastest": min(mine) / min(plain),
+    }
+
+
 def measured(rounds: int, size: int, batch: int) -> dict[str, float]:
-    """The figures, times in milliseconds."""
+    """The figures, times in milliseconds a sample."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         frames: dict[int, Frame] = {}
         for side in {size, SAMPLE}:
-            write_demo_raw(folder / f"{side}.dng", "coffee", size=side)
-            frames[side] = read(folder / f"{side}.dng")
+            path = Path(name) / f"{side}.dng"
+            write_demo_raw(path, "coffee", size=side)
+            frames[side] = read(path)
         found = declared(GRAPH, {"C": frames[size].cfa})
-        with closing(open_executor(found, Limits(), 0)) as executor:
-            one = [asked(frames[size], 1.5)]
-            many = [asked(frames[SAMPLE], 1.0 + k / batch) for k in range(batch)]
-            place = folder / "bare"
-            single = alternated(rounds, lambda: bare(executor, place, one), lambda: ours(executor, one))
-            group = alternated(max(rounds // 3, 2), lambda: bare(executor, place, many), lambda: ours(executor, many))
-    bare_one, our_one, bare_many, our_many = map(statistics.median, (*single, *group))
-    ratios = [mine / plain for plain, mine in zip(*single, strict=True)]
-    return {
-        "single bare ms": 1e3 * bare_one,
-        "single ours ms": 1e3 * our_one,
-        "single ratio of medians": our_one / bare_one,
-        "single median of ratios": statistics.median(ratios),
-        "single ratio of the fastest": min(single[1]) / min(single[0]),
-        "batch bare ms a sample": 1e3 * bare_many / batch,
-        "batch ours ms a sample": 1e3 * our_many / batch,
-        "batch ours fastest ms a sample": 1e3 * min(group[1]) / batch,
-        "batch ratio of medians": our_many / bare_many,
-    }
+        stages = load(ROOT / "stdlib" / "darktable" / "colour.isp").stages.values()
+        stage = declared_stage(next(each.signature for each in stages if each.signature.name == "vibrance"), "")
+        image = np.random.default_rng(0).uniform(0.0, 1.0, (3, SAMPLE, SAMPLE)).astype(np.float32)
+        samples = [Request({"image": image}, {"enabled": True, "amount": 3.0 * k}) for k in range(batch)]
+        many = [asked(frames[SAMPLE], 1.0 + k / batch) for k in range(batch)]
+        tasks: dict[str, tuple[Darktable, list[Request], int]] = {
+            "single": (open_executor(found, Limits(), 0), [asked(frames[size], 1.5)], rounds),
+            "stage": (open_executor(stage, Limits(), 0), samples, max(rounds // 3, 2)),
+            "pipeline": (open_executor(found, Limits(), 0), many, max(rounds // 3, 2)),
+        }
+        found_all = {task: compared(*given) for task, given in tasks.items()}
+    return {f"{task} {name}": value for task, figures in found_all.items() for name, value in figures.items()}
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ def _start(orders: Sequence[Order], session: Session) -> list[Delivery | Executo
         command = cli.command_line(session.configuration, session.threads)
         since = time.time()
         try:
-            finished = run_program(command, folder, session.limits)
+            finished = run_program(command, folder, session.limits, environment=cli.ENVIRONMENT)
         except ExecutorError as error:
             lacking = [n for n, order in enumerate(orders) if not all(_made(folder, n, k) for k in _range(order))]
             return _Broken(error, tuple(lacking))

@@ -26,7 +26,9 @@ KNOWN = ("4.2.1",)
 IMAGES, RESULTS, SUFFIX = "in", "out", ".pfm"
 """Folders of a call, and what darktable writes: floats without compression, its fastest."""
 
-MODULES = "[dt_imageio_export_with_flags]"
+ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that wait sleep: spinning ones make a busy machine three times slower, and nothing faster."""
+
 _LIST = re.compile(r" ?((?:[a-z0-9_]+ )+)\((\d+)\)")
 _DONE = re.compile(r"\[export_job\] exported to `(.*)'")
 _NOISE = re.compile(r"WARNING: either your user id|\[dt_imageio_export_with_flags\]\s*$|^\s*$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from ispdsl.device.cli import main
-from ispdsl.device.misdeeds import Misdeed, Plan, UnclearError, places, rates
+from ispdsl.device.misdeeds import NAMES, Misdeed, Plan, UnclearError, places, rates
 from ispdsl.device.registers import reset_words
 from tests.executors.devices import ROOT, Client, Device, device, scene
 
@@ -123,6 +124,12 @@ def test_lists_of_misdeeds() -> None:
     for wrong in ("drop", "drop=x", "none=0.1", "drop=0.7,hang=0.7", "drop=-1"):
         with pytest.raises(UnclearError):
             rates(wrong)
+
+
+def test_the_description_numbers_all_misdeeds() -> None:
+    text = (ROOT / "docs" / "executors_registers.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"(\d+) `([a-z]+)`", text.partition("### Misdeeds")[2]))
+    assert told == {str(int(each)): name for name, each in NAMES.items()}
 
 
 def test_armed_comes_before_listed_and_listed_before_the_dice() -> None:

@@ -79,6 +79,21 @@ def test_a_wrong_check_sum_is_refused_and_no_header_ends_the_connection(board: D
         assert client.socket.recv(1) == b""
 
 
+def test_nothing_that_is_sent_stops_it(board: Device) -> None:
+    """Messages with bytes changed, cut off, or made up."""
+    random = np.random.default_rng(0)
+    frame = struct.pack("<QIIBBH5II", 1, 4, 4, 0, 12, 0, 0, 0, 0, 0, 256 * 4095, 0) + bytes(32)
+    for turn in range(150):
+        head = b"ISPD" + struct.pack("<BBHII", 1, turn % 7, 0, turn, len(frame))
+        whole = head + struct.pack("<I", zlib.crc32(head)) + frame + struct.pack("<I", zlib.crc32(frame))
+        data = bytearray(whole[: random.integers(1, len(whole))] if turn % 3 == 0 else whole)
+        data[random.integers(len(data))] ^= int(random.integers(256))
+        with Client(board.place) as client:
+            client.socket.sendall(random.bytes(64) if turn % 10 == 9 else bytes(data))
+    with Client(board.place) as client:
+        assert client.picture(scene()).shape == (3, 24, 32)
+
+
 def test_it_listens_on_this_machine_alone(board: Device) -> None:
     host, port = board.place.split(":")
     assert host == "127.0.0.1"

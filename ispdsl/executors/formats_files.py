@@ -19,6 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from ispdsl.executors.formats_tiff import unpacked
 from ispdsl.runtime import icc
 from ispdsl.runtime.pictures import ICC_TAG, deep_pixels
 from ispdsl.runtime.png import encode_png
@@ -116,18 +117,27 @@ def read_tiff(data: bytes, asked: Asked) -> Decoded:
             raise ValueError(f"a TIFF of kind {name} is no finished picture; let the program write RGB or grey")
         try:
             pixels = page.asarray()
-        except ValueError:
-            if page.dtype != np.uint8:
-                name = getattr(page.compression, "name", page.compression)
-                raise ValueError(f"compression {name} is not read; let the program write it uncompressed") from None
-            pixels = np.asarray(Pillow.open(io.BytesIO(data), formats=("TIFF",)))
+        except ValueError:  # tifffile has no decoder for it
+            return _by_pillow(data, page), _profile(page)
         if page.axes.startswith("S"):
             pixels = np.moveaxis(pixels, 0, -1)
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         if pixels.ndim != 3 or pixels.shape[:2] != (page.imagelength, page.imagewidth):
             raise ValueError(f"its samples are of shape {pixels.shape}, and its header says otherwise")
-        profile = page.tags.valueof(ICC_TAG)
-    return pixels, bytes(profile) if profile else None
+        return pixels, _profile(page)
+
+
+def _profile(page: tifffile.TiffPage) -> bytes | None:
+    profile = page.tags.valueof(ICC_TAG)
+    return bytes(profile) if profile else None
+
+
+def _by_pillow(data: bytes, page: tifffile.TiffPage) -> Pixels:
+    """What libtiff decodes: all of 8 bits, JPEG too, and of other samples whatever it unpacks."""
+    if page.dtype != np.uint8:
+        return unpacked(data, page)
+    pixels = np.asarray(Pillow.open(io.BytesIO(data), formats=("TIFF",)))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 # ---- netpbm -------------------------------------------------------------------------------------------------

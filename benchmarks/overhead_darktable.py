@@ -1,9 +1,9 @@
 """What `executor darktable` adds to a bare darktable-cli: `python -m benchmarks.overhead_darktable [--size 512]`.
 
 Bare starts and calls of the executor alternate in one process, so that a busy machine disturbs both. The bare start has
-the same arguments and threads, its folder with images and sidecars lies there already, and its pictures are not read. `single` is
-one picture of pipelines/darktable.isp; `stage` a batch of one module alone and `pipeline` one of the whole pipeline,
-samples of 128 px with a slider moved each time, in one start.
+the same arguments and threads that sleep as ours do; its folder with images and sidecars lies there already, and its
+pictures are not read. `single` is one picture of pipelines/darktable.isp; `stage` a batch of one module alone and
+`pipeline` one of the whole pipeline, samples of 128 px with a slider moved each time, in one start.
 """
 
 from __future__ import annotations

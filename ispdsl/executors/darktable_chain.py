@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from ispdsl.errors import CompileError
 from ispdsl.executors.darktable_cli import ALWAYS
@@ -27,20 +28,24 @@ CAMERA = 4
 IN, OUT, DEMOSAIC, UPRIGHT = "colorin", "colorout", "demosaic", "flip"
 
 
+@cache
 def _colour_in(code: int) -> Entry:
     names = ("u8[512] filename = 0", "i32 intent = 0", "i32 normalize = 0", "i32 blue_mapping = 0")
     return fixed_entry(IN, 7, (f"i32 type = {code}", *names, f"i32 type_work = {code}", "u8[512] filename_work = 0"))
 
 
+@cache
 def _colour_out(code: int) -> Entry:
     return fixed_entry(OUT, 5, (f"i32 type = {code}", "u8[512] filename = 0", "i32 intent = 0"))
 
 
+@cache
 def _copying_demosaic() -> Entry:
     fields = ("i32 green_eq = 0", "f32 median_thrs = 0", "i32 color_smoothing = 0", "i32 demosaicing_method = 3")
     return fixed_entry(DEMOSAIC, 4, (*fields, "i32 lmmse_refine = 0", "f32 dual_thrs = 0"))
 
 
+@cache
 def _upright() -> Entry:
     """The sensor's own rows and columns: orientation is for whoever writes the picture."""
     return fixed_entry(UPRIGHT, 2, ("i32 orientation = 0",))

@@ -5,6 +5,7 @@ Nothing here knows of ispdsl: the structs are written down a second time, and th
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
@@ -317,7 +318,8 @@ def bare(
     command = [PROGRAM, str(source), f"{target}/$(FILE_NAME){suffix}", "--apply-custom-presets", "false", "--core"]
     command += ["--disable-opencl", "--library", ":memory:", "--configdir", str(folder / "configuration")]
     command += ["--conf", "plugins/darkroom/workflow=none", *options]
-    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    sleeping = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # threads that spin would starve a busy machine
+    subprocess.run(command, check=True, capture_output=True, timeout=600, env=sleeping)
     return [target / f"h{number:04d}{suffix}" for number in range(len(histories))]
 
 

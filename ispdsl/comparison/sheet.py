@@ -62,7 +62,8 @@ def _row(pair: Pair, names: tuple[str, str], orientation: int) -> list[tuple[str
     """Title, remark and thumbnail of three tiles."""
     assert pair.images is not None
     assert pair.figures is not None
-    peak, space = pair.figures.peak, str(pair.type)
+    peak = pair.figures.peak
+    space = str(pair.type.args[0] if pair.type.name == "rgb" else pair.type)  # short: the backend's name needs the room
     first, second = (orient(image, orientation) for image in pair.images)
     tiles = [
         (f"{pair.name}: {name}", space, shown(image, pair.type, peak))

@@ -238,13 +238,15 @@ class LibRaw:
     ) -> tuple[Image, float, tuple[float, float]]:
         from ispdsl.executors.libraw_develop import Job
 
-        risky = sorted(name for name in self.course.fragile(value) & told.keys() if told[name])
+        risky = {name: limit for name, limit in self.course.fragile(value).items() if told.get(name)}
         if risky and self.same:
-            message = f"{risky[0]} = {told[risky[0]]} may crash LibRaw, and this process with it"
+            name = min(risky)
+            message = f"{name} = {told[name]} may crash LibRaw, and this process with it"
             raise ExecutorError(Fault.SETTINGS, message, "write executor libraw(process = worker)")
         bits, divisor = form
         try:
-            codes, done = self.developer.develop(Job(source.path, source.sha256, told, bits))
+            job = Job(source.path, source.sha256, told, bits, min(risky.values(), default=None))
+            codes, done = self.developer.develop(job)
             planes = _planes(codes, divisor)
         finally:
             if risky:  # it may have damaged memory without an end: nobody else uses that process

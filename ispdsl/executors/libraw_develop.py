@@ -32,12 +32,14 @@ class Job:
         sha256: hash that its bytes must have.
         told: what LibRaw is told, by keyword.
         bits: 8 or 16 of its picture.
+        seconds: that it may take where the usual limit would be too long to wait.
     """
 
     path: str
     sha256: str
     told: Told
     bits: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import signal
@@ -49,7 +50,7 @@ class Worker:
         self._running = None  # back again when the call has ended well
         try:
             with interruptible(process.stop):
-                answer, descriptor = process.ask(job, self._limits.seconds)
+                answer, descriptor = process.ask(job, min(self._limits.seconds, job.seconds or math.inf))
             try:
                 result = self._result(process, job, answer, descriptor)
             except (KeyError, TypeError, ValueError) as error:

@@ -37,14 +37,14 @@ class Step:
         seen: what LibRaw is told so that nothing happens after it, unless a later stage says otherwise; None where
             nothing that comes out of it can be seen.
         ahead: what LibRaw is told of it where a value before it is seen.
-        fragile: whether some of its settings crash LibRaw.
+        fragile: seconds that a call has which tells LibRaw of it, where that may crash or hang; None where it does not.
     """
 
     lines: tuple[Line, ...]
     number: float
     seen: tuple[Line, ...] | None
     ahead: tuple[Line, ...]
-    fragile: bool
+    fragile: float | None
 
 
 def step_of(signature: Signature, implementation: Implementation) -> Step:
@@ -74,7 +74,10 @@ def step_of(signature: Signature, implementation: Implementation) -> Step:
         ahead = _lines(arguments.get("ahead", ()), signature)
     except ValueError as error:
         raise CompileError(f"{where}: {error}") from error
-    return Step(lines, float(number), after, ahead, arguments.get("fragile") == "on")
+    fragile = arguments.get("fragile")
+    if fragile is not None and not (isinstance(fragile, float | int) and fragile > 0):
+        raise CompileError(f"{where}: fragile is the time that a call has", "write fragile = 30s")
+    return Step(lines, float(number), after, ahead, None if fragile is None else float(fragile))
 
 
 def _lines(texts: object, signature: Signature) -> tuple[Line, ...]:
@@ -124,10 +127,14 @@ class Course:
             after |= libraw_lines.told(stage.step.ahead, self._own(stage.node, settings))
         return {**after, **said}
 
-    def fragile(self, value: Value) -> frozenset[str]:
-        """Keywords of stages that may crash LibRaw."""
-        stages = (stage for stage in self.paths[value] if stage.step.fragile)
-        return frozenset(line.keyword.name for stage in stages for line in stage.step.lines)
+    def fragile(self, value: Value) -> dict[str, float]:
+        """Keywords that may crash LibRaw or make it hang, and the seconds that a call has which tells them."""
+        return {
+            line.keyword.name: stage.step.fragile
+            for stage in self.paths[value]
+            if stage.step.fragile is not None
+            for line in stage.step.lines
+        }
 
     def _own(self, node: Node, settings: Mapping[str, PhysicalValue]) -> dict[str, Scalar]:
         """The settings of a node by its parameters' names, in canonical units."""

@@ -19,10 +19,12 @@ from ispdsl.executors import libraw_process
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import Executor, Limits
 from ispdsl.executors.stopping import Stop, Stopped, stoppable
+from ispdsl.graph import Graph, build
+from ispdsl.lower.loader import load
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.rawfile import read
 from ispdsl.synthetic import sample_photo, synthesise, write_dng
-from tests.executors.test_libraw import START, bare, opened, run
+from tests.executors.test_libraw import PIPELINE, START, bare, opened, run
 
 DENOISED = {"wavelet_denoise__threshold": 1000}
 
@@ -112,6 +114,28 @@ def test_wavelet_denoising_is_what_it_is_in_rawpy(tmp_path: Path, threshold: int
             picture = run(executor, frame, wavelet_denoise__threshold=threshold).outputs["display"]
             expected = np.moveaxis(np.load(tmp_path / "a.npy"), -1, 0).astype(np.float32) / np.float32(65535)
             assert np.array_equal(picture, expected)
+
+
+def test_what_may_hang_has_the_time_that_the_text_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "impostor.py").write_text("import time; time.sleep(60)\n")
+    monkeypatch.setattr(libraw_process, "MODULE", "impostor")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    frame = frame_of(tmp_path)
+    text = (Path(__file__).parents[2] / "stdlib" / "libraw" / "mosaic.isp").read_text(encoding="utf-8")
+    (tmp_path / "mosaic.isp").write_text(text.replace("fragile = 30s", "fragile = 1s"))
+    made = changed_pipeline(tmp_path)
+    with opened(frame, same=False, made=made) as executor, pytest.raises(ExecutorError, match="within 1 s") as caught:
+        run(executor, frame, made=made, **DENOISED)
+    assert caught.value.fault is Fault.HANG
+
+
+def changed_pipeline(folder: Path) -> Graph:
+    """pipelines/libraw.isp with the mosaic's stages of this folder."""
+    text = PIPELINE.read_text(encoding="utf-8")
+    (folder / "changed.isp").write_text(
+        text.replace("libraw.mosaic", "mosaic").replace("pipeline libraw", "pipeline own")
+    )
+    return build(load(folder / "changed.isp"))
 
 
 def test_no_threshold_is_no_denoising(tmp_path: Path) -> None:

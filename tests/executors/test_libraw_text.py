@@ -258,6 +258,7 @@ WRONG_STAGES = {
     "how has no such option": '"bright = amount when how is dcb", step = 1',
     "quick has no such option": '"bright = amount when quick is on", step = 1',
     "where in LibRaw's order": '"bright = amount"',
+    "fragile is the time": '"bright = amount", step = 1, fragile = on',
     "it takes no setp": '"bright = amount", setp = 1',
     "lines are texts": "7, step = 1",
     "gives no rgb<srgb, u12>": '"bright = amount", step = 1, seen = whole',

@@ -263,7 +263,7 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Command:
     known = fillers(declared, spec, program)
     notes = tuple(f"{address} is used by no placeholder: it does nothing" for address in unused(declared, spec))
     notes += not_quite(spec)
-    notes += tuple(f"{name}: {size.text} of the image" for name, size in spec.sizes.items() if size.border)
+    notes += tuple(f"{name} lacks a border of {size.border} px" for name, size in spec.sizes.items() if size.border)
     return Command(declared, program, spec, known, _version(declared, spec, known, program), notes)
 
 
@@ -349,7 +349,7 @@ def reaches(declared: Declared) -> tuple[str, ...]:
     spec = read_spec(declared, Limits())
     found: list[str] = []
     for command in (spec.arguments, spec.version):
-        if command and isinstance(command[0][0], str):
+        if command and command[0] and isinstance(command[0][0], str):
             found += command[0][0].split("|")
     found += [file.source for file in spec.files if file.source is not None]
     for text in (*spec.templates, *spec.version):

@@ -140,6 +140,7 @@ def test_the_limits_of_the_line_hold_where_the_caller_has_none_and_the_narrower_
         ("image = png16", "arguments is missing", "write arguments ="),
         ('arguments = ["cp", "{image}"]', "no placeholder {result}", "leaves ="),
         ('arguments = ["cp", "{result}"]', "no placeholder {image}", "stdin = image"),
+        ('arguments = [""]', "the program is named by a text", "arguments ="),
         (COPY + 'settings = "no.ini"', "there is no file 'no.ini' beside it", "files are looked for in"),
         (COPY + "settings = json", "no placeholder {settings}", "write {settings} in the arguments"),
         (COPY + "image = tif16", "image of image: 'tif16' is no format", "None"),
@@ -276,6 +277,11 @@ def test_all_that_a_text_names_is_reached(tmp_path: Path) -> None:
     text = f"stage s(image: rgb<srgb, f32>) -> rgb<srgb, f32> {{ slider ev in 0..1 = 0 executor command({line}) }}"
     found = declared(tmp_path, text, "s")
     assert command.reaches(found) == ("a", "cp", "probe", "my.ini", "warm.cube")
+
+
+def test_a_line_without_a_program_reaches_nothing(tmp_path: Path) -> None:
+    text = 'stage s(image: rgb<srgb, f32>) -> rgb<srgb, f32> { executor command(arguments = [""], version = [""]) }'
+    assert command.reaches(declared(tmp_path, text, "s")) == ()
 
 
 def test_what_is_here_is_found_without_an_error() -> None:

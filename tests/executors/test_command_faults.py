@@ -140,7 +140,7 @@ def test_the_limits_of_the_line_hold_where_the_caller_has_none_and_the_narrower_
         ("image = png16", "arguments is missing", "write arguments ="),
         ('arguments = ["cp", "{image}"]', "no placeholder {result}", "leaves ="),
         ('arguments = ["cp", "{result}"]', "no placeholder {image}", "stdin = image"),
-        ('arguments = [""]', "the program is named by a text", "arguments ="),
+        ('arguments = ["", "{image}", "{result}"]', "the program is named by a text", "arguments ="),
         (COPY + 'settings = "no.ini"', "there is no file 'no.ini' beside it", "files are looked for in"),
         (COPY + "settings = json", "no placeholder {settings}", "write {settings} in the arguments"),
         (COPY + "image = tif16", "image of image: 'tif16' is no format", "None"),

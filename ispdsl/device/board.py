@@ -40,8 +40,6 @@ class Board:
     words: dict[int, int] = field(default_factory=reset_words)
     boot: int = 1
     frames: int = 0
-    outages: int = 0
-    """How often connections were lost with the power."""
     last: Result | None = None
     due: Misdeed = Misdeed.NONE
     """What is wrong with the answer to the next fetch."""
@@ -112,7 +110,6 @@ class Board:
             if misdeed in (Misdeed.POWER, Misdeed.BROWNOUT):
                 self._reset()
             if misdeed is Misdeed.POWER:
-                self.outages += 1
                 raise PowerLostError
             result = self._developed(frame, misdeed)
             if misdeed is Misdeed.STALE:

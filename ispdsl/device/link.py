@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 from zlib import crc32
 
-from ispdsl.device.board import Board, PowerLostError
+from ispdsl.device.board import Board
 from ispdsl.device.misdeeds import Misdeed
 from ispdsl.executors.frames import (
     ANSWER,
@@ -52,16 +52,13 @@ def serve(board: Board, stream: Stream) -> None:
 
     Raises:
         GoneError: the other end is gone, or has sent what is no message: then nobody knows where the next one begins.
-        PowerLostError: the power went, here or in another connection.
+        PowerLostError: the power went.
     """
-    outages = board.outages
     while True:
         try:
             header = header_of(stream.take(HEADER_SIZE))
         except MalformedError as error:
             raise GoneError from error
-        if board.outages != outages:
-            raise PowerLostError
         if header.length > LARGEST:
             raise GoneError
         body = stream.take(header.length + CHECK.size)

@@ -79,6 +79,27 @@ def test_a_wrong_check_sum_is_refused_and_no_header_ends_the_connection(board: D
         assert client.socket.recv(1) == b""
 
 
+def test_a_payload_that_would_fill_the_memory_ends_the_connection(board: Device) -> None:
+    head = b"ISPD" + struct.pack("<BBHII", 1, 3, 0, 1, 2**28 + 1)
+    with Client(board.place) as client:
+        client.socket.settimeout(3)
+        client.socket.sendall(head + struct.pack("<I", zlib.crc32(head)))
+        assert client.socket.recv(1) == b""
+
+
+def test_power_that_is_lost_ends_every_connection(board: Device) -> None:
+    with Client(board.place) as other, Client(board.place) as client:
+        starts = other.read(0x08)[0]
+        client.write({0x100: 5})
+        client.arm(4)
+        with pytest.raises(ConnectionError):
+            client.picture(scene())
+        other.socket.settimeout(3)
+        assert other.socket.recv(1) == b""
+    with Client(board.place) as again:
+        assert again.read(0x08, 0x0C, 0x100) == (starts + 1, 0, reset_words()[0x100])
+
+
 def test_nothing_that_is_sent_stops_it(board: Device) -> None:
     """Messages with bytes changed, cut off, or made up."""
     random = np.random.default_rng(0)

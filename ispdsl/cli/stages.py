@@ -33,7 +33,7 @@ def stages(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A stage, as malvar or demosaic.malvar, or a file of stages, as tone.",
+            help="A stage, as malvar or demosaic.malvar, or a file or folder of stages, as tone or darktable.",
             autocompletion=complete_stage,
         ),
     ] = None,
@@ -44,7 +44,7 @@ def stages(
     from ispdsl.render.signature import describe, listing
 
     found = dict(standard())
-    inside = {key: signature for key, signature in found.items() if key.rpartition(".")[0] == name}
+    inside = {key: signature for key, signature in found.items() if f"{key.rpartition('.')[0]}.".startswith(f"{name}.")}
     if name is None or (inside and not any(signature.name == name for signature in found.values())):
         listed = inside or found
         if as_json:
@@ -61,6 +61,12 @@ def stages(
         raise CommandError(
             f"there is no stage {name}", f"did you mean {near}?" if near else "`ispdsl stages` lists them all"
         )
+    plain = {key: signature for key, signature in chosen.items() if key.count(".") == 1}
+    if plain:  # one of a real thing is meant only by its whole name
+        others = [key for key in chosen if key not in plain]
+        if others:
+            note(f"note: {', '.join(others)} {'is' if len(others) == 1 else 'are'} of a real thing")
+        chosen = plain
     for key, signature in chosen.items():
         emit(json.dumps(_summary(key, signature), indent=2) if as_json else describe(key, signature))
 
@@ -74,7 +80,7 @@ def standard() -> Iterator[tuple[str, Signature]]:
     from ispdsl.lower.loader import load
 
     folder = shipped("stdlib")
-    for path in sorted(folder.rglob("*.isp")):
+    for path in sorted(folder.rglob("*.isp"), key=lambda path: (path.parent != folder, path)):
         origin = ".".join(path.relative_to(folder).with_suffix("").parts)
         for signature in _own(load(path), path):
             yield f"{origin}.{signature.name}", signature

@@ -64,7 +64,11 @@ def test_stages_are_listed_by_file(invoke: Invoke) -> None:
     stages = [line.split()[0] for line in lines if line.startswith("  ")]
     assert {"exposure", "malvar", "srgb"} <= set(stages)
     assert f"{len(stages)} stages; `ispdsl stages NAME` describes one" in result.stderr
-    assert len(stages) == len(set(stages)) == len(json.loads(invoke("stages", "--json").stdout)), "one line a stage"
+    known = [each["import"] for each in json.loads(invoke("stages", "--json").stdout)]
+    assert len(stages) == len(known) == len(set(known)), "one line a stage"
+    plain = [key for key in known if key.count(".") == 1]
+    assert known[: len(plain)] == plain, "stages of real things come last"
+    assert len({key.rpartition(".")[2] for key in plain}) == len(plain)
 
 
 def test_stages_are_listed_with_their_parameters_on_demand(invoke: Invoke) -> None:
@@ -88,6 +92,14 @@ def test_a_stage_is_described(invoke: Invoke) -> None:
     described = json.loads(invoke("stages", "exposure", "--json").stdout)
     assert described["parameters"][0]["hard"] == [-18, 18]
     assert "location" not in json.dumps(described)
+
+
+def test_stages_of_a_real_thing_are_named_by_their_folder(invoke: Invoke) -> None:
+    assert "darktable.tone.exposure is of a real thing" in invoke("stages", "exposure").stderr
+    assert invoke("stages", "darktable.tone.exposure").stdout.startswith("darktable.tone.exposure(image: ")
+    listed = invoke("stages", "darktable").stdout
+    assert "from darktable.tone import" in listed
+    assert "from tone import" not in listed.splitlines()
 
 
 def test_an_unknown_stage_is_a_usage_error(invoke: Invoke) -> None:

@@ -81,7 +81,7 @@ def run(
 def bare(path: Path | bytes, **asked: Any) -> NDArray[np.float32]:
     """What rawpy gives, as planes in 0..1."""
     with rawpy.imread(io.BytesIO(path) if isinstance(path, bytes) else str(path)) as raw:
-        picture = raw.postprocess(**{"output_bps": 16, "user_flip": 0, **asked})
+        picture = raw.postprocess(**Keywords(output_bps=16, user_flip=0) | asked)
         white = np.float32(255 if picture.dtype == np.uint8 else 65535)
         return np.moveaxis(picture, -1, 0).astype(np.float32) / white
 

@@ -26,7 +26,7 @@ from ispdsl.runtime.rawfile import read
 from ispdsl.synthetic import sample_photo, synthesise, write_dng
 from tests.executors.test_libraw import PIPELINE, START, bare, opened, run
 
-DENOISED = {"wavelet_denoise__threshold": 1000}
+DENOISED: dict[str, Any] = {"wavelet_denoise__threshold": 1000}
 
 
 def frame_of(folder: Path, width: int = 96) -> Frame:

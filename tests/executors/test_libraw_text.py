@@ -156,8 +156,8 @@ def test_a_table_of_bad_pixels_is_a_file_beside_the_text(tmp_path: Path, frame: 
     assert reaches(found) == (str(tmp_path.resolve() / "pixels.txt"),)
     with opened(frame, made=made) as executor:
         picture = run(executor, frame, made=made).outputs["out"]
-    file, curve = Path(frame.source.path), {"gamma": (2.4, 12.92)}
-    params = rawpy.Params(output_bps=16, user_flip=0, **curve)
+    file, curve = Path(frame.source.path), dict[str, Any](gamma=(2.4, 12.92))
+    params: Any = rawpy.Params(output_bps=16, user_flip=0, **curve)
     params.bad_pixels = bytes(tmp_path / "pixels.txt")  # what rawpy 0.28 makes of bad_pixels_path is a TypeError
     with rawpy.imread(str(file)) as raw:
         expected = np.moveaxis(raw.postprocess(params), -1, 0) / np.float32(65535)

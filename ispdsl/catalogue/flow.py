@@ -120,8 +120,8 @@ WARNINGS: tuple[Entry, ...] = (
     Entry(
         "W606",
         "nothing runs the stage",
-        "A stage without program, proxy or executor can be checked and drawn, but not run. Stages of a pipeline with an "
-        "executor line of its own need none: they say what it is believed to do.",
+        "A stage without program, proxy or executor can be checked and drawn, but not run. Stages of a pipeline with "
+        "an executor line of its own need none: they say what it is believed to do.",
         "stage gain(image: rgb<S, f32>) -> rgb<S, f32> {\n  slider amount in 0..4 = 1\n}\n",
         _GAIN,
     ),

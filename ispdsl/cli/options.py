@@ -86,7 +86,11 @@ PipelineName = Annotated[
 
 Implementations = Annotated[
     list[str] | None,
-    typer.Option("--impl", metavar="STAGE=KIND", help="How a stage runs: program, proxy or executor. May be repeated."),
+    typer.Option(
+        "--impl",
+        metavar="STAGE=KIND",
+        help="How a stage runs: program, proxy or executor; * is every stage that can. May be repeated.",
+    ),
 ]
 
 

@@ -193,12 +193,13 @@ def check_implementations(graph: Graph, impl: Mapping[str, str]) -> None:
     """
     from ispdsl.plan import prepared
 
-    if impl:
-        prepared(graph)
-        try:
-            prepared(graph, impl=impl)
-        except PlanError as error:
-            raise as_usage(error) from error
+    if not impl:
+        return
+    try:
+        prepared(graph, impl=impl)
+    except PlanError as error:
+        prepared(graph)  # what is wrong without --impl as well is no fault of the command line
+        raise as_usage(error) from error
 
 
 def load_module(file: str) -> Module:

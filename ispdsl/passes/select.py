@@ -12,6 +12,9 @@ from ispdsl.graph import Graph, rebuilt, verify
 from ispdsl.ir.model import Implementation, Port
 from ispdsl.ir.types import BAYER, CFAS, SPACES, Type, is_variable, storage_fits
 
+EVERY = "*"
+"""In a choice of implementations: all nodes that have it."""
+
 
 def specialise(graph: Graph, variables: Mapping[str, str | int]) -> Graph:
     """Put a CFA, space or storage for each type variable of the pipeline.
@@ -106,7 +109,8 @@ def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
     """Choose each node's implementation: its program, or what `choice` says by the node's address.
 
     A choice is the kind (``program``, ``executor``), or the target (``package.module:function``, ``command``). The
-    real thing is run only where it is asked for: it has no gradient.
+    real thing is run only where it is asked for: it has no gradient. Under ``*`` stands what every node shall be that
+    can.
 
     Raises:
         PlanError: a node has no program, or a choice names no node or nothing that the node has.
@@ -114,12 +118,19 @@ def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
     verify(graph)
     choice = choice or {}
     for address in choice:
-        if address not in graph.network:
+        if address != EVERY and address not in graph.network:
             near = nearest(address, graph.network)
             hint = f"did you mean {near}?" if near else f"its nodes are {', '.join(graph.network)}"
             raise PlanError(f"{graph.name} has no node {address}", hint)
-    calls = [replace(call, implementation=_chosen(call, choice.get(call.address))) for call in graph.calls]
+    calls = [replace(call, implementation=_chosen(call, _wanted(call, choice))) for call in graph.calls]
     return verify(rebuilt(graph, calls))
+
+
+def _wanted(call: Call, choice: Mapping[str, str]) -> str | None:
+    """What a node shall be: what is said of itself, else of every node, where it can be that."""
+    every = choice.get(EVERY)
+    can = any(every in (item.kind, item.target) for item in call.signature.implementations)
+    return choice.get(call.address, every if can else None)
 
 
 def _chosen(call: Call, wanted: str | None) -> Implementation:
@@ -135,7 +146,7 @@ def _chosen(call: Call, wanted: str | None) -> Implementation:
         what = f"{where}, which cannot run as {wanted}: it has {has}"
         raise PlanError(what, f"choose --impl {call.address}=program")
     if any(item.kind == "executor" for item in offered):
-        hint = f"choose --impl {call.address}=executor, or a --backend that runs the whole pipeline"
+        hint = f"choose --impl {call.address}=executor, or '*=executor' for all that have one"
         raise PlanError(f"{where}, which has no program: it has {has}", hint)
     example = f'program "ispdsl.programs.NAME:{call.signature.name}"'
     raise PlanError(f"{where}, which has no program: it has {has}", f"give the stage a line such as {example}")

@@ -188,3 +188,10 @@ def test_the_plan_of_a_real_thing_names_nodes_parameters_and_taps(tmp_path: Path
     assert rows["bilinear"].endswith("before")
     assert "gain part mode mix" in rows["lift"]
     assert outline_rows(declared(graph(tmp_path)))["taps"] == {"before": "bilinear.out"}
+
+
+def test_every_node_that_can_is_run_by_its_executor(tmp_path: Path):
+    made = ispdsl.compile(graph(tmp_path), cfa="rggb", impl={"*": "executor"})
+    made(torch.rand(1, 6, 6), {}, METADATA)
+    assert [step.implementation.split()[0] for step in made.plan.steps] == ["program", "program", "executor"]
+    assert len(stand_in_executor.ASKED) == 1

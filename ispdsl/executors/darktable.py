@@ -109,8 +109,8 @@ class Darktable:
     def run_many(self, requests: Sequence[Request]) -> list[Answer | ExecutorError]:
         """Samples in as few starts as their size allows; one that fails leaves its error in its place."""
         begun = time.perf_counter()
-        plans: list[_Plan | ExecutorError] = [self._planned(request) for request in requests]
-        good = [plan for plan in plans if isinstance(plan, _Plan)]
+        plans: list[Plan | ExecutorError] = [self._planned(request) for request in requests]
+        good = [plan for plan in plans if isinstance(plan, Plan)]
         deliveries: list[Delivery | ExecutorError] = []
         for group in _groups(good, self.session.limits.output // 2):
             deliveries += deliver([plan.order for plan in group], self.session)
@@ -124,13 +124,13 @@ class Darktable:
         """Remove the configuration folder."""
         shutil.rmtree(self.session.configuration, ignore_errors=True)
 
-    def _planned(self, request: Request) -> _Plan | ExecutorError:
+    def _planned(self, request: Request) -> Plan | ExecutorError:
         try:
             return plan_of(self.declared, self.chain, request, self.by_frame)
         except ExecutorError as error:
             return error
 
-    def _answer(self, plan: _Plan, delivery: Delivery | ExecutorError, seconds: float) -> Answer | ExecutorError:
+    def _answer(self, plan: Plan, delivery: Delivery | ExecutorError, seconds: float) -> Answer | ExecutorError:
         if isinstance(delivery, ExecutorError):
             return delivery
         try:
@@ -140,7 +140,7 @@ class Darktable:
             return error
         return Answer(outputs, taps, Cost(seconds, delivery.own), _notes(plan, delivery))
 
-    def _image(self, plan: _Plan, port: _Port, delivery: Delivery, name: str) -> Image:
+    def _image(self, plan: Plan, port: Picture, delivery: Delivery, name: str) -> Image:
         if port.picture is None:
             return plan.image
         picture = delivery.pictures[port.picture]
@@ -155,7 +155,7 @@ class Darktable:
 
 
 @dataclass(frozen=True)
-class _Port:
+class Picture:
     """An output or tap: its type, and which of the order's pictures it is; None for the image that went in."""
 
     type: Type
@@ -163,17 +163,17 @@ class _Port:
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class Plan:
     """A request made ready. `size` is that of the results, None where darktable may crop the original file."""
 
     order: Order
-    outputs: Mapping[str, _Port]
-    taps: Mapping[str, _Port]
+    outputs: Mapping[str, Picture]
+    taps: Mapping[str, Picture]
     image: Image
     size: tuple[int, int] | None
 
 
-def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) -> _Plan:
+def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) -> Plan:
     """The pictures that a request needs, each but once.
 
     Raises:
@@ -195,12 +195,12 @@ def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) 
     places = {link.node.address: index for index, link in enumerate(chain.links)}
     recipes: dict[Recipe, int] = {}
 
-    def wanted(value: Value) -> _Port:
+    def wanted(value: Value) -> Picture:
         if value.node is None:
-            return _Port(port.type, None)
+            return Picture(port.type, None)
         index = places[value.node]
         found = recipe(chain, index, request.settings, metadata)
-        return _Port(chain.links[index].type, recipes.setdefault(found, len(recipes)))
+        return Picture(chain.links[index].type, recipes.setdefault(found, len(recipes)))
 
     results = declared.results or {declared.outputs[0].name: Value(node=declared.name, port=declared.outputs[0].name)}
     outputs = {name: wanted(value) for name, value in results.items()}
@@ -209,7 +209,7 @@ def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) 
     write = _copy_of(original) if original else _written(image, port.type, frame)
     name = frame.source.path if frame is not None else f"the image of {declared.name}"
     size = None if original else (image.shape[1], image.shape[2])
-    return _Plan(Order(write, tuple(recipes), name), outputs, taps, image, size)
+    return Plan(Order(write, tuple(recipes), name), outputs, taps, image, size)
 
 
 def _original(frame: Frame, image: Image) -> Path | None:
@@ -240,9 +240,9 @@ def _written(image: Image, type_: Type, frame: Frame | None) -> Write:
     return write
 
 
-def _groups(plans: Sequence[_Plan], most: int) -> Iterable[list[_Plan]]:
+def _groups(plans: Sequence[Plan], most: int) -> Iterable[list[Plan]]:
     """Runs of plans whose files together stay below `most` bytes, at most `BATCH` in each."""
-    group: list[_Plan] = []
+    group: list[Plan] = []
     total = 0
     for plan in plans:
         pixels = plan.image.shape[1] * plan.image.shape[2]
@@ -256,7 +256,7 @@ def _groups(plans: Sequence[_Plan], most: int) -> Iterable[list[_Plan]]:
         yield group
 
 
-def _notes(plan: _Plan, delivery: Delivery) -> tuple[str, ...]:
+def _notes(plan: Plan, delivery: Delivery) -> tuple[str, ...]:
     if not delivery.pictures or delivery.pictures[0].shape[1:] == plan.image.shape[1:]:
         return ()
     (_, height, width), (_, rows, columns) = delivery.pictures[0].shape, plan.image.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +149,7 @@ def by_hand(frame: Frame, move: Move) -> list[tuple[str, int, str, int]]:
         ("highlights", 4, "<i5f2i2fif", [0, 1, 0, 0, 1, 0, 1, 5, 0.4, 2, 0, 0]),
         ("demosaic", 4, "<ifiiif", [0, 0, 0, 1, 1, 0.2]),
         ("exposure", 6, "<i4fi", [0, 0, 0, 50, -4, 0]),
-        ("colorin", 7, "<i512x4i512x", [11, 0, 0, 0, 4]),
+        ("colorin", 7, "<i512x4i512x", [10, 0, 0, 0, 4]),
         ("colorout", 5, "<i512xi", [4, 0]),
         ("flip", 2, "<i", [0]),
     ]
@@ -289,6 +290,20 @@ def test_one_that_fails_in_a_batch_leaves_the_others_alone(tmp_path: Path, raw: 
     assert "makes no picture of" in answers[1].message
     assert isinstance(answers[2], Answer)
     assert np.array_equal(answers[0].outputs["scene"], answers[2].outputs["scene"])
+
+
+@needs_darktable
+def test_two_lanes_work_side_by_side(tmp_path: Path, raw: Path) -> None:
+    frame, graph = read(raw), front(tmp_path)
+    found = declared(graph, {"C": frame.cfa})
+    with closing(open_executor(found, Limits(), 0)) as first, closing(open_executor(found, Limits(), 1)) as second:
+        folders = [first.session.configuration, second.session.configuration]
+        wanted = [asked(graph, frame, {"exposure.ev": ev}) for ev in (0.0, 0.0)]
+        with ThreadPoolExecutor(2) as threads:
+            one, other = threads.map(lambda lane: lane[0].run(lane[1]), zip((first, second), wanted, strict=True))
+    assert folders[0] != folders[1]
+    assert np.array_equal(one.outputs["scene"], other.outputs["scene"])
+    assert not any(folder.exists() for folder in folders)
 
 
 # ---- edits saved by darktable -------------------------------------------------------------------------------
@@ -469,6 +484,16 @@ def test_real_raws_that_darktable_opens(data: Path, name: str) -> None:
     display = run(whole(), frame).outputs["display"]
     assert display.shape == (3, *frame.size)
     assert display.std() > 0.02
+
+
+@needs_darktable
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", OPENS[1:2])
+def test_two_starts_give_the_same_bits_of_a_real_raw(data: Path, tmp_path: Path, name: str) -> None:
+    frame, graph = read(data / "raw" / name), front(tmp_path)
+    first, second = (run(graph, frame).outputs["scene"] for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 @needs_darktable

@@ -41,6 +41,10 @@ programs:
 # pytest leaves with 5 where no test is marked as a benchmark.
 bench: install
 	$(BIN)/pytest -q -m bench || test $$? -eq 5
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.overhead_registers
+	$(BIN)/python -m benchmarks.overhead_libraw
+	$(BIN)/python -m benchmarks.overhead_darktable
 
 reproduce-neutral: install
 	$(BIN)/python -m benchmarks.reproduce.neutral $(if $(DATA),--data "$(DATA)")

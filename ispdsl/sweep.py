@@ -12,6 +12,7 @@ from ispdsl.backends.blackbox import COMPOSITE, check_backend, declared, request
 from ispdsl.darkroom import Development, develop, developed_by, mosaic_input
 from ispdsl.errors import UserError
 from ispdsl.executors.faults import ExecutorError
+from ispdsl.executors.kinds import lanes as side_by_side
 from ispdsl.executors.kinds import open_executor
 from ispdsl.executors.model import Executor
 from ispdsl.executors.pool import run_all
@@ -183,7 +184,7 @@ def _by_real_thing(
         versions.append(executor.version)
         return executor
 
-    for number, answer in run_all(opened, requests, min(lanes, len(points))):
+    for number, answer in run_all(opened, requests, side_by_side(found, min(lanes, len(points)))):
         if isinstance(answer, ExecutorError):
             yield number, answer
         else:

@@ -1,4 +1,4 @@
-"""Every standard stage is whole: doc with a source, program (or the real thing that it is), contract with one footprint, units on what has them."""
+"""Every standard stage is whole: doc with a source, what runs it, contract with one footprint, units where due."""
 
 from __future__ import annotations
 

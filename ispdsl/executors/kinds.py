@@ -79,3 +79,9 @@ def reaches(declared: Declared) -> tuple[str, ...]:
     """
     found: Any = family(declared)
     return tuple(found.reaches(declared))
+
+
+def lanes(declared: Declared, wanted: int) -> int:
+    """How many can work side by side, at most `wanted`: of boards no more than the text names."""
+    found: Any = family(declared)
+    return min(wanted, found.lanes(declared)) if hasattr(found, "lanes") else wanted

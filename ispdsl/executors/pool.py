@@ -19,7 +19,7 @@ from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import Answer, Executor, Request
 from ispdsl.executors.stopping import Stop, Stopped, stoppable
 
-PASSING = {Fault.HANG, Fault.CRASH, Fault.LINK, Fault.MISSING, Fault.READBACK, Fault.STALE}
+PASSING = {Fault.HANG, Fault.CRASH, Fault.LINK, Fault.MISSING, Fault.READBACK, Fault.STALE, Fault.GARBAGE}
 """Faults that may pass: the call is worth another try."""
 
 BREAKING = {Fault.HANG, Fault.LINK, Fault.READBACK, Fault.STALE}

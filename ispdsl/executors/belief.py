@@ -66,7 +66,13 @@ def own_file(path: Path, folder: Path, since: float, command: Sequence[str] = ()
 
 
 def believed(
-    image: NDArray[Any], type_: Type, shape: tuple[int, int] | None, what: str, command: Sequence[str] = ()
+    image: NDArray[Any],
+    type_: Type,
+    shape: tuple[int, int] | None,
+    what: str,
+    command: Sequence[str] = (),
+    *,
+    bounded: bool = False,
 ) -> Image:
     """Make sure that an image is what was declared.
 
@@ -76,6 +82,7 @@ def believed(
         shape: height and width that it must have; None where any will do.
         what: what it is, for the error: ``output final of develop``.
         command: what ran or was asked, for the error.
+        bounded: the numbers come from codes of so few bits that they cannot be illegal, and are not looked at.
 
     Returns:
         The same numbers in float32. Nothing is clipped or rounded.
@@ -99,6 +106,8 @@ def believed(
         raise refused(Fault.SHAPE, f"has {image.shape[2]} x {image.shape[1]} pixels{wanted}")
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused
         numbers = np.ascontiguousarray(image, dtype=np.float32)
+    if bounded:
+        return numbers
     least, most = float(numbers.min()), float(numbers.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         bad = int(np.count_nonzero(~np.isfinite(numbers)))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ispdsl.errors import CompileError
 from ispdsl.executors import libraw_keywords as rawpy_keywords
@@ -208,7 +209,7 @@ class LibRaw:
             picture, _, stretch = seen[key]
             size = _size(mosaic, told, stretch)
             what = f"{kind} {name} of {self.declared.name}"
-            found[kind, name] = believed(picture, self.types[value], size, what)
+            found[kind, name] = believed(picture, self.types[value], size, what, bounded=True)
         own = sum(seconds for _, seconds, _ in seen.values())
         return Answer(
             {name: image for (kind, name), image in found.items() if kind == "output"},
@@ -264,7 +265,7 @@ class LibRaw:
         if last is not None and last.frame is frame and (last.image is mosaic or np.array_equal(last.image, mosaic)):
             return last
         own = frame.source
-        if own.whole and own.decoder.startswith("LibRaw") and np.array_equal(frame.image, mosaic):
+        if own.whole and own.decoder.startswith("LibRaw") and _equal(frame.image, mosaic):
             self._source = _Source(frame, mosaic, own.path, own.sha256, False)
         else:
             self._source = self._written(frame, mosaic)
@@ -281,15 +282,21 @@ class LibRaw:
         return _Source(frame, mosaic, str(path), sha256(path.read_bytes()).hexdigest(), True)
 
 
+def _equal(codes: NDArray[Any], mosaic: Image) -> bool:
+    """Whether a mosaic holds a frame's codes; in bands, since comparing makes a float of every code."""
+    rows = range(0, codes.shape[1], 64)
+    return codes.shape == mosaic.shape and all(
+        np.array_equal(codes[:, row : row + 64], mosaic[:, row : row + 64]) for row in rows
+    )
+
+
 def _planes(codes: Any, divisor: int) -> Image:
     """LibRaw's picture `(H, W, 3)` as planes of floats, of new memory; a large one in bands side by side."""
     planes = np.empty((codes.shape[2], *codes.shape[:2]), np.float32)
 
     def convert(first: int, last: int) -> None:
         for index in range(len(planes)):
-            band = planes[index, first:last]
-            band[...] = codes[first:last, :, index]
-            band /= divisor
+            np.divide(codes[first:last, :, index], np.float32(divisor), out=planes[index, first:last], dtype=np.float32)
 
     height, count = len(codes), min(os.cpu_count() or 1, 1 + codes.size // BAND)
     edges = [height * number // count for number in range(count + 1)]

@@ -36,8 +36,8 @@ def lift(folder: Path, line: str, named: str = "", program: str = "") -> Path:
     return file
 
 
-def outcomes(file: Path, kind: str | None = "executor", **more: bool) -> dict[str, tuple[str, str]]:
-    found = verify(subjects(file), examples=8, kind=kind, trust=("tests",), **more)
+def outcomes(file: Path, kind: str | None = "executor", allow_exec: bool = False) -> dict[str, tuple[str, str]]:
+    found = verify(subjects(file), examples=8, kind=kind, trust=("tests",), allow_exec=allow_exec)
     return {str(each.line): (each.implementation, each.outcome) for each in found}
 
 

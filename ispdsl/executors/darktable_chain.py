@@ -2,7 +2,8 @@
 
 darktable has no taps, and its middle is in no file. So a tap is a run of its own: the modules up to the tap, then what
 brings the numbers there out unchanged. A mosaic leaves through a demosaic that copies, camera colour and linear colour
-through profiles that undo each other. Images enter the same way. Measured: 5e-5 of the value for mosaics, under 3e-4 for colour.
+through profiles that undo each other. Images enter the same way. Measured: 5e-5 of the value for mosaics, under 3e-4
+for colour.
 """
 
 from __future__ import annotations

@@ -207,11 +207,12 @@ def _left(path: Path, folder: Path, what: str) -> Path:
     return found[0] if found else path
 
 
-def _file_as_it_is(request: Request, image: Image, upright: bool) -> bytes | None:
+def _file_as_it_is(request: Request, image: Image, upright: bool | None) -> bytes | None:
     """The bytes of the raw file, where it holds just what is asked about; else None, and a DNG must do.
 
     Raises:
-        ExecutorError: `STALE` where the file has changed since it was read; `SETTINGS` where there is none.
+        ExecutorError: `STALE` where the file has changed since it was read; `SETTINGS` where there is none, or where it
+            was taken with the camera turned and nobody knows whether the program turns it back.
     """
     frame = request.frame
     if frame is None:
@@ -222,6 +223,12 @@ def _file_as_it_is(request: Request, image: Image, upright: bool) -> bytes | Non
     same &= not (upright and frame.orientation in MIRRORED)
     if not same or not np.array_equal(frame.image, image):
         return None
+    if upright is None and frame.orientation != 1:
+        what = f"{path} was taken with the camera turned (orientation {frame.orientation})"
+        hint = (
+            "say whether the program turns the picture upright: `upright = on` or `upright = off` in the executor line"
+        )
+        raise ExecutorError(Fault.SETTINGS, f"{what}, and the executor line does not say what the program does", hint)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != frame.source.sha256:
         raise ExecutorError(Fault.STALE, f"{path} has changed since it was read", "read it again")

@@ -81,6 +81,13 @@ def _filler(placeholder: Placeholder, declared: Declared, spec: Spec, program: s
     if name in file_names(declared, spec):
         _check_plain(placeholder)
         return lambda run: str(run.paths[name])
+    tap = name.removeprefix("taps.")
+    if name.startswith("taps.") and tap in declared.taps:
+        port = next((f"result.{port}" for port, value in declared.results.items() if value == declared.taps[tap]), None)
+        shown = f"the output itself: write {{{port}}}" if port else "the input itself: nothing is left for it"
+        raise TemplateError(
+            f"{placeholder.text}: tap {tap} watches {shown.partition(':')[0]}", shown.partition(": ")[2]
+        )
     if name.startswith("beside/"):
         _check_plain(placeholder)
         path = str(beside(declared, name.removeprefix("beside/")))

@@ -97,7 +97,8 @@ class Spec:
     leaves: Mapping[str, str]
     stdin: str | None
     stdout: str | None
-    upright: bool
+    upright: bool | None
+    """Whether the program turns the picture as the raw file says; None where the line does not say."""
     profiled: bool
     version: tuple[Template, ...]
     wants: tuple[str, ...]
@@ -143,7 +144,7 @@ def read_spec(declared: Declared, limits: Limits) -> Spec:
         leaves={name: _own_name(line, "leaves", text) for name, text in line.by_name("leaves", outputs, "").items()},
         stdin=line.stream("stdin", ("image", "settings"), inputs),
         stdout=line.stream("stdout", ("result",), outputs),
-        upright=line.word("upright", ("off", "on")) == "on",
+        upright={"": None, "on": True, "off": False}[line.word("upright", ("", "off", "on"))],
         profiled=line.word("profile", ("check", "ignore")) == "check",
         version=tuple(template.parse(text) for text in line.texts("version")),
         wants=line.texts("wants"),
@@ -214,7 +215,7 @@ class Line:
         """One of several words, the first by itself."""
         value = self.text(name, options[0])
         if value not in options:
-            self.fail(f"{name} is one of {', '.join(options)}, not {value!r}")
+            self.fail(f"{name} is one of {', '.join(filter(None, options))}, not {value!r}")
         return value
 
     def stream(self, name: str, plain: tuple[str, ...], ports: Mapping[str, Type]) -> str | None:

@@ -340,7 +340,7 @@ def unpack(module: Module, entry: Entry, metadata: Metadata) -> dict[str, Physic
 
 def _undone(field: Field, module: Module, held: float, metadata: Metadata) -> float:
     """The parameter behind a field: the shortest number whose float32 is the same, with its factors taken away."""
-    value = float(str(np.float32(held))) if field.format == "f" else held
+    value = float(np.format_float_scientific(np.float32(held), unique=True)) if field.format == "f" else held
     for term in field.terms:
         if term.name in module.parameters:
             continue

@@ -199,6 +199,16 @@ def test_what_a_program_turns_upright_is_turned_back(tmp_path: Path, orientation
     assert orient(found, orientation).shape[1:] == ((64, 48) if orientation >= 5 else (48, 64))
 
 
+def test_whether_the_program_turns_a_turned_raw_has_to_be_said(tmp_path: Path) -> None:
+    frame, _ = whole(tmp_path, 6)
+    line = script(tmp_path, TURN) + ', "{image}", "{result}", "6"'
+    executor = wired(tmp_path, f"arguments = [{line}], image = file, result = npy", "raw<rggb, u14>", "luma<srgb, f32>")
+    with pytest.raises(ExecutorError, match="turned \\(orientation 6\\)") as error:
+        run(executor, frame.image, frame)
+    assert error.value.fault is Fault.SETTINGS
+    assert "upright = on" in str(error.value.hint)
+
+
 def test_what_is_mirrored_is_given_as_a_dng_that_is_not(tmp_path: Path) -> None:
     frame, _ = whole(tmp_path, 5)
     executor = wired(tmp_path, COPY + "image = file, result = dng, upright = on", "raw<rggb, u14>")

@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ispdsl.backends import blackbox
+from ispdsl.errors import CompileError
 from ispdsl.executors import command
 from ispdsl.executors.command import accepts
 from ispdsl.executors.faults import ExecutorError, Fault
+from ispdsl.executors.kinds import open_executor
 from ispdsl.executors.model import MIB, Limits
+from ispdsl.graph import build
+from ispdsl.lower.loader import load
 from tests.executors.command_support import (
     ALL,
     COPY,
@@ -296,3 +301,18 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: py
     executor = wired(tmp_path, COPY)
     run(executor, picture())
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_tap_that_is_the_output_is_named_so(tmp_path: Path) -> None:
+    text = """stage a(image: rgb<srgb, unit>) -> rgb<srgb, unit> {
+  slider v in 0..1 = 0
+}
+pipeline p(image: rgb<srgb, unit>) -> (out: rgb<srgb, unit>) {
+  executor command(arguments = ["cp", "{image}", "{result}", "{taps.seen}", "{a.v}"])
+  out = image -> a -> tap seen
+}
+"""
+    path = tmp_path / "p.isp"
+    path.write_text(text)
+    with pytest.raises(CompileError, match=r"tap seen watches the output itself; write \{result\.out\}"):
+        open_executor(blackbox.declared(build(load(path))))

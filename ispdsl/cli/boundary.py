@@ -98,10 +98,12 @@ def report_error(error: BaseException, as_json: bool = False, colour: Colour = C
             show(error.report, colour, sys.stderr)
         return ExitCode.DIAGNOSTICS
     message, hint, code = _explain(error)
+    fault = getattr(error, "fault", None)  # of a real thing
     if as_json:
-        sys.stderr.write(json.dumps({"error": message, "hint": hint}) + "\n")
+        more = {"fault": fault, "command": getattr(error, "command", ()), "status": getattr(error, "status", None)}
+        sys.stderr.write(json.dumps({"error": message, "hint": hint, **(more if fault else {})}) + "\n")
     else:
-        complain(message, hint, colour)
+        complain(message, hint, colour, str(fault or ""))
     return code
 
 

@@ -43,11 +43,11 @@ def show(report: Report, colour: Colour, stream: TextIO) -> None:
     stream.write(human.render(report, coloured(colour, stream), shutil.get_terminal_size((100, 24)).columns))
 
 
-def complain(message: str, hint: str | None, colour: Colour = Colour.AUTO) -> None:
-    """Write ``error: message`` and the hint to stderr; both may quote untrusted names."""
+def complain(message: str, hint: str | None, colour: Colour = Colour.AUTO, fault: str = "") -> None:
+    """Write ``error: message`` and the hint to stderr, with the kind of a fault; both may quote untrusted names."""
     red, cyan, end = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") if coloured(colour, sys.stderr) else ("", "", "")
     first, *more = message.splitlines() or [""]
-    note(f"{red}error:{end} {clean(first)}")
+    note(f"{red}error{f'[{fault}]' if fault else ''}:{end} {clean(first)}")
     for line in more:
         note(f"  {clean(line)}")
     for line in (hint or "").splitlines():

@@ -86,7 +86,9 @@ def test_a_program_that_fails_is_shown_with_its_words(invoke: Invoke, file: Path
     result = invoke(*words, "--set", "lift.gain=3")
     assert (result.exit_code, (tmp_path / "out.png").exists()) == (4, False)
     assert "the lens cap is on" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error[crash]: ")
+    told = json.loads(invoke(*words, "--set", "lift.gain=3", "--json").stderr.splitlines()[-1])
+    assert (told["fault"], told["status"], told["command"][0]) == ("crash", 1, sys.executable)
 
 
 def test_another_backend_than_the_text_has_is_refused(invoke: Invoke, file: Path, raw: Path, tmp_path: Path) -> None:

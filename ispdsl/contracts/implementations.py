@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from hypothesis import reject
 from torch import Tensor
 
 from ispdsl.backends import composite
@@ -17,7 +18,7 @@ from ispdsl.backends.real import run_by
 from ispdsl.calls import Call
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.subject import Subject
-from ispdsl.errors import UserError
+from ispdsl.errors import CompileError, UserError
 from ispdsl.executors.kinds import open_executor
 from ispdsl.executors.trust import check_allowed
 from ispdsl.graph import build
@@ -95,7 +96,10 @@ def _executor(subject: Subject, declared: Declared) -> Implementation:
         key = tuple(sorted((name, str(value)) for name, value in case.types.items()))
         if key not in opened:
             opened[key] = run_by(declared_stage(subject.signature, _texts(subject.module), case.types), subject.name)
-        return opened[key](*case.images.values(), **case.arguments)
+        try:
+            return opened[key](*case.images.values(), **case.arguments)
+        except CompileError:  # a CFA or space that this real thing does not take; another one was opened before
+            reject()
 
     return Implementation("executor", declared.target, run)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ispdsl.backends import programs, real
 from ispdsl.calls import Call, Given
-from ispdsl.errors import StageError
+from ispdsl.errors import CompileError, StageError
 from ispdsl.executors.faults import ExecutorError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Value
@@ -76,8 +76,8 @@ def run(step: Step, images: Iterable[Tensor], keywords: Mapping[str, Any]) -> tu
     before = _versions({**given, **keywords})
     try:
         result = step.program.function(*images, **keywords)
-    except ExecutorError:
-        raise  # it says already what failed and how
+    except (CompileError, ExecutorError):
+        raise  # of a real thing: it says already what is wrong and where
     except (Exception, SystemExit) as error:  # whatever a program raises, the user is told which one it was
         what = f"{type(error).__name__}: {error}{_place(error, step.program.function)}"
         raise StageError(step.node, step.stage, what) from error

@@ -51,11 +51,11 @@ def open_executor(declared: Declared, limits: Limits, lane: int) -> Darktable:
         ExecutorError: `ABSENT` or `VERSION`.
     """
     chain = chain_of(declared)
-    vouched, by_frame, threads = _arguments(declared)
+    vouched, source, threads = _arguments(declared)
     version = cli.version_of(cli.PROGRAM)
     cli.check_version(version, vouched)
     folder = Path(tempfile.mkdtemp(prefix=f"ispdsl-darktable-{lane}-"))
-    return Darktable(declared, chain, Session(version, folder, threads, limits), by_frame)
+    return Darktable(declared, chain, Session(version, folder, threads, limits), source)
 
 
 def reaches(declared: Declared) -> tuple[str, ...]:
@@ -76,6 +76,10 @@ def findings() -> tuple[Found, ...]:
     return (Found("darktable", True, f"{version} ({path})", advice),)
 
 
+SOURCES = ("auto", "file", "frame")
+"""What darktable is given: the raw file, the frame as a DNG, or the file where that holds nothing but the frame."""
+
+
 @dataclass(frozen=True, eq=False)
 class Darktable:
     """Darktable, open for one declaration. One call at a time."""
@@ -83,7 +87,7 @@ class Darktable:
     declared: Declared
     chain: Chain = field(repr=False)
     session: Session
-    by_frame: bool = False
+    source: str = "auto"
 
     @property
     def version(self) -> str:
@@ -126,7 +130,7 @@ class Darktable:
 
     def _planned(self, request: Request) -> Plan | ExecutorError:
         try:
-            return plan_of(self.declared, self.chain, request, self.by_frame)
+            return plan_of(self.declared, self.chain, request, self.source)
         except ExecutorError as error:
             return error
 
@@ -173,7 +177,7 @@ class Plan:
     size: tuple[int, int] | None
 
 
-def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) -> Plan:
+def plan_of(declared: Declared, chain: Chain, request: Request, source: str) -> Plan:
     """The pictures that a request needs, each but once.
 
     Raises:
@@ -205,7 +209,8 @@ def plan_of(declared: Declared, chain: Chain, request: Request, by_frame: bool) 
     results = declared.results or {declared.outputs[0].name: Value(node=declared.name, port=declared.outputs[0].name)}
     outputs = {name: wanted(value) for name, value in results.items()}
     taps = {name: wanted(declared.taps[name]) for name in request.taps}
-    original = None if by_frame or frame is None else _original(frame, image)
+    written = source == "frame" or frame is None or (source == "auto" and frame.source.bordered)
+    original = None if written or frame is None else _original(frame, image)
     write = _copy_of(original) if original else _written(image, port.type, frame)
     name = frame.source.path if frame is not None else f"the image of {declared.name}"
     size = None if original else (image.shape[1], image.shape[2])
@@ -269,21 +274,22 @@ def _notes(plan: Plan, delivery: Delivery) -> tuple[str, ...]:
 # ---- the line of the pipeline -------------------------------------------------------------------------------
 
 
-def _arguments(declared: Declared) -> tuple[tuple[str, ...], bool, int | None]:
-    """Versions vouched for, whether the mosaic is written as a DNG, threads."""
+def _arguments(declared: Declared) -> tuple[tuple[str, ...], str, int | None]:
+    """Versions vouched for, what darktable is given (see `SOURCES`), threads."""
     if declared.kind == "stage":
-        return (), False, None
+        return (), "auto", None
     given = declared.implementation.arguments
     unknown = next((name for name in given if name not in ARGUMENTS), None)
     if unknown is not None:
         raise CompileError(f"{declared.where}: {unknown} means nothing here", f"it takes {', '.join(ARGUMENTS)}")
-    versions, source, threads = given.get("versions", ()), given.get("input", "file"), given.get("threads")
+    versions, source, threads = given.get("versions", ()), given.get("input", "auto"), given.get("threads")
     if not isinstance(versions, tuple):
         raise CompileError(f"{declared.where}: versions is no list of texts", 'write versions = ["4.4.2"]')
-    if source not in ("file", "frame"):
-        raise CompileError(f"{declared.where}: input is {source}", "write input = file or input = frame")
+    if source not in SOURCES:
+        raise CompileError(f"{declared.where}: input is {source}", f"it is one of {', '.join(SOURCES)}")
+    assert isinstance(source, str)
     if threads is None:
-        return versions, source == "frame", None
+        return versions, source, None
     if not isinstance(threads, float | int) or threads != int(threads) or not 1 <= threads <= 1024:
         raise CompileError(f"{declared.where}: threads is no whole number from 1 on", "write threads = 1")
-    return versions, source == "frame", int(threads)
+    return versions, source, int(threads)

@@ -122,7 +122,7 @@ def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
             near = nearest(address, graph.network)
             hint = f"did you mean {near}?" if near else f"its nodes are {', '.join(graph.network)}"
             raise PlanError(f"{graph.name} has no node {address}", hint)
-    calls = [replace(call, implementation=_chosen(call, _wanted(call, choice))) for call in graph.calls]
+    calls = [replace(call, implementation=_chosen(graph, call, _wanted(call, choice))) for call in graph.calls]
     return verify(rebuilt(graph, calls))
 
 
@@ -133,7 +133,7 @@ def _wanted(call: Call, choice: Mapping[str, str]) -> str | None:
     return choice.get(call.address, every if can else None)
 
 
-def _chosen(call: Call, wanted: str | None) -> Implementation:
+def _chosen(graph: Graph, call: Call, wanted: str | None) -> Implementation:
     """What is to run: torch programs are what the composite is made of, unless the choice is another."""
     offered = call.signature.implementations
     kinds = ("program",) if wanted is None else ("program", "executor")
@@ -145,6 +145,10 @@ def _chosen(call: Call, wanted: str | None) -> Implementation:
     if wanted is not None and any(item.kind == "program" for item in offered):
         what = f"{where}, which cannot run as {wanted}: it has {has}"
         raise PlanError(what, f"choose --impl {call.address}=program")
+    whole = next((item.target for item in graph.implementations if item.kind == "executor"), None)
+    if whole is not None:
+        hint = f"{graph.name} as a whole is run by its executor {whole}: choose that by --backend"
+        raise PlanError(f"{where}, which has no program: it has {has}", hint)
     if any(item.kind == "executor" for item in offered):
         hint = f"choose --impl {call.address}=executor, or '*=executor' for all that have one"
         raise PlanError(f"{where}, which has no program: it has {has}", hint)

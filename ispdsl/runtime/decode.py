@@ -32,6 +32,8 @@ class Decoded:
     cfa: str
     origin: tuple[int, int]
     """Row and column of the sensor where the visible area begins."""
+    bordered: bool
+    """Whether the file holds samples around the visible area."""
     black: Array
     """`(4,)` codes for the 2x2 sites in reading order; R, G, B, G for three samples a site."""
     white: float
@@ -104,6 +106,7 @@ def _decoded(raw: rawpy.RawPy, path: str) -> Decoded:
         image=np.array(image),  # a copy: LibRaw's own buffer goes with it
         cfa=cfa,
         origin=(int(raw.sizes.top_margin), int(raw.sizes.left_margin)),
+        bordered=(int(raw.sizes.raw_height), int(raw.sizes.raw_width)) != image.shape[1:],
         black=levels[sites],
         white=float(raw.white_level),
         gains=np.array(raw.camera_whitebalance, dtype=np.float64)[:3],

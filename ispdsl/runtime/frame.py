@@ -36,7 +36,9 @@ class FrameSource:
     decoder: str
     """Name and version of what decoded the file, e.g. ``LibRaw 0.22.2``."""
     whole: bool = True
-    """Whether the frame is all that the file holds; not so for a crop."""
+    """Whether the frame is the picture that the file holds; not so for a crop."""
+    bordered: bool = False
+    """Whether the file holds samples around the frame, such as masked pixels, which some programs show."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,7 +137,7 @@ def _camera_raw(data: bytes, file: Path, digest: str) -> Frame:
         type=Type(name="raw", args=(decoded.cfa, f"u{bits}")),
         metadata=metadata,
         orientation=decoded.orientation,
-        source=FrameSource(str(file), digest, make, camera, DECODER),
+        source=FrameSource(str(file), digest, make, camera, DECODER, bordered=decoded.bordered),
         notes=(*notes, *colour_notes),
     )
 

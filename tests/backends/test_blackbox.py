@@ -177,7 +177,7 @@ def test_executors_of_a_composite_are_closed_with_it(tmp_path: Path):
 
 
 def test_a_stage_with_an_executor_alone_says_how_to_run_it(tmp_path: Path):
-    with pytest.raises(ispdsl.PlanError, match="no program: it has executor stand_in; choose --impl lift=executor"):
+    with pytest.raises(ispdsl.PlanError, match="as a whole is run by its executor stand_in: choose that by --backend"):
         ispdsl.compile(graph(tmp_path), cfa="rggb")
 
 

@@ -499,11 +499,17 @@ def test_two_starts_give_the_same_bits_of_a_real_raw(data: Path, tmp_path: Path,
 @needs_darktable
 @pytest.mark.slow
 @pytest.mark.realdata
-def test_a_camera_of_which_darktable_takes_another_part(data: Path) -> None:
+def test_masked_pixels_are_kept_from_darktable(data: Path, tmp_path: Path) -> None:
     frame = read(data / "raw" / "containers" / "canon_eos_d30.crw")
-    answer = run(whole(), frame)
-    assert answer.outputs["display"].shape == (3, 1456, 2224)
-    assert any("input = frame" in note for note in answer.notes)
+    assert frame.source.bordered
+    assert run(whole(), frame).outputs["display"].shape == (3, *frame.size)
+    path = tmp_path / "darktable.isp"
+    path.write_text(
+        PIPELINE.read_text(encoding="utf-8").replace("executor darktable()", "executor darktable(input = file)")
+    )
+    by_file = run(build(load(path)), frame)
+    assert by_file.outputs["display"].shape == (3, 1456, 2224)
+    assert any("input = frame" in note for note in by_file.notes)
 
 
 @needs_darktable

@@ -165,7 +165,7 @@ class Command:
             return believed(np.ascontiguousarray(image), type_, image.shape[1:], what, finished.command)
         except ExecutorError as error:
             hint = error.hint
-            if error.fault is Fault.MISSING:
+            if error.fault is Fault.MISSING and not run.paths[key].exists():
                 known = {path.name for key, path in run.paths.items() if not key.startswith(("result", "taps"))}
                 files = [path for path in run.folder.rglob("*") if path.is_file() and path.name not in known]
                 left = sorted(path.relative_to(run.folder).as_posix() for path in files)

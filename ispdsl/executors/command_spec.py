@@ -11,6 +11,7 @@ from typing import NoReturn
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import CompileError
 from ispdsl.executors import template
+from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.formats import check_form, form_of
 from ispdsl.executors.model import MIB, Declared, Limits
 from ispdsl.executors.template import BRACES, Placeholder, Template
@@ -352,7 +353,12 @@ def beside(declared: Declared, name: str) -> Path:
         CompileError: there is none there.
         ExecutorError: `FOREIGN` where the name leads elsewhere.
     """
-    path = inside(declared.folder, name)
+    try:
+        path = inside(declared.folder, name)
+    except ExecutorError as error:
+        raise ExecutorError(error.fault, f"{declared.where}: {error.message}", error.hint) from None
+    if path.exists() and not path.is_file():
+        Line(declared).fail(f"{name!r} beside it is no file", "name a file")
     if not path.is_file():
         here = [each.relative_to(declared.folder.resolve()).as_posix() for each in path.parent.glob("*")]
         near = nearest(name, here)

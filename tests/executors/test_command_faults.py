@@ -316,3 +316,27 @@ pipeline p(image: rgb<srgb, unit>) -> (out: rgb<srgb, unit>) {
     path.write_text(text)
     with pytest.raises(CompileError, match=r"tap seen watches the output itself; write \{result\.out\}"):
         open_executor(blackbox.declared(build(load(path))))
+
+
+def test_an_empty_result_is_said_to_be_empty(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.py"
+    empty.write_text("import sys; open(sys.argv[1], 'w').close()")
+    executor = wired(
+        tmp_path, f'arguments = [{PYTHON}, "{empty}", "{{result}}", "{{image}}"], image = npy, result = npy'
+    )
+    with pytest.raises(ExecutorError, match="is empty") as error:
+        run(executor, picture())
+    assert error.value.fault is Fault.MISSING
+    assert "leaves" not in (error.value.hint or "")
+
+
+def test_a_folder_where_a_settings_file_belongs_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "d.ini").mkdir()
+    with pytest.raises(CompileError, match="'d.ini' beside it is no file"):
+        wired(tmp_path, COPY + 'settings = "d.ini"')
+
+
+def test_a_path_out_of_the_folder_says_where_it_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ExecutorError, match="executor command of") as error:
+        wired(tmp_path, COPY + 'settings = "../d.ini"')
+    assert error.value.fault is Fault.FOREIGN

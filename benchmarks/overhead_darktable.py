@@ -53,7 +53,7 @@ def laid_out(executor: Darktable, folder: Path, requests: list[Request]) -> None
     shutil.rmtree(folder, ignore_errors=True)
     (folder / IMAGES).mkdir(parents=True)
     for number, each in enumerate(requests):
-        order = plan_of(executor.declared, executor.chain, each, executor.by_frame).order
+        order = plan_of(executor.declared, executor.chain, each, executor.source).order
         image = order.write(folder / IMAGES, f"b{number:04d}")
         image.with_name(f"{image.name}.xmp").write_bytes(encode_history(order.recipes[0].entries))
 

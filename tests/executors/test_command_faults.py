@@ -332,7 +332,7 @@ def test_an_empty_result_is_said_to_be_empty(tmp_path: Path) -> None:
 
 def test_a_folder_where_a_settings_file_belongs_is_named_so(tmp_path: Path) -> None:
     (tmp_path / "d.ini").mkdir()
-    with pytest.raises(CompileError, match="'d.ini' beside it is no file"):
+    with pytest.raises(CompileError, match=r"'d\.ini' beside it is no file"):
         wired(tmp_path, COPY + 'settings = "d.ini"')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from ispdsl.executors.kinds import lanes as side_by_side
 from ispdsl.executors.kinds import open_executor
 from ispdsl.executors.model import Executor
 from ispdsl.executors.pool import run_all
-from ispdsl.executors.trust import check_allowed
+from ispdsl.executors.trust import check_allowed, fingerprint
 from ispdsl.graph import Graph
 from ispdsl.ir.params import Choice, Register, Slider, Table, Toggle
 from ispdsl.passes.select import match
@@ -48,6 +49,16 @@ class Point:
     def name(self) -> str:
         """A name for files: ``exposure.ev=-0.5ev, sharpen.amount=40%``."""
         return ", ".join(f"{address}={value}" for address, value in self.values.items())
+
+
+def key(graph: Graph, frame: Frame, point: Point, backend: str) -> str:
+    """A hash of everything that decides what a point looks like, but for the version of the real thing."""
+    settings = point.settings.resolved(frame.metadata)
+    digest = hashlib.sha256(f"{graph.sha256} {frame.content_hash} {backend}".encode())
+    digest.update("\n".join(f"{slot.address} {settings[slot.address]!r}" for slot in settings.slots).encode())
+    if backend != COMPOSITE:
+        digest.update(fingerprint(declared(graph)).encode())
+    return digest.hexdigest()
 
 
 def grid(settings: Settings, vary: Mapping[str, str]) -> list[Point]:
@@ -93,6 +104,8 @@ def _values(slot: Slot, text: str) -> list[PhysicalValue]:
 def _between(declaration: Slider | Register, low: str, high: str, count: int) -> list[PhysicalValue]:
     if count < 2:
         raise ValueError("a range has two values at least")
+    if count > LARGEST:
+        raise ValueError(f"{count} values are too many: at most {LARGEST}")
     ends = [faces.to_unit(declaration, read(declaration, word)) for word in (low, high)]
     first, last = (Fraction(end) if not isinstance(end, tuple) else end[0] for end in ends)
     places = [first + (last - first) * index / (count - 1) for index in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -78,4 +79,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminated)
     app()
+
+
+def _terminated(number: int, frame: object) -> None:
+    """Leave as after Ctrl-C: what was started is ended, and its folders go."""
+    raise SystemExit(128 + number)

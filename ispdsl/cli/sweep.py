@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +34,7 @@ from ispdsl.render.characters import clean
 if TYPE_CHECKING:
     from ispdsl.darkroom import Development
     from ispdsl.errors import UserError
+    from ispdsl.graph import Graph
     from ispdsl.sweep import Point
 
 RECORD = "sweep.json"
@@ -79,7 +81,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Develop a raw at every combination of values: a picture each, a record of them, and all on one sheet."""
-    from ispdsl.sweep import grid
+    from ispdsl.sweep import grid, key
     from ispdsl.sweep import sweep as developments
 
     graph = build_graph(file, pipeline, inline=False)
@@ -96,7 +98,9 @@ def sweep(
         output.mkdir(parents=True, exist_ok=True)
     head = {"pipeline": graph.name, "sha256": graph.sha256, "frame": frame.content_hash, "backend": backend.value}
     rows = _kept(output, head) if resume else _fresh(output)
-    todo = [point for point in points if not _is_done(rows.get(point.name), output)]
+    keys = {point.name: key(graph, frame, point, backend.value) for point in points}
+    by = _version(graph, backend, allow_exec) if rows else ""
+    todo = [point for point in points if not _is_done(rows.get(point.name), output, keys[point.name], by)]
     if len(todo) < len(points):
         note(f"{len(points) - len(todo)} of {len(points)} points are there already")
     begun, failed = time.perf_counter(), 0
@@ -119,6 +123,7 @@ def sweep(
         with closing(found):
             for number, result in found:
                 rows[todo[number].name] = row = _row(todo[number], result, output, suffix)
+                row["key"] = keys[row["name"]]
                 failed += "error" in row
                 order = [rows[point.name] for point in points if point.name in rows]
                 write_whole(output / RECORD, json.dumps({**head, "points": order}, indent=2) + "\n")
@@ -129,7 +134,7 @@ def sweep(
     else:
         emit(clean(str(output / RECORD)))
     seconds = time.perf_counter() - begun
-    note(f"{len(todo)} developed in {seconds:.1f} s, {failed} failed; {clean(str(output / SHEET))} shows them")
+    note(f"{len(todo) - failed} developed in {seconds:.1f} s, {failed} failed; {clean(str(output / SHEET))} shows them")
     if failed:
         raise typer.Exit(ExitCode.EXECUTOR)
 
@@ -157,7 +162,7 @@ def _kept(output: Path, head: dict[str, str]) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         other = [name for name, value in head.items() if found[name] != value]
-        rows = {str(row["name"]): row for row in found["points"]}
+        rows = {str(row["name"]): dict(row) for row in found["points"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise CommandError(f"{path} is no record of a sweep: {error}", "choose another folder") from error
     if other:
@@ -165,8 +170,21 @@ def _kept(output: Path, head: dict[str, str]) -> dict[str, Any]:
     return rows
 
 
-def _is_done(row: Any, output: Path) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("file"), str) and (output / Path(row["file"]).name).is_file()  # pyright: ignore
+def _is_done(row: Mapping[str, Any] | None, output: Path, key: str, by: str) -> bool:
+    """Whether a row of an earlier sweep is of the very same point, by the same version, and its picture is there."""
+    if row is None or (row.get("key"), row.get("by")) != (key, by):
+        return False
+    return isinstance(row.get("file"), str) and (output / Path(row["file"]).name).is_file()
+
+
+def _version(graph: Graph, backend: Backend, allow_exec: bool) -> str:
+    """What would develop now."""
+    from ispdsl.backends.blackbox import declared, opened
+
+    if backend is Backend.COMPOSITE:
+        return backend.value
+    with opened(declared(graph), allow_exec) as executor:
+        return executor.version
 
 
 def _row(point: Point, result: Development | UserError, output: Path, suffix: str) -> dict[str, Any]:
@@ -175,7 +193,8 @@ def _row(point: Point, result: Development | UserError, output: Path, suffix: st
 
     row: dict[str, Any] = {"name": point.name, "values": dict(point.values)}
     if not isinstance(result, Development):
-        note(f"{clean(point.name)}: {clean(result.message)}")
+        first, *more = result.message.splitlines()
+        note("\n  ".join([f"{clean(point.name)}: {clean(first)}", *map(clean, more)]))
         return {**row, "error": result.message, "fault": str(getattr(result, "fault", "")) or None}
     path = output / f"{_file_name(point.name)}{suffix}"
     save_outputs(result, path)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,14 @@ from tests.cli.conftest import Invoke
 
 DEVELOPER = """
 import sys
+import time
 import numpy as np
-mosaic, result, tap, gain = sys.argv[1:]
+mosaic, result, tap, gain, lid = sys.argv[1:]
 image = np.load(mosaic).astype(np.float32)
 top = image.max()
 np.save(tap, np.repeat(image / top, 3, axis=0).astype(np.float32))
+if float(gain) == 5:
+    time.sleep(60)
 if float(gain) == 3:
     sys.exit("the lens cap is on")
 np.save(result, np.clip(np.repeat(image / top, 3, axis=0) * float(gain), 0, 1).astype(np.float32))
@@ -28,10 +34,11 @@ TEXT = """stage develop(mosaic: raw<C, u16>) -> rgb<linear_srgb, f32> {{
 }}
 stage lift(image: rgb<linear_srgb, f32>) -> rgb<srgb, unit> {{
   slider gain in 0..8 = 1
+  toggle lid = off
 }}
 pipeline own(mosaic: raw<C, u16>) -> (out: rgb<srgb, unit>) {{
   executor command(
-    arguments = ["{python}", "{script}", "{{image}}", "{{result}}", "{{taps.seen}}", "{{lift.gain:g}}"],
+    arguments = ["{python}", "{script}", "{{image}}", "{{result}}", "{{taps.seen}}", "{{lift.gain:g}}", "{{lift.lid}}"],
     image = npy, result = npy, tap = npy
   )
   out = mosaic -> develop -> tap seen -> lift
@@ -106,5 +113,23 @@ def test_what_a_real_thing_runs_has_a_plan_and_a_table_of_parameters(invoke: Inv
     assert "lift.gain" in invoke("plan", file, "--parameters").stdout
     shown = json.loads(invoke("plan", file, "--json", "--cfa", "bggr").stdout)
     assert (shown["backend"], shown["inputs"]["mosaic"]) == ("command", "raw<bggr, u16>")
-    assert [each["address"] for each in shown["parameters"]] == ["lift.gain"]
+    assert [each["address"] for each in shown["parameters"]] == ["lift.gain", "lift.lid"]
     assert invoke("plan", file, "--backend", "libraw").exit_code == 2
+
+
+def test_a_run_that_is_terminated_leaves_nothing(file: Path, raw: Path, tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    words = ["run", file, raw, "-o", tmp_path / "out.png", "--backend", "command", "--allow-exec", "--no-sidecar"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ispdsl", *map(str, words), "--set", "lift.gain=5"],
+        env={**os.environ, "TMPDIR": str(private)},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not list(private.rglob("tap.seen.npy")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(private.rglob("tap.seen.npy")), "the program runs"
+    process.terminate()
+    process.communicate(timeout=20)
+    assert (process.returncode, list(private.iterdir())) == (143, [])

@@ -37,3 +37,16 @@ def test_a_sweep_goes_on_where_it_stopped(invoke: Invoke, file: Path, raw: Path,
     assert kept.stat().st_mtime_ns == before
     rows = json.loads((tmp_path / "out" / "sweep.json").read_text())["points"]
     assert [row["name"] for row in rows] == ["lift.gain=1", "lift.gain=2"]
+
+
+def test_a_sweep_that_goes_on_with_another_setting_does_all_again(
+    invoke: Invoke, file: Path, raw: Path, tmp_path: Path
+) -> None:
+    words = ("sweep", file, raw, "--vary", "lift.gain=1, 2", "-o", tmp_path / "out", "--backend", "command")
+    assert invoke(*words, "--allow-exec").exit_code == 0
+    again = invoke(*words, "--allow-exec", "--resume", "--set", "lift.lid=on")
+    assert again.exit_code == 0, again.stderr
+    assert "there already" not in again.stderr
+    assert "2 developed" in again.stderr
+    whole = invoke(*words, "--allow-exec", "--resume", "--set", "lift.lid=on")
+    assert "2 of 2 points are there already" in whole.stderr

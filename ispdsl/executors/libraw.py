@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,12 @@ STORAGES = {"unit": (16, 65535), "f32": (16, 65535), "u16": (16, 1), "u8": (8, 1
 
 BAND = 2**20
 """Samples that are worth a thread of their own."""
+
+LENT = 4
+"""Pictures whose memory is remembered."""
+
+FREE = 2
+"""References to a picture that only the list of what was lent holds: that one, and the one that counts them."""
 
 
 def findings() -> tuple[Found, ...]:
@@ -179,6 +186,8 @@ class LibRaw:
     same: bool
     batch: int = 1
     _source: _Source | None = None
+    _lent: list[Image] = field(default_factory=list[Image])
+    """Pictures that were given away: the memory of those that nobody holds any more is used again."""
     _kept: ExitStack = field(default_factory=ExitStack)
 
     def run(self, request: Request) -> Answer:
@@ -248,11 +257,21 @@ class LibRaw:
         try:
             job = Job(source.path, source.sha256, told, bits, min(risky.values(), default=None))
             codes, done = self.developer.develop(job)
-            planes = _planes(codes, divisor)
+            planes = self._memory((codes.shape[2], *codes.shape[:2]))
+            _fill(planes, codes, divisor)
         finally:
             if risky:  # it may have damaged memory without an end: nobody else uses that process
                 self.developer.close()
         return planes, done.seconds, done.stretch
+
+    def _memory(self, shape: tuple[int, ...]) -> Image:
+        """Room for a picture. Fresh pages cost more than filling them, so that room which is free again comes first."""
+        for number in range(len(self._lent)):
+            free = sys.getrefcount(self._lent[number]) == FREE  # a view or a tensor of it would hold it too
+            if free and self._lent[number].shape == shape:
+                return self._lent[number]
+        self._lent = [*self._lent[1 - LENT :], np.empty(shape, np.float32)]
+        return self._lent[-1]
 
     def _file(self, request: Request, mosaic: Image) -> _Source:
         """The file to develop: the frame's own where that holds this mosaic, else one that is written."""
@@ -290,9 +309,8 @@ def _equal(codes: NDArray[Any], mosaic: Image) -> bool:
     )
 
 
-def _planes(codes: Any, divisor: int) -> Image:
-    """LibRaw's picture `(H, W, 3)` as planes of floats, of new memory; a large one in bands side by side."""
-    planes = np.empty((codes.shape[2], *codes.shape[:2]), np.float32)
+def _fill(planes: Image, codes: Any, divisor: int) -> None:
+    """Put LibRaw's picture `(H, W, 3)` into planes of floats; a large one in bands side by side."""
 
     def convert(first: int, last: int) -> None:
         for index in range(len(planes)):
@@ -305,7 +323,6 @@ def _planes(codes: Any, divisor: int) -> Image:
     else:
         with ThreadPoolExecutor(count) as threads:
             list(threads.map(convert, edges, edges[1:]))
-    return planes
 
 
 def _size(mosaic: Image, told: Mapping[str, Any], stretch: tuple[float, float]) -> tuple[int, int]:

@@ -430,3 +430,18 @@ def test_three_samples_a_site(data: Path) -> None:
         half = run(executor, frame, interpolate__half_size="on").outputs["display"]
     assert np.array_equal(picture, bare(path, **START))
     assert half.shape == picture.shape
+
+
+def test_a_picture_that_somebody_holds_is_never_overwritten(photo: Path) -> None:
+    frame = read(photo)
+    with opened(frame, same=True) as executor:
+        first = run(executor, frame).outputs["display"]
+        view = first[:, ::2]
+        copies, ends = first.copy(), id(first)
+        del first
+        again = [run(executor, frame, brighten__bright=bright).outputs["display"] for bright in (2.0, 3.0, 4.0)]
+        assert np.array_equal(view, copies[:, ::2])
+        assert len({id(each) for each in again} | {ends}) == 4
+        places = {id(each) for each in again} | {ends}
+        del again, view
+        assert id(run(executor, frame).outputs["display"]) in places

@@ -32,8 +32,8 @@ from ispdsl.ir.model import Value
 from ispdsl.ir.types import Type
 from ispdsl.runtime.frame import Frame, Metadata
 
-BATCH = 32
-"""Samples a start: the start then costs each some 15 ms, and the more there are, the more a failing one costs."""
+BATCH = 64
+"""Samples a start: the start then costs each some 10 ms, and the more there are, the more a failing one costs."""
 
 ARGUMENTS = ("versions", "input", "threads")
 

@@ -153,7 +153,7 @@ def _memory() -> Finding:
 
 def _shipped(folder: str) -> Finding:
     path = shipped(folder)
-    count = len(list(path.glob("*.isp")))
+    count = len(list(path.rglob("*.isp")))
     if count:
         return Finding(folder, "good", f"{count} files in {path}")
     return Finding(

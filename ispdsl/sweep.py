@@ -6,10 +6,10 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ispdsl.backends.blackbox import COMPOSITE, check_backend, declared, request
+from ispdsl.backends.blackbox import COMPOSITE, all_settings, check_backend, declared, declared_in, request
 from ispdsl.darkroom import Development, develop, developed_by, mosaic_input
 from ispdsl.errors import UserError
 from ispdsl.executors.faults import ExecutorError
@@ -51,14 +51,18 @@ class Point:
         return ", ".join(f"{address}={value}" for address, value in self.values.items())
 
 
-def key(graph: Graph, frame: Frame, point: Point, backend: str) -> str:
-    """A hash of everything that decides what a point looks like, but for the version of the real thing."""
-    settings = point.settings.resolved(frame.metadata)
-    digest = hashlib.sha256(f"{graph.sha256} {frame.content_hash} {backend}".encode())
-    digest.update("\n".join(f"{slot.address} {settings[slot.address]!r}" for slot in settings.slots).encode())
-    if backend != COMPOSITE:
-        digest.update(fingerprint(declared(graph)).encode())
-    return digest.hexdigest()
+def keys(
+    graph: Graph, frame: Frame, points: Iterable[Point], backend: str, impl: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """For each point by name a hash of all that decides what it looks like, but for the version of the real thing."""
+    same = [graph.sha256, frame.content_hash, backend, repr(sorted((impl or {}).items()))]
+    same += [fingerprint(each) for each in declared_in(graph.module)]
+    found: dict[str, str] = {}
+    for point in points:
+        settings = point.settings.resolved(frame.metadata)
+        own = [f"{slot.address} {settings[slot.address]!r}" for slot in settings.slots]
+        found[point.name] = hashlib.sha256("\n".join([*same, *own]).encode()).hexdigest()
+    return found
 
 
 def grid(settings: Settings, vary: Mapping[str, str]) -> list[Point]:
@@ -189,7 +193,11 @@ def _by_real_thing(
     found = declared(graph, match(graph, {mosaic_input(graph): frame.type}))
     check_allowed(found, allow_exec)
     wanted = None if taps is None else tuple(taps)
-    requests = [request(found, frame, point.settings, wanted) for point in points]
+    if not points:
+        return
+    # the points share one image: a copy for each would fill the memory
+    first = request(found, frame, points[0].settings, wanted)
+    requests = [replace(first, settings=all_settings(found, frame, point.settings)) for point in points]
     versions: list[str] = []
 
     def opened(lane: int) -> Executor:

@@ -7,25 +7,13 @@ from pathlib import Path
 import pytest
 
 import ispdsl
-from ispdsl.executors import kinds
 from ispdsl.executors.faults import ExecutorError
 from ispdsl.runtime.frame import Frame
-from ispdsl.sweep import grid, sweep
+from ispdsl.sweep import grid, keys, sweep
 from tests import stand_in_executor
-from tests.backends.test_blackbox import graph
-from tests.scenes import synthetic_frame
+from tests.backends.test_blackbox import family, frame, graph
 
-
-@pytest.fixture(autouse=True)
-def family(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(kinds.FAMILIES, "stand_in", "tests.stand_in_executor")
-    monkeypatch.setattr(stand_in_executor, "OPEN", [])
-    monkeypatch.setattr(stand_in_executor, "ASKED", [])
-
-
-@pytest.fixture(scope="module")
-def frame(tmp_path_factory: pytest.TempPathFactory) -> Frame:
-    return synthetic_frame(tmp_path_factory.mktemp("raw")).crop(8, 8, 12, 12)
+__all__ = ["family", "frame"]
 
 
 @pytest.fixture
@@ -91,3 +79,27 @@ def test_programs_are_swept_too(frame: Frame):
     assert isinstance(dark, ispdsl.Development)
     assert isinstance(bright, ispdsl.Development)
     assert bright.outputs["display"].image.mean() > dark.outputs["display"].image.mean()
+
+
+def test_the_points_of_a_sweep_share_one_image(tmp_path: Path, frame: Frame):
+    built = graph(tmp_path)
+    list(sweep(built, frame, grid(ispdsl.Settings.of(built), {"lift.gain": "1, 2, 3"}), backend="stand_in"))
+    asked = stand_in_executor.ASKED
+    assert len({id(each.images["mosaic"]) for each in asked}) == 1
+    assert sorted(str(each.settings["lift.gain"]) for each in asked) == ["1.0", "2.0", "3.0"]
+
+
+def test_what_decides_a_point_decides_its_key(tmp_path: Path, frame: Frame):
+    built = graph(tmp_path)
+    start = ispdsl.Settings.of(built)
+    points = grid(start, {"lift.gain": "1"})
+    (plain,) = keys(built, frame, points, "stand_in").values()
+    others = [
+        keys(built, frame, grid(start.set("lift.mode", "hard"), {"lift.gain": "1"}), "stand_in"),
+        keys(built, frame.crop(0, 0, 8, 8), points, "stand_in"),
+        keys(built, frame, points, "composite"),
+        keys(built, frame, points, "stand_in", {"lift": "executor"}),
+        keys(graph(tmp_path, '"rm"'), frame, points, "stand_in"),
+    ]
+    assert len({plain, *(each for found in others for each in found.values())}) == 6
+    assert keys(graph(tmp_path), frame, points, "stand_in") == {points[0].name: plain}

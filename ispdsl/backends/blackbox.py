@@ -138,10 +138,18 @@ def request(found: Declared, frame: Frame, settings: Settings, taps: Iterable[st
     unknown = [name for name in wanted if name not in found.taps]
     if unknown:
         raise PlanError(f"{found.name} has no tap {unknown[0]}", f"its taps are {', '.join(found.taps) or 'none'}")
-    settings = settings.resolved(frame.metadata)
-    values: dict[str, Any] = {slot.address: settings[slot.address] for slot in found.slots}
     mosaic = found.inputs[0].name
-    return Request({mosaic: frame.image.astype(np.float32)}, values, frame, wanted)
+    return Request({mosaic: frame.image.astype(np.float32)}, all_settings(found, frame, settings), frame, wanted)
+
+
+def all_settings(found: Declared, frame: Frame, settings: Settings) -> dict[str, Any]:
+    """A value for every address, as a request has them; what waits for metadata takes it from the frame.
+
+    Raises:
+        SettingsError: a starting value is missing from the frame.
+    """
+    settings = settings.resolved(frame.metadata)
+    return {slot.address: settings[slot.address] for slot in found.slots}
 
 
 def _executor(offered: Iterable[Implementation]) -> Implementation | None:

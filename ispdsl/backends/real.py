@@ -15,8 +15,9 @@ from ispdsl.backends.blackbox import declared_stage
 from ispdsl.backends.programs import Program
 from ispdsl.calls import Call
 from ispdsl.errors import CompileError, RunError
+from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.kinds import open_executor
-from ispdsl.executors.model import Declared, Executor, Request
+from ispdsl.executors.model import Declared, Executor, Image, Request
 from ispdsl.executors.trust import check_allowed
 from ispdsl.ir.model import Module
 from ispdsl.ir.params import Array, Choice, Register, Slider, Table, Toggle
@@ -100,14 +101,12 @@ def _called(
         }
         settings = {slot.address: _declared(slot, keywords[slot.address], index) for slot in found.slots}
         requests.append(Request(arrays, settings))
-    answers = executor.run_many(requests)
-    for answer in answers:
-        if isinstance(answer, Exception):
+    outputs: list[Mapping[str, Image]] = []
+    for answer in executor.run_many(requests):
+        if isinstance(answer, ExecutorError):
             raise answer
-    stacked = [
-        torch.stack([torch.from_numpy(answer.outputs[port.name]) for answer in answers])  # type: ignore[union-attr]
-        for port in found.outputs
-    ]
+        outputs.append(answer.outputs)
+    stacked = [torch.stack([torch.from_numpy(each[port.name]) for each in outputs]) for port in found.outputs]
     return tuple((each if batch is not None else each[0]).to(like.device, like.dtype) for each in stacked)
 
 

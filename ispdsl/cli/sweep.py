@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,7 +82,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Develop a raw at every combination of values: a picture each, a record of them, and all on one sheet."""
-    from ispdsl.sweep import grid, key
+    from ispdsl.sweep import grid, keys
     from ispdsl.sweep import sweep as developments
 
     graph = build_graph(file, pipeline, inline=False)
@@ -97,10 +98,10 @@ def sweep(
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
     head = {"pipeline": graph.name, "sha256": graph.sha256, "frame": frame.content_hash, "backend": backend.value}
-    rows = _kept(output, head) if resume else _fresh(output)
-    keys = {point.name: key(graph, frame, point, backend.value) for point in points}
-    by = _version(graph, backend, allow_exec) if rows else ""
-    todo = [point for point in points if not _is_done(rows.get(point.name), output, keys[point.name], by)]
+    record = Record(output, head, _kept(output, head) if resume else _fresh(output), points)
+    wanted = keys(graph, frame, points, backend.value, {**chosen, "format": suffix})
+    by = _version(graph, backend, allow_exec) if record.rows else ""
+    todo = [point for point in points if not _is_done(record.rows.get(point.name), output, wanted[point.name], by)]
     if len(todo) < len(points):
         note(f"{len(points) - len(todo)} of {len(points)} points are there already")
     begun, failed = time.perf_counter(), 0
@@ -109,26 +110,15 @@ def sweep(
         def told(done: int, total: int, failures: int) -> None:
             bar(done, total, f"{failures} failed" if failures else backend.value)
 
-        found = developments(
-            graph,
-            frame,
-            todo,
-            impl=chosen,
-            trust=tuple(trust or ()),
-            backend=backend.value,
-            allow_exec=allow_exec,
-            lanes=jobs or os.cpu_count() or 1,
-            told=told,
-        )
-        with closing(found):
+        packages, lanes = tuple(trust or ()), jobs or os.cpu_count() or 1
+        ways: dict[str, Any] = {"impl": chosen, "trust": packages, "backend": backend.value, "lanes": lanes}
+        found = developments(graph, frame, todo, **ways, allow_exec=allow_exec, told=told)
+        with closing(found), closing(record):
             for number, result in found:
-                rows[todo[number].name] = row = _row(todo[number], result, output, suffix)
-                row["key"] = keys[row["name"]]
+                row = _row(todo[number], result, output, suffix)
+                record.add({**row, "key": wanted[row["name"]]})
                 failed += "error" in row
-                order = [rows[point.name] for point in points if point.name in rows]
-                write_whole(output / RECORD, json.dumps({**head, "points": order}, indent=2) + "\n")
-    order = [rows[point.name] for point in points]
-    _sheet(order, output)
+    _sheet(record.order, output)
     if as_json:
         emit((output / RECORD).read_text(encoding="utf-8").rstrip())
     else:
@@ -137,6 +127,33 @@ def sweep(
     note(f"{len(todo) - failed} developed in {seconds:.1f} s, {failed} failed; {clean(str(output / SHEET))} shows them")
     if failed:
         raise typer.Exit(ExitCode.EXECUTOR)
+
+
+@dataclass
+class Record:
+    """What is known of every point, kept in a file: at most once a second, since a large one takes its time."""
+
+    output: Path
+    head: Mapping[str, str]
+    rows: dict[str, dict[str, Any]]
+    points: Sequence[Point]
+    written: float = 0.0
+
+    @property
+    def order(self) -> list[dict[str, Any]]:
+        """The rows in the order of the grid."""
+        return [self.rows[point.name] for point in self.points if point.name in self.rows]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more point."""
+        self.rows[row["name"]] = row
+        if time.monotonic() - self.written >= 1.0:
+            self.close()
+
+    def close(self) -> None:
+        """Bring the file up to date."""
+        write_whole(self.output / RECORD, json.dumps({**self.head, "points": self.order}, indent=2) + "\n")
+        self.written = time.monotonic()
 
 
 def _fresh(output: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,8 @@ def test_what_a_stage_cannot_say(tmp_path: Path, message: str) -> None:
 
 def test_an_option_that_another_line_speaks_for_may_mean_nothing_to_libraw(tmp_path: Path) -> None:
     made = pipeline(tmp_path, "out = mosaic -> develop", stage=OWN.format(storage="unit"))
-    open_executor(declared(made, {"C": "rggb"})).close()
+    with closing(open_executor(declared(made, {"C": "rggb"}))) as executor:
+        assert executor.declared.name == made.name
 
 
 def test_stages_run_in_pipelines(tmp_path: Path) -> None:

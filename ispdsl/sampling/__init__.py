@@ -1,0 +1,1 @@
+"""Sampling: which settings the real thing is asked for on which part of which raw, and the asking."""

@@ -1,0 +1,1 @@
+"""Training: from the samples of a run to doubles of its stages."""

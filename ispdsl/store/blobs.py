@@ -1,0 +1,181 @@
+"""Samples as files: safetensors, named by the SHA-256 of their content.
+
+Tensors ``images/NAME`` are float32 `(C, H, W)`; ``metadata/NAME`` are float64, a single number has shape ``()``. The
+rest is JSON under ``sample`` in the header. Blobs may come from strangers: nothing of them is executed or unpickled, and
+every size is checked before it is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from ispdsl.ir.model import Frozen
+from ispdsl.store.disk import make_folder, read_regular, write_durably
+from ispdsl.store.errors import StoreError
+from ispdsl.store.sample import Sample
+
+FOLDER = "blobs"
+DRAFTS = "drafts"
+SUFFIX = ".safetensors"
+DIGEST = re.compile(r"[0-9a-f]{64}")
+LARGEST = 1 << 32
+"""Bytes of a blob."""
+LARGEST_HEADER = 1 << 26
+
+IMAGE = "images/"
+METADATA = "metadata/"
+NOTE = "sample"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A blob that lies on the disk, and that the ledger may not know of yet."""
+
+    digest: str
+    bytes: int
+
+
+class _Note(Frozen, frozen=True):
+    """What of a sample is no array."""
+
+    settings: dict[str, Any]
+    type: str
+    raw: str
+    part: tuple[int, int, int, int]
+    seconds: float
+    extra: dict[str, Any]
+
+
+def path_of(folder: Path, digest: str) -> Path:
+    """Where the blob of a run lies.
+
+    Raises:
+        StoreError: `digest` is no SHA-256 in hexadecimal.
+    """
+    if not DIGEST.fullmatch(digest):
+        raise StoreError(f"{digest!r} is not the name of a blob")
+    return folder / FOLDER / digest[:2] / f"{digest}{SUFFIX}"
+
+
+def put_blob(folder: Path, sample: Sample) -> Stored:
+    """Write a sample into a run: the first half of keeping it, for worker processes. `acknowledge` is the second.
+
+    Any number of processes may do this at once. What is never acknowledged is collected by `gc` after a minute.
+
+    Args:
+        folder: of the run.
+        sample: what to keep.
+
+    Raises:
+        DiskError: the disk is full, protected or fails; nothing is left behind.
+    """
+    data = encode(sample)
+    stored = Stored(hashlib.sha256(data).hexdigest(), len(data))
+    target = path_of(folder, stored.digest)
+    make_folder(target.parent)
+    write_durably(target, data, folder / DRAFTS)  # also where it is there: it may be old, and about to be collected
+    return stored
+
+
+def read_blob(folder: Path, digest: str) -> Sample:
+    """The sample of a blob, whose content has been compared with its name.
+
+    Raises:
+        StoreError: it is missing, damaged, or holds no sample.
+    """
+    path = path_of(folder, digest)
+    data = read_regular(path, LARGEST)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise StoreError(f"{path} is damaged: its content is not what its name says", FORGET)
+    try:
+        return decode(data)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error.message}", error.hint) from error
+
+
+FORGET = "`ispdsl runs gc --damaged` forgets what is damaged; `ispdsl runs resume` makes it again"
+
+
+def encode(sample: Sample) -> bytes:
+    """A sample as the bytes of a safetensors file; equal samples give equal bytes."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, image in sample.images.items():
+        arrays[f"{IMAGE}{name}"] = np.asarray(image, dtype=np.float32, order="C")
+    for name, value in sample.metadata.items():
+        arrays[f"{METADATA}{name}"] = np.asarray(value, dtype=np.float64, order="C")
+    note = {
+        "settings": dict(sample.settings),
+        "type": sample.type,
+        "raw": sample.raw,
+        "part": list(sample.part),
+        "seconds": sample.seconds,
+        "extra": dict(sample.extra),
+    }
+    return safetensors.numpy.save(arrays, {NOTE: json.dumps(note, sort_keys=True)})
+
+
+def decode(data: bytes) -> Sample:
+    """The sample in the bytes of a safetensors file.
+
+    Raises:
+        StoreError: they hold no sample.
+    """
+    note = _note(header(data).get(NOTE))
+    try:
+        arrays = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise StoreError(f"it is no safetensors file: {error}") from error
+    return sample_of(arrays, note)
+
+
+def sample_of(arrays: Mapping[str, NDArray[Any]], note: _Note) -> Sample:
+    """Put a sample together from its arrays and the rest."""
+    images: dict[str, NDArray[np.float32]] = {}
+    metadata: dict[str, float | NDArray[np.float64]] = {}
+    for name, array in arrays.items():
+        if name.startswith(IMAGE) and array.dtype == np.float32 and array.ndim == 3:
+            images[name.removeprefix(IMAGE)] = array
+        elif name.startswith(METADATA) and array.dtype == np.float64:
+            metadata[name.removeprefix(METADATA)] = array if array.ndim else float(array)
+        else:
+            raise StoreError(f"it holds no sample: {name!r} is {array.dtype} {array.shape}")
+    return Sample(images, note.settings, metadata, note.type, note.raw, note.part, note.seconds, note.extra)
+
+
+def header(data: bytes) -> Mapping[str, str]:
+    """The free texts in the header of a safetensors file.
+
+    Raises:
+        StoreError: there is no such header.
+    """
+    length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else len(data)
+    if length > min(len(data) - 8, LARGEST_HEADER):
+        raise StoreError("it is no safetensors file: its header is longer than itself or than 64 MiB")
+    try:
+        found = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        return {str(name): str(value) for name, value in found.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise StoreError("it is no safetensors file: its header is no JSON of that form") from error
+
+
+def _note(text: str | None) -> _Note:
+    if text is None:
+        raise StoreError("it holds no sample: its header does not say of what")
+    try:
+        return _Note.model_validate(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        why = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}" if isinstance(error, ValidationError) else error
+        raise StoreError(f"it holds no sample: its header is wrong: {why}") from error

@@ -1,8 +1,8 @@
 """Samples as files: safetensors, named by the SHA-256 of their content.
 
 Tensors ``images/NAME`` are float32 `(C, H, W)`; ``metadata/NAME`` are float64, a single number has shape ``()``. The
-rest is JSON under ``sample`` in the header. Blobs may come from strangers: nothing of them is executed or unpickled, and
-every size is checked before it is believed.
+rest is JSON under ``sample`` in the header. Blobs may come from strangers: nothing of them is executed or unpickled,
+and every size is checked before it is believed.
 """
 
 from __future__ import annotations
@@ -111,20 +111,7 @@ FORGET = "`ispdsl runs gc --damaged` forgets what is damaged; `ispdsl runs resum
 
 def encode(sample: Sample) -> bytes:
     """A sample as the bytes of a safetensors file; equal samples give equal bytes."""
-    arrays: dict[str, NDArray[Any]] = {}
-    for name, image in sample.images.items():
-        arrays[f"{IMAGE}{name}"] = np.asarray(image, dtype=np.float32, order="C")
-    for name, value in sample.metadata.items():
-        arrays[f"{METADATA}{name}"] = np.asarray(value, dtype=np.float64, order="C")
-    note = {
-        "settings": dict(sample.settings),
-        "type": sample.type,
-        "raw": sample.raw,
-        "part": list(sample.part),
-        "seconds": sample.seconds,
-        "extra": dict(sample.extra),
-    }
-    return safetensors.numpy.save(arrays, {NOTE: json.dumps(note, sort_keys=True)})
+    return safetensors.numpy.save(arrays_of(sample), {NOTE: json.dumps(note_of(sample), sort_keys=True)})
 
 
 def decode(data: bytes) -> Sample:
@@ -133,16 +120,53 @@ def decode(data: bytes) -> Sample:
     Raises:
         StoreError: they hold no sample.
     """
-    note = _note(header(data).get(NOTE))
+    arrays, texts = tensors(data)
+    return sample_of(arrays, parse(texts.get(NOTE)))
+
+
+def tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:
+    """The arrays of a safetensors file by name, and the free texts in its header.
+
+    Raises:
+        StoreError: it is none.
+    """
+    texts = header(data)
     try:
-        arrays = safetensors.numpy.load(data)
+        return safetensors.numpy.load(data), texts
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise StoreError(f"it is no safetensors file: {error}") from error
-    return sample_of(arrays, note)
 
 
-def sample_of(arrays: Mapping[str, NDArray[Any]], note: _Note) -> Sample:
-    """Put a sample together from its arrays and the rest."""
+def arrays_of(sample: Sample) -> dict[str, NDArray[Any]]:
+    """Images and metadata of a sample under the names that they have in a file."""
+    images = {f"{IMAGE}{name}": np.asarray(image, np.float32, order="C") for name, image in sample.images.items()}
+    numbers = {f"{METADATA}{name}": np.asarray(value, np.float64, order="C") for name, value in sample.metadata.items()}
+    return {**images, **numbers}
+
+
+def note_of(sample: Sample) -> dict[str, Any]:
+    """What of a sample is no array, for JSON."""
+    return {
+        "settings": dict(sample.settings),
+        "type": sample.type,
+        "raw": sample.raw,
+        "part": list(sample.part),
+        "seconds": sample.seconds,
+        "extra": dict(sample.extra),
+    }
+
+
+def sample_of(arrays: Mapping[str, NDArray[Any]], found: object) -> Sample:
+    """Put a sample together from what `arrays_of` and `note_of` give.
+
+    Raises:
+        StoreError: it is none.
+    """
+    try:
+        note = _Note.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StoreError(f"it holds no sample: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     images: dict[str, NDArray[np.float32]] = {}
     metadata: dict[str, float | NDArray[np.float64]] = {}
     for name, array in arrays.items():
@@ -171,11 +195,15 @@ def header(data: bytes) -> Mapping[str, str]:
         raise StoreError("it is no safetensors file: its header is no JSON of that form") from error
 
 
-def _note(text: str | None) -> _Note:
+def parse(text: str | None) -> object:
+    """What a text of the header says.
+
+    Raises:
+        StoreError: it is missing, or no JSON.
+    """
     if text is None:
         raise StoreError("it holds no sample: its header does not say of what")
     try:
-        return _Note.model_validate(json.loads(text))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        why = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}" if isinstance(error, ValidationError) else error
-        raise StoreError(f"it holds no sample: its header is wrong: {why}") from error
+        raise StoreError(f"it holds no sample: its header is no JSON: {error}") from error

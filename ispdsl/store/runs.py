@@ -25,6 +25,7 @@ from ispdsl.store.disk import make_folder, read_regular, write_durably, writing
 from ispdsl.store.errors import DiskError, StoreError
 from ispdsl.store.head import FORMAT, PipelineHead, RawHead, RunHead, plain_name
 from ispdsl.store.ledger import (
+    KEY,
     NAME,
     Failure,
     Row,
@@ -32,6 +33,7 @@ from ispdsl.store.ledger import (
     check_ledger,
     create_ledger,
     finite,
+    held,
     reading,
     rows_of,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "failures",
     "forget",
     "get",
+    "held",
     "open_run",
     "place",
     "put",
@@ -148,7 +151,7 @@ def put(run: Run, sample: Sample, key: str, number: int) -> bool:
 
     Raises:
         DiskError: the disk is full, protected or fails. Nothing was acknowledged.
-        StoreError: the ledger is damaged.
+        StoreError: the ledger is damaged, or the key is none.
     """
     with reading(run.path) as base:
         if base.execute("SELECT 1 FROM samples WHERE key = ?", (key,)).fetchone():
@@ -166,6 +169,8 @@ def acknowledge(run: Run, key: str, number: int, stored: Stored, seconds: float)
         StoreError: the blob is not there (more than a minute may not pass between the halves when `gc` is run).
         DiskError: the ledger cannot be written.
     """
+    if not KEY.fullmatch(key):
+        raise StoreError(f"{key!r} is not a key", "take a hash in hexadecimal")
     with changing(run.path) as base:
         if base.execute("SELECT 1 FROM samples WHERE key = ?", (key,)).fetchone():
             return False

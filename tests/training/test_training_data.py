@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ispdsl.training import data
+from ispdsl.training.data import Scene, TrainingError, seeded
+from tests.training.stand_ins import scenes
+
+
+def test_a_raw_is_held_out_with_all_its_parts_and_settings() -> None:
+    train, held = data.split(scenes(9, raws=3), frozenset({"raw1"}))
+    assert {scene.raw for scene in train} == {"raw0", "raw2"}
+    assert [scene.number for scene in held] == [1, 4, 7]
+
+
+def test_nothing_to_train_on_is_said() -> None:
+    with pytest.raises(TrainingError, match="all samples are held out"):
+        data.split(scenes(3), frozenset({"raw0", "raw1", "raw2"}))
+
+
+def test_rows_keep_pixels_targets_and_conditions_together() -> None:
+    found = data.rows(scenes(), 0).draw(seeded(0, "x", 0), 500)
+    torch.testing.assert_close(found.targets[0], found.images[0] * (0.5 + found.condition))
+    assert found.images[0].shape == (500, 3)
+
+
+def test_half_of_a_batch_is_even_over_the_colours() -> None:
+    """One pixel of a thousand is bright: it is drawn far more often than it occurs."""
+    image = torch.full((1, 10, 100), 0.01)
+    image[0, 0, 0] = 1.0
+    scene = Scene((image,), (image,), torch.zeros(1), "a")
+    drawn = data.rows([scene], 0).draw(seeded(0, "x", 0), 4000).images[0]
+    assert 0.2 < float((drawn > 0.5).float().mean()) < 0.3
+    natural = drawn[:2000]
+    assert float((natural > 0.5).float().mean()) < 0.01
+
+
+def test_many_pixels_are_subsampled_the_same_way_each_time() -> None:
+    first, again, other = (data.rows(scenes(), seed, most=120) for seed in (1, 1, 2))
+    assert len(first.scene) == 120
+    assert torch.equal(first.images[0], again.images[0])
+    assert not torch.equal(first.images[0], other.images[0])
+
+
+def test_pixels_of_another_size_are_refused() -> None:
+    scene = Scene((torch.rand(3, 4, 4),), (torch.rand(3, 2, 2),), torch.zeros(0), "a")
+    with pytest.raises(TrainingError, match="change the size"):
+        data.rows([scene], 0)
+
+
+def places(side: int = 40) -> Scene:
+    """An image whose numbers are their own places."""
+    image = torch.arange(float(side * side)).reshape(1, side, side)
+    return Scene((image,), (image * 2,), torch.zeros(1), "a")
+
+
+def test_patches_stay_inside_a_part_at_even_places() -> None:
+    source = data.patches([places()], 8, 3, seed=0)
+    assert source.size == 14
+    batch = source.draw(seeded(0, "x", 0), 200)
+    corners = batch.images[0][:, 0, 0, 0].long()
+    tops, lefts = corners // 40, corners % 40
+    assert set((tops % 2).tolist()) | set((lefts % 2).tolist()) == {0}
+    assert int(tops.min()) == 0
+    assert int(tops.max()) == 40 - 14
+    rows = batch.images[0][:, 0, :, 0]
+    assert torch.equal(rows[:, 1:] - rows[:, :-1], torch.full((200, 13), 40.0))
+    assert torch.equal(batch.targets[0], batch.images[0] * 2)
+
+
+def test_the_margin_is_left_out() -> None:
+    image = torch.zeros(1, 1, 10, 10)
+    image[..., 2:-2, 2:-2] = 1
+    assert data.inside(image, 2).mean() == 1
+    assert data.inside(image, 4, 0.5).mean() == 1
+    assert data.inside(image, 0) is image
+
+
+def test_patches_of_an_image_that_comes_out_at_half_the_size() -> None:
+    scene = places()
+    half = scene.images[0][:, ::2, ::2]
+    batch = data.patches([Scene(scene.images, (half,), scene.condition, "a")], 8, 2, 0).draw(seeded(0, "x", 1), 50)
+    assert torch.equal(batch.targets[0], batch.images[0][..., ::2, ::2])
+
+
+def test_sizes_that_do_not_match_are_refused() -> None:
+    scene = Scene((torch.rand(1, 12, 12),), (torch.rand(1, 9, 12),), torch.zeros(0), "a")
+    with pytest.raises(TrainingError, match="patches of them do not match"):
+        data.patches([scene], 4, 0, 0).draw(seeded(0, "x", 0), 1)
+
+
+def test_memory_of_patches_is_bounded() -> None:
+    many = scenes(20, side=16)
+    room = many[0].images[0].numel() * 4 * 2
+    kept = data.patches(many, 8, 0, seed=0, most=room * 5).scenes
+    assert len(kept) == 5
+    assert [scene.number for scene in kept] == [
+        scene.number for scene in data.patches(many, 8, 0, seed=0, most=room * 5).scenes
+    ]
+
+
+@pytest.mark.parametrize("kind", ["rows", "patches"])
+def test_processes_share_the_batch_of_one(kind: str) -> None:
+    """Each takes its own part, and together they have the very batch that one process would have drawn."""
+    source = data.rows(scenes(), 0) if kind == "rows" else data.patches(scenes(), 4, 0, 0)
+    whole = source.draw(seeded(0, "x", 5), 8).images[0]
+    parts = [source.draw(seeded(0, "x", 5), 4, rank, 2).images[0] for rank in (0, 1)]
+    assert torch.equal(whole[0::2], parts[0])
+    assert torch.equal(whole[1::2], parts[1])
+
+
+def test_draws_depend_on_seed_name_and_step_alone() -> None:
+    numbers = {
+        (seed, name, step): float(torch.rand((), generator=seeded(seed, name, step)))
+        for seed in (0, 1)
+        for name in ("a", "b")
+        for step in (0, 1)
+    }
+    assert len(set(numbers.values())) == 8
+    assert numbers[0, "a", 1] == float(torch.rand((), generator=seeded(0, "a", 1)))

@@ -1,0 +1,89 @@
+"""A double of a stage that looks at a neighbourhood: 3x3 convolutions, or fixed Gaussians in front of a perceptron.
+
+The cascade is that of Tseng et al., "Neural Photo-Finishing", SIGGRAPH Asia 2022, section 3.2, conditioned by FiLM (Perez
+et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018, eq. 2) instead of by planes. With ``bank``
+the pixels' differences to a few fixed Gaussian means go into 1x1 convolutions: far fewer weights to learn, for stages
+that are differences of blurs (sharpening, texture, clarity).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ispdsl.proxies import heads
+from ispdsl.proxies.codec import Seen, Shape, compand
+from ispdsl.proxies.mosaic import pad
+
+SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0)
+"""Standard deviations of the bank in pixels of the planes."""
+
+REACH = 10
+"""Radius of the bank: 2.5 of its largest standard deviation."""
+
+
+class Film(nn.Module):
+    """``(1 + scale) x + shift``, both linear in the condition, and 0 at the start."""
+
+    def __init__(self, condition: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(condition, 2 * channels)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, planes: Tensor, condition: Tensor) -> Tensor:
+        """`planes` ``(B, C, H, W)``, `condition` ``(B or 1, k)``."""
+        scale, shift = self.linear(condition)[..., None, None].chunk(2, 1)
+        return planes * (1 + scale) + shift
+
+
+class Areawise(nn.Module):
+    """`depth` convolutions of `width` channels with FiLM and SiLU, then one 1x1 to the head's numbers.
+
+    Mirrored borders go once around the input, so that the answer at a place is the same wherever a crop is cut that has
+    `radius` pixels around it.
+    """
+
+    def __init__(self, shape: Shape, width: int, depth: int, head: heads.Head, *, bank: bool) -> None:
+        super().__init__()
+        self.head: heads.Head = head
+        self.margin = REACH if bank else depth
+        self.radius = self.margin * (2 if shape.mosaic else 1)
+        size = 1 if bank else 3
+        seen = 2 * shape.values * (1 + len(SIGMAS)) if bank else 2 * shape.values
+        channels = [seen, *[width] * depth]
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, size) for a, b in zip(channels, channels[1:], strict=False))
+        self.films = nn.ModuleList(Film(shape.condition, width) for _ in range(depth))
+        self.last = nn.Conv2d(width, heads.numbers(head, shape.values, shape.start), 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(torch.as_tensor(self.last.bias))
+        self.bank = bank
+        self.register_buffer("kernels", gaussians(), persistent=False)
+
+    def forward(self, seen: Seen, condition: Tensor) -> Tensor:
+        """``(B, n, h, w)`` with a condition ``(B or 1, k)``."""
+        m = self.margin
+        values = torch.cat([seen.values, compand(seen.values)], 1)
+        now = pad(values, m, m, m, m)
+        if self.bank:
+            now = self._bank(values, now)
+        for layer, film in zip(self.layers, self.films, strict=True):
+            now = F.silu(film(layer(now), condition))
+        numbers, values, start = (each.movedim(1, -1) for each in (self.last(now), seen.values, seen.start))
+        return heads.apply(self.head, numbers, values, start).movedim(-1, 1)
+
+    def _bank(self, values: Tensor, padded: Tensor) -> Tensor:
+        """The values, and their differences to each Gaussian mean."""
+        kernels, channels = self.get_buffer("kernels").to(values), values.shape[1]
+        count = kernels.shape[0]
+        rows = F.conv2d(padded, kernels[:, None, :, None].repeat(channels, 1, 1, 1), groups=channels)
+        means = F.conv2d(rows, kernels[:, None, None, :].repeat(channels, 1, 1, 1), groups=channels * count)
+        return torch.cat([values, means - values.repeat_interleave(count, 1)], 1)
+
+
+def gaussians() -> Tensor:
+    """The bank ``(count, 2 REACH + 1)``, each of sum 1."""
+    offsets = torch.arange(-REACH, REACH + 1).float()
+    kernels = torch.stack([torch.exp(-0.5 * (offsets / sigma) ** 2) for sigma in SIGMAS])
+    return kernels / kernels.sum(1, keepdim=True)

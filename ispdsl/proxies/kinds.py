@@ -1,0 +1,137 @@
+"""The kinds of networks by name, and the arguments that a line ``proxy pointwise(width = 32)`` may give each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import nn
+
+from ispdsl.errors import CompileError
+from ispdsl.proxies.areawise import Areawise
+from ispdsl.proxies.codec import Codec, Layout, Shape, is_mosaic
+from ispdsl.proxies.heads import HEADS
+from ispdsl.proxies.pointwise import Pointwise
+from ispdsl.proxies.task import Task
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An argument that is a whole number within a range."""
+
+    default: int
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+    def read(self, given: Any) -> int | None:
+        """The number, or None where `given` is none of these."""
+        fits = isinstance(given, int | float) and not isinstance(given, bool) and given == int(given)
+        return int(given) if fits and self.low <= given <= self.high else None
+
+
+@dataclass(frozen=True)
+class Name:
+    """An argument that is one of several names."""
+
+    default: str
+    options: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(self.options)
+
+    def read(self, given: Any) -> str | None:
+        """The name, or None where `given` is none of these; True and False count as ``on`` and ``off``."""
+        name = {True: "on", False: "off"}.get(given, given) if isinstance(given, bool) else given
+        return name if name in self.options else None
+
+
+Argument = Whole | Name
+Checked = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of network: how it lays images out, what it may be told, and how it is built of checked arguments."""
+
+    layout: Callable[[Checked], Layout]
+    arguments: Mapping[str, Argument]
+    build: Callable[[Shape, Checked], nn.Module]
+    program: bool = False
+
+
+def _pointwise(shape: Shape, given: Checked) -> nn.Module:
+    return Pointwise(shape, given["width"], given["depth"], given["head"])
+
+
+def _areawise(shape: Shape, given: Checked) -> nn.Module:
+    return Areawise(shape, given["width"], given["depth"], given["head"], bank=given["bank"] == "on")
+
+
+WIDTH = Whole(32, 1, 4096)
+SWITCH = ("off", "on")
+
+POINTWISE: Mapping[str, Argument] = {"width": WIDTH, "depth": Whole(3, 1, 64), "head": Name("affine", HEADS)}
+AREAWISE: Mapping[str, Argument] = {
+    "width": WIDTH,
+    "depth": Whole(5, 1, 64),
+    "head": Name("residual", HEADS),
+    "bank": Name("off", SWITCH),
+}
+
+KINDS: Mapping[str, Kind] = {
+    "pointwise": Kind(lambda _: "sites", POINTWISE, _pointwise),
+    "areawise": Kind(lambda _: "planes", AREAWISE, _areawise),
+}
+
+
+def kind(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        CompileError: there is none.
+    """
+    if name not in KINDS:
+        raise CompileError(f"there is no network {name}", f"choose one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def check(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a network with its defaults; whole numbers may come as floats.
+
+    Raises:
+        CompileError: the network is unknown, takes no such argument, or not this value.
+    """
+    known = kind(name).arguments
+    takes = "; ".join(f"{key}: {each}, default {each.default}" for key, each in known.items())
+    found: dict[str, Any] = {key: each.default for key, each in known.items()}
+    for key, given in arguments.items():
+        if key.isdigit():
+            raise CompileError(f"the arguments of proxy {name} go by name", f"it takes {takes}")
+        if key not in known:
+            raise CompileError(f"proxy {name} takes no {key}", f"it takes {takes}")
+        value = known[key].read(given)
+        if value is None:
+            raise CompileError(f"proxy {name}: {key} is {given}", f"it is {known[key]}")
+        found[key] = value
+    return found
+
+
+def codec(name: str, task: Task, arguments: Checked) -> Codec:
+    """How a network of this kind sees the images of `task`.
+
+    Raises:
+        CompileError: it cannot do this task.
+    """
+    layout = kind(name).layout(arguments)
+    mixed = any(map(is_mosaic, task.inputs)) != any(map(is_mosaic, task.outputs))
+    if layout == "sites" and mixed:
+        hint = "choose areawise or unet"
+        raise CompileError(f"proxy {name} of {task.name}: it makes no colour of a mosaic, nor a mosaic of colour", hint)
+    for each in (*task.inputs, *task.outputs):
+        if not each.is_image:
+            raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")
+    return Codec(task, cast(Layout, layout), kind(name).program)

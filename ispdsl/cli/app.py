@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, compare, demo, doctor, explain, format, run, show, stages, sweep, trust, verify
+from ispdsl.cli import check, compare, demo, doctor, explain, format, run, runs, show, stages, sweep, trust, verify
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -54,6 +54,16 @@ for name, command in {
     "version": doctor.version,
 }.items():
     app.command(name, cls=Command)(command)
+
+runs_app = typer.Typer(name="runs", help="What was sampled: run directories.", no_args_is_help=True)
+for name, command in {
+    "ls": runs.ls,
+    "show": runs.show,
+    "gc": runs.gc,
+    "export": runs.export,
+}.items():
+    runs_app.command(name, cls=Command)(command)
+app.add_typer(runs_app)
 
 
 def _say_version(wanted: bool) -> None:

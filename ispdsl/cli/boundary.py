@@ -55,6 +55,8 @@ CODES = {
     "RawError": ExitCode.UNREADABLE,
     "CubeError": ExitCode.UNREADABLE,
     "PictureError": ExitCode.OUTPUT,
+    "StoreError": ExitCode.UNREADABLE,
+    "DiskError": ExitCode.OUTPUT,
     "ExecutorError": ExitCode.EXECUTOR,
 }
 """Exit codes of the errors that other rooms raise, by name: importing the classes would import numpy."""

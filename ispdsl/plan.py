@@ -10,10 +10,12 @@ from ispdsl.calls import Call
 from ispdsl.graph import Graph
 from ispdsl.graph_text import footprint_text
 from ispdsl.ir.model import Port, Value
+from ispdsl.passes.doubling import place, wanted
 from ispdsl.passes.identity import identity
 from ispdsl.passes.inline import inline
 from ispdsl.passes.prune import prune
 from ispdsl.passes.select import for_cfa, select, specialise
+from ispdsl.proxies.card import Card
 
 WHOLE = "all"
 """Reach of what depends on the whole image."""
@@ -88,11 +90,32 @@ def prepared(
     impl: Mapping[str, str] | None = None,
     taps: Iterable[str] | None = None,
     cfa: str | None = None,
+    doubles: Mapping[str, Card] | None = None,
 ) -> Graph:
     """The graph as it will run: flat, without what is not needed, types bound, implementations chosen. See `plan`."""
+    if not doubles:
+        return select(flattened(graph, types, taps, cfa), impl)
+    used = wanted(doubles, impl or {})
+    taken, flat = None if taps is None else tuple(taps), flattened(graph, types, None, cfa)
+    replaced = place(flat, used, taken)
+    left_out = doubles.keys() - replaced.network.nodes
+    choice = {address: kind for address, kind in (impl or {}).items() if address not in left_out}
+    return select(replaced, choice, {address: card.network for address, card in used.items()})
+
+
+def flattened(
+    graph: Graph,
+    types: Mapping[str, str | int] | None = None,
+    taps: Iterable[str] | None = None,
+    cfa: str | None = None,
+) -> Graph:
+    """The graph flat, without what is not needed, types bound: as `prepared`, but for how each node runs.
+
+    A graph whose nodes have no programs, because a real thing runs the whole, has its segments here.
+    """
     graph = inline(graph)
     variables = {**(for_cfa(graph, cfa) if cfa else {}), **(types or {})}
-    return select(specialise(identity(prune(graph, taps)), variables), impl)
+    return specialise(identity(prune(graph, taps)), variables)
 
 
 def plan(
@@ -101,6 +124,7 @@ def plan(
     impl: Mapping[str, str] | None = None,
     taps: Iterable[str] | None = None,
     cfa: str | None = None,
+    doubles: Mapping[str, Card] | None = None,
 ) -> Plan:
     """Plan a graph.
 
@@ -110,11 +134,17 @@ def plan(
         impl: implementation by node address, ``program`` or the target of one of several.
         taps: names of the taps (or other named values) to keep; None means all taps.
         cfa: CFA of the frame: binds the type variable of the mosaic.
+        doubles: cards of the doubles that there are, by address; see `ispdsl.passes.doubling`.
 
     Raises:
-        PlanError: the frame does not fit, a name does not exist, or a node has nothing that can run.
+        PlanError: the frame does not fit, a name does not exist, a node has nothing that can run, or a double does
+            not fit.
     """
-    graph = prepared(graph, types, impl, taps, cfa)
+    return planned(prepared(graph, types, impl, taps, cfa, doubles))
+
+
+def planned(graph: Graph) -> Plan:
+    """The plan of a graph whose nodes know how they run."""
     calls = graph.calls
     reach, groups, frees = _reach(graph, calls), _groups(calls), _frees(graph, calls)
     return Plan(graph, tuple(_step(call, graph, reach, groups, frees) for call in calls))

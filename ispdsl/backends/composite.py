@@ -97,7 +97,12 @@ class Composite(nn.Module):
     """A pipeline that runs. Tables that the text gives are buffers; everything else comes with each call."""
 
     def __init__(
-        self, made: Plan, trust: Collection[str] = (), checked: bool = False, allow_exec: bool = False
+        self,
+        made: Plan,
+        trust: Collection[str] = (),
+        checked: bool = False,
+        allow_exec: bool = False,
+        doubles: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__()
         self.plan = made
@@ -108,7 +113,11 @@ class Composite(nn.Module):
         self._before = frozenset(call.address for call in graph.calls if call.previous)
         frees = {step.node: step.frees for step in made.steps}
         programs.check_trust(trust, graph.module)
-        self._steps = tuple(step_of(call, graph, trust, frees[call.address], allow_exec) for call in graph.calls)
+        networks = {address: each for address, each in (doubles or {}).items() if isinstance(each, nn.Module)}
+        self.doubles = nn.ModuleDict({_attribute(address): network for address, network in networks.items()})
+        self._steps = tuple(
+            step_of(call, graph, trust, frees[call.address], allow_exec, doubles) for call in graph.calls
+        )
         self._statistics = {
             _statistic_name(call, port): str(Value(node=call.address, port=port))
             for call in graph.calls
@@ -119,7 +128,7 @@ class Composite(nn.Module):
         self._inspects = False
         for slot in self._slots.values():
             if is_table(slot) and slot.start is not None:
-                self.register_buffer(_buffer(slot), values.table_tensor(slot))
+                self.register_buffer(_attribute(slot.address), values.table_tensor(slot))
 
     @property
     def name(self) -> str:
@@ -301,7 +310,7 @@ class Composite(nn.Module):
                 f"{slot.address} starts at the metadata {slot.start_meta}, which the frame does not have", hint
             )
         if is_table(slot):
-            return self.get_buffer(_buffer(slot)).to(like.device, like.dtype)
+            return self.get_buffer(_attribute(slot.address)).to(like.device, like.dtype)
         value = values.constant(slot)
         if slot.static or slot.fixed:
             return value
@@ -361,9 +370,9 @@ def _statistic_name(call: Call, port: str) -> str:
     return call.address if len(call.outputs) == 1 else f"{call.address}.{port}"
 
 
-def _buffer(slot: Slot) -> str:
-    """A buffer's name: addresses with a stroke for the dot, which names of buffers must not have."""
-    return slot.address.replace(".", "/")
+def _attribute(address: str) -> str:
+    """An address with a stroke for the dot, which names of buffers and modules must not have."""
+    return address.replace(".", "/")
 
 
 def _checked(port: Port, image: Tensor) -> Tensor:

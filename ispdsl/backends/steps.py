@@ -38,18 +38,24 @@ class Step:
     frees: tuple[str, ...]
 
 
-def step_of(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, ...], allow_exec: bool = False) -> Step:
-    """The step of a call: its program, or its executor where `select` chose that.
+def step_of(
+    call: Call,
+    graph: Graph,
+    trust: Collection[str],
+    frees: tuple[str, ...],
+    allow_exec: bool = False,
+    doubles: Mapping[str, Callable[..., Any]] | None = None,
+) -> Step:
+    """The step of a call: its program, or its executor or double where `select` chose that.
 
     Raises:
         CompileError: as `ispdsl.backends.programs.bind`.
         ExecutorError: as `ispdsl.backends.real.bind`.
     """
-    real_one = call.implementation is not None and call.implementation.kind == "executor"
     return Step(
         node=call.address,
         stage=call.signature.name,
-        program=real.bind(call, graph.module, allow_exec) if real_one else programs.bind(call, trust),
+        program=_bound(call, graph, trust, allow_exec, doubles or {}),
         images=tuple(str(call.inputs[port.name]) for port in call.signature.inputs),
         needs=tuple((need.name, str(call.needs[need.name])) for need in call.signature.needs),
         parameters=tuple(call.parameters.items()),
@@ -61,6 +67,19 @@ def step_of(call: Call, graph: Graph, trust: Collection[str], frees: tuple[str, 
         keeps_size=call.footprint is not None and call.footprint.kind != "global",
         frees=frees,
     )
+
+
+def _bound(
+    call: Call, graph: Graph, trust: Collection[str], allow_exec: bool, doubles: Mapping[str, Callable[..., Any]]
+) -> programs.Program:
+    assert call.implementation is not None, "select chose one"
+    match call.implementation.kind:
+        case "executor":
+            return real.bind(call, graph.module, allow_exec)
+        case "proxy":
+            return programs.Program(doubles[call.address], {})
+        case _:
+            return programs.bind(call, trust)
 
 
 def run(step: Step, images: Iterable[Tensor], keywords: Mapping[str, Any]) -> tuple[Tensor, ...]:

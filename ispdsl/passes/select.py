@@ -15,6 +15,9 @@ from ispdsl.ir.types import BAYER, CFAS, SPACES, Type, is_variable, storage_fits
 EVERY = "*"
 """In a choice of implementations: all nodes that have it."""
 
+PROXY = "proxy"
+"""In a choice of implementations: the node's double."""
+
 
 def specialise(graph: Graph, variables: Mapping[str, str | int]) -> Graph:
     """Put a CFA, space or storage for each type variable of the pipeline.
@@ -105,43 +108,64 @@ def for_cfa(graph: Graph, cfa: str) -> dict[str, str | int]:
     return found
 
 
-def select(graph: Graph, choice: Mapping[str, str] | None = None) -> Graph:
-    """Choose each node's implementation: its program, or what `choice` says by the node's address.
+def select(graph: Graph, choice: Mapping[str, str] | None = None, doubles: Mapping[str, str] | None = None) -> Graph:
+    """Choose each node's implementation: its double, else its program, or what `choice` says by the node's address.
 
-    A choice is the kind (``program``, ``executor``), or the target (``package.module:function``, ``command``). The
-    real thing is run only where it is asked for: it has no gradient. Under ``*`` stands what every node shall be that
-    can.
+    A choice is the kind (``program``, ``proxy``, ``executor``), or the target (``package.module:function``,
+    ``command``). The real thing is run only where it is asked for: it has no gradient. Under ``*`` stands what every
+    node shall be that can.
+
+    Args:
+        graph: any graph.
+        choice: by address.
+        doubles: the kind of network of each node that has a double.
 
     Raises:
         PlanError: a node has no program, or a choice names no node or nothing that the node has.
     """
     verify(graph)
-    choice = choice or {}
+    choice, doubles = choice or {}, doubles or {}
     for address in choice:
         if address != EVERY and address not in graph.network:
             near = nearest(address, graph.network)
             hint = f"did you mean {near}?" if near else f"its nodes are {', '.join(graph.network)}"
             raise PlanError(f"{graph.name} has no node {address}", hint)
-    calls = [replace(call, implementation=_chosen(graph, call, _wanted(call, choice))) for call in graph.calls]
-    return verify(rebuilt(graph, calls))
+
+    def chosen(call: Call) -> Implementation:
+        offered = _offered(call, doubles)
+        return _chosen(graph, call, offered, _wanted(call, offered, choice))
+
+    return verify(rebuilt(graph, [replace(call, implementation=chosen(call)) for call in graph.calls]))
 
 
-def _wanted(call: Call, choice: Mapping[str, str]) -> str | None:
+def _offered(call: Call, doubles: Mapping[str, str]) -> tuple[Implementation, ...]:
+    """How a node can run: as a double only where there is one, whatever network its stage suggests."""
+    declared = tuple(item for item in call.signature.implementations if item.kind != PROXY)
+    if call.address not in doubles:
+        return declared
+    return (Implementation(kind=PROXY, target=doubles[call.address], location=call.location), *declared)
+
+
+def _wanted(call: Call, offered: tuple[Implementation, ...], choice: Mapping[str, str]) -> str | None:
     """What a node shall be: what is said of itself, else of every node, where it can be that."""
     every = choice.get(EVERY)
-    can = any(every in (item.kind, item.target) for item in call.signature.implementations)
+    can = any(every in (item.kind, item.target) for item in offered)
     return choice.get(call.address, every if can else None)
 
 
-def _chosen(graph: Graph, call: Call, wanted: str | None) -> Implementation:
-    """What is to run: torch programs are what the composite is made of, unless the choice is another."""
-    offered = call.signature.implementations
-    kinds = ("program",) if wanted is None else ("program", "executor")
+def _chosen(graph: Graph, call: Call, offered: tuple[Implementation, ...], wanted: str | None) -> Implementation:
+    """What is to run: what the composite is made of is differentiable, unless the choice is another."""
+    kinds = (PROXY, "program") if wanted is None else (PROXY, "program", "executor")
     found = [item for item in offered if wanted in (None, item.kind, item.target) and item.kind in kinds]
     if found:
         return found[0]
-    has = ", ".join(f"{item.kind} {item.target}" for item in offered) or "no implementation at all"
+    has = (
+        ", ".join(f"{item.kind} {item.target}" for item in call.signature.implementations) or "no implementation at all"
+    )
     where = f"node {call.address} calls stage {call.signature.name} ({call.signature.location})"
+    if wanted == PROXY:
+        hint = f"give --doubles RUN, as `ispdsl train` makes it, or choose --impl {call.address}=program"
+        raise PlanError(f"{where}, which cannot run as proxy: there is no double of it", hint)
     if wanted is not None and any(item.kind == "program" for item in offered):
         what = f"{where}, which cannot run as {wanted}: it has {has}"
         raise PlanError(what, f"choose --impl {call.address}=program")

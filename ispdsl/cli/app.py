@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, compare, demo, doctor, explain, format, run, runs, show, stages, sweep, trust, verify
+from ispdsl.cli import check, compare, demo, doctor, explain, format, run, runs, sample, show, stages, sweep, trust, verify
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -48,6 +48,7 @@ for name, command in {
     "trust": trust.trust,
     "run": run.run,
     "sweep": sweep.sweep,
+    "sample": sample.sample,
     "compare": compare.compare,
     "demo": demo.demo,
     "doctor": doctor.doctor,

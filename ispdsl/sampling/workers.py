@@ -1,0 +1,226 @@
+"""Worker processes for the composite: each compiles once, renders ask after ask, and writes its blobs itself.
+
+Each worker has one thread for torch and one that writes, so that hashing and syncing a blob overlap with rendering the
+next. A pipe joins it to the parent, with a few asks on their way; a worker that finds its pipe closed ends by itself,
+so that none outlives a parent that was killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from ispdsl.errors import CompileError, PlanError, RunError, StageError, UserError
+from ispdsl.runtime.values import SettingsError
+from ispdsl.sampling.asks import Ask
+from ispdsl.sampling.recipe import Recipe
+from ispdsl.store.blobs import Stored, put_blob
+from ispdsl.store.errors import StoreError
+
+AHEAD = 3
+"""Asks that a worker has: one that it renders, one that it writes, one that waits."""
+
+PATIENCE = 3.0
+"""Seconds that a worker has to finish what it is at when it shall end."""
+
+DEATHS = 3
+"""Workers in a row that may die without having rendered anything."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sample that lies on the disk, and the seconds that the programs took."""
+
+    stored: Stored
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An ask that could not be answered: the kind of fault, and what happened."""
+
+    fault: str
+    message: str
+
+
+Result = Made | Failed
+Start = Callable[[], object]
+"""Called in each worker before anything else."""
+
+
+# ---- in the worker ------------------------------------------------------------------------------------------
+
+
+def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -> None:
+    """What a worker does until its pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(2, 1)  # what a program prints is no result
+    if start is not None:
+        start()
+    import torch
+
+    from ispdsl.sampling.rendering import renderer
+
+    torch.set_num_threads(1)
+    render = renderer(recipe)
+    with suppress(EOFError, OSError), ThreadPoolExecutor(1) as writer:
+        while True:
+            ask: Ask = pipe.recv()
+            try:
+                sample, seconds = render(ask)
+            except (CompileError, PlanError) as error:
+                writer.submit(pipe.send, error)
+            except Exception as error:  # whatever a program does costs no more than this sample
+                writer.submit(pipe.send, Failed(*_said(error)))
+            else:
+                writer.submit(_keep, pipe, folder, sample, seconds)
+
+
+def _keep(pipe: Connection, folder: Path, sample: Any, seconds: float) -> None:
+    try:
+        pipe.send(Made(put_blob(folder, sample), seconds))
+    except StoreError as error:
+        pipe.send(error)
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    if isinstance(error, StageError):
+        return "stage", error.message
+    if isinstance(error, SettingsError | RunError):
+        return "settings" if isinstance(error, SettingsError) else "stage", error.message
+    if isinstance(error, MemoryError):
+        return "memory", "there is not enough memory"
+    return "program", f"{type(error).__name__}: {error}"
+
+
+# ---- in the parent ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Worker:
+    """A worker as its parent sees it: `asked` are on their way, in order."""
+
+    process: BaseProcess
+    pipe: Connection
+    asked: deque[Ask] = field(default_factory=deque[Ask])
+    answered: int = 0
+
+
+def render_all(
+    asks: Iterator[Ask], folder: Path, recipe: Recipe, jobs: int, start: Start | None = None
+) -> Generator[tuple[Ask, Result]]:
+    """Render asks in so many processes; what becomes of each, in order of completion.
+
+    Closing the generator, or an exception where it is waited for, ends the workers; when it returns none is left.
+
+    Args:
+        asks: read as workers get free.
+        folder: of the run, for the blobs.
+        recipe: what the asks are of.
+        jobs: how many processes.
+        start: called in each before anything else.
+
+    Raises:
+        CompileError, PlanError: nothing can be rendered.
+        StoreError: nothing can be written.
+        RunError: workers die one after the other.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would share torch's locks and the ledger's handles
+
+    def hired() -> _Worker:
+        mine, its = context.Pipe()
+        process = context.Process(target=_work, args=(its, folder, recipe, start), daemon=True)
+        process.start()
+        its.close()
+        return _Worker(process, mine)
+
+    workers: list[_Worker] = []
+    waiting: deque[Ask] = deque()
+    deaths = 0
+
+    def fill(worker: _Worker) -> None:
+        while len(worker.asked) < AHEAD:
+            ask = waiting.popleft() if waiting else next(asks, None)
+            if ask is None:
+                return
+            worker.asked.append(ask)
+            with suppress(OSError):  # one that has died is found when its pipe is read
+                worker.pipe.send(ask)
+
+    try:
+        first = list(_first(asks, jobs))
+        waiting.extend(first)
+        workers += [hired() for _ in first]
+        for worker in workers:
+            worker.asked.append(ask := waiting.popleft())
+            worker.pipe.send(ask)
+        while busy := [worker for worker in workers if worker.asked]:
+            ready = wait([worker.pipe for worker in busy])
+            for worker in [each for each in busy if each.pipe in ready]:
+                result = _received(worker)
+                if isinstance(result, UserError):
+                    raise result
+                if result is not None:
+                    deaths, worker.answered = 0, worker.answered + 1
+                    done = worker.asked.popleft()
+                    fill(worker)
+                    yield done, result
+                    continue
+                deaths += 1
+                lost = worker.asked.popleft()
+                waiting.extendleft(reversed(worker.asked))
+                workers.remove(worker)
+                message = _death(worker)
+                if deaths >= DEATHS:
+                    raise RunError(f"{deaths} workers died one after the other: {message}", "use fewer --jobs")
+                workers.append(hired())
+                fill(workers[-1])
+                yield lost, Failed("crash", message)
+    finally:
+        _end(workers)
+
+
+def _first(asks: Iterator[Ask], count: int) -> Iterator[Ask]:
+    for _ in range(count):
+        ask = next(asks, None)
+        if ask is None:
+            return
+        yield ask
+
+
+def _received(worker: _Worker) -> Result | UserError | None:
+    """What a worker says; None where it has died."""
+    try:
+        return worker.pipe.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _death(worker: _Worker) -> str:
+    worker.process.join(PATIENCE)
+    code = worker.process.exitcode
+    if code is not None and code < 0:
+        return f"a worker was ended by {signal.Signals(-code).name}; perhaps there is not enough memory"
+    return f"a worker ended with status {code}"
+
+
+def _end(workers: list[_Worker]) -> None:
+    """Close all pipes, so that workers end after what they are at; those that take long are ended."""
+    for worker in workers:
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join(PATIENCE if worker.asked else None)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()

@@ -11,7 +11,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import check, compare, demo, doctor, explain, format, run, runs, sample, show, stages, sweep, trust, verify
+from ispdsl.cli import (
+    check,
+    compare,
+    demo,
+    doctor,
+    explain,
+    format,
+    run,
+    runs,
+    sample,
+    show,
+    stages,
+    sweep,
+    trust,
+    verify,
+)
 from ispdsl.cli.console import emit
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)

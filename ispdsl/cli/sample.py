@@ -150,7 +150,8 @@ def sample(
     base = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
     real = _real(graph, backend, allow_exec)
     heads, parts = _cut(raws, describe, hold_out or [], wish)
-    asks = asks_of(graph, parts, base, wish, backend.value, _identity(graph, real))
+    held = [head.name for head in heads if head.role != "training"]
+    asks = asks_of(graph, parts, base, wish, backend.value, _identity(graph, real), held)
     head = _head(find_pipeline(file), graph, backend, real, heads, parts, asks, base, seed)
     run = _opened(output, head, resume)
     recipe = Recipe(graph, base, wish.taps, asks.border, backend.value, tuple(trust or ()), allow_exec)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,7 +99,13 @@ def parts_each(wish: Wish, raws: int) -> int:
 
 
 def asks_of(
-    graph: Graph, parts: Mapping[str, Sequence[Part]], settings: Settings, wish: Wish, backend: str, identity: str
+    graph: Graph,
+    parts: Mapping[str, Sequence[Part]],
+    settings: Settings,
+    wish: Wish,
+    backend: str,
+    identity: str,
+    held_out: Collection[str] = (),
 ) -> Asks:
     """List what a run asks for.
 
@@ -110,6 +116,7 @@ def asks_of(
         wish: the design.
         backend: as `ispdsl.develop` has it.
         identity: of the real thing, its name and version and whatever else decides what it gives.
+        held_out: raws that training must not see: no chart borrows their metadata.
 
     Raises:
         SettingsError: the design is not possible.
@@ -129,7 +136,8 @@ def asks_of(
     else:
         drafts += _drafts(whole(flat), settings, wish, moved, parts, None)
     if wish.charts:
-        drafts += _charts(flat, found, settings, wish, moved, parts, backend)
+        lenders = {name: own for name, own in parts.items() if name not in held_out}
+        drafts += _charts(flat, found, settings, wish, moved, lenders, backend)
     asks: dict[str, Ask] = {}
     for draft in drafts:  # what is asked for twice, as where nothing varies, is there once
         key = _key([graph.sha256, identity, *draft.words], replace(settings, changed=draft.changed), draft.part)

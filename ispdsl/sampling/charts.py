@@ -20,11 +20,11 @@ HEADROOM = 4.0
 
 
 def chart(type_: Type, seed: int, side: int = SIDE) -> NDArray[np.float32]:
-    """A chart of colours in random places, `(planes, side, side)` in the numbers of the type; equal seeds, equal charts.
+    """A chart of colours in random places, `(planes, side, side)` in the numbers of the type.
 
     Args:
         type_: an image: ``unit`` stays in 0..1, codes in theirs, ``f32`` reaches from a little below 0 to `HEADROOM`.
-        seed: of the colours.
+        seed: of the colours; equal seeds give equal charts.
         side: height and width in px.
     """
     rng = np.random.default_rng([seed, type_.planes])

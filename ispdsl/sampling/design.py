@@ -11,14 +11,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from fractions import Fraction
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ispdsl.diagnostics import nearest
-from ispdsl.ir.params import Array, Choice, FileReference, Register, Slider, Table, Toggle
+from ispdsl.ir.params import Array, FileReference, Table
 from ispdsl.runtime import faces
 from ispdsl.runtime.slots import PhysicalValue, Slot
 from ispdsl.runtime.values import Problem, Settings, SettingsError
@@ -176,7 +175,7 @@ def _sobol(size: int, count: int, rng: np.random.Generator) -> Points:
 
     if size > qmc.Sobol.MAXDIM:
         raise SettingsError(Problem("", f"{size} numbers are too many for sobol", "choose latin, or fewer with only"))
-    sequence = qmc.Sobol(size, scramble=True, seed=rng)
+    sequence = qmc.Sobol(size, scramble=True, rng=rng)
     return _rows(sequence.random_base2(max(count - 1, 1).bit_length())[:count])
 
 

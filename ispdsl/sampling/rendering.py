@@ -52,7 +52,7 @@ def rendered(composite: Composite, names: tuple[str, ...], recipe: Recipe, ask: 
     """
     frame = ask.part.frame
     settings = replace(recipe.settings, changed=ask.changed).resolved(frame.metadata)
-    given = {address: value for address, value in settings_tensors(settings).items()}
+    given = settings_tensors(settings)
     with torch.no_grad():
         image, metadata = tensors(frame)
         port = composite.plan.graph.inputs[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,6 @@ from ispdsl.executors.kinds import open_executor
 from ispdsl.executors.model import Answer, Executor, Request
 from ispdsl.executors.pool import run_all
 from ispdsl.executors.trust import check_allowed
-from ispdsl.passes.segments import watched
 from ispdsl.passes.select import match
 from ispdsl.sampling.asks import Ask
 from ispdsl.sampling.recipe import Recipe, sample_of, view_of

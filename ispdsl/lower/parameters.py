@@ -43,14 +43,7 @@ def _slider(tree: Slider, sink: Sink) -> ir.Slider | None:
     if unit == "K" and hard[0] <= 0:
         sink.add("E403", f"the range of {what} must lie above 0 K", tree.hard.span)
         return None
-    if tree.soft and not (inside(soft[0], hard) and inside(soft[1], hard)):
-        sink.add(
-            "E404",
-            f"the soft range of {what} leaves its hard range",
-            tree.soft.span,
-            "searched",
-            related=[sink.label(tree.hard.span, "legal")],
-        )
+    if _soft_leaves(soft, hard, tree, what, sink):
         return None
     if not inside(default, hard):
         _default_outside(tree.default.span, tree.hard.span, what, sink)
@@ -64,6 +57,22 @@ def _slider(tree: Slider, sink: Sink) -> ir.Slider | None:
         doc=text_of(tree.doc),
         location=sink.place(tree.span),
     )
+
+
+def _soft_leaves(
+    soft: tuple[float, float], hard: tuple[float, float], tree: Slider | Register, what: str, sink: Sink
+) -> bool:
+    """Whether the soft range, where one is written, leaves the hard range; said to the user."""
+    if not tree.soft or not tree.hard or (inside(soft[0], hard) and inside(soft[1], hard)):
+        return False
+    sink.add(
+        "E404",
+        f"the soft range of {what} leaves its hard range",
+        tree.soft.span,
+        "searched",
+        related=[sink.label(tree.hard.span, "legal")],
+    )
+    return True
 
 
 def _default_outside(default: Span, range_: Span, what: str, sink: Sink) -> None:
@@ -84,8 +93,9 @@ def _register(tree: Register, sink: Sink) -> ir.Register | None:
     codes = tuple(float(code * format_.step) for code in format_.codes)
     full = (codes[0], codes[1])
     hard = interval(tree.hard, unit, sink, f"the range of {what}") if tree.hard else full
+    soft = interval(tree.soft, unit, sink, f"the soft range of {what}") if tree.soft else hard
     default = number(tree.default, unit, sink, f"the default of {what}")
-    if field is None or hard is None or default is None:
+    if field is None or hard is None or soft is None or default is None:
         return None
     if tree.hard and not (inside(hard[0], full) and inside(hard[1], full)):
         sink.add(
@@ -94,6 +104,8 @@ def _register(tree: Register, sink: Sink) -> ir.Register | None:
             tree.hard.span,
             related=[sink.label(tree.format.span, f"{format_.width} bits")],
         )
+        return None
+    if _soft_leaves(soft, hard, tree, what, sink):
         return None
     if not inside(default, hard):
         _default_outside(tree.default.span, tree.hard.span if tree.hard else tree.format.span, what, sink)
@@ -109,7 +121,7 @@ def _register(tree: Register, sink: Sink) -> ir.Register | None:
         unit=unit,
         field=field,
         hard=hard,
-        soft=hard,
+        soft=soft,
         default=default,
         doc=text_of(tree.doc),
         location=sink.place(tree.span),

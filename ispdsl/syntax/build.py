@@ -118,8 +118,8 @@ def _slider(rule: Rule) -> tree.Slider:
 
 
 def _register(rule: Rule) -> tree.Register:
-    name, place, format_, hard, default = _children(rule)
-    return tree.Register(_name(name), place, _name(format_), hard, default, None, _span(rule))
+    name, place, format_, hard, soft, default = _children(rule)
+    return tree.Register(_name(name), place, _name(format_), hard, soft, default, None, _span(rule))
 
 
 def _place(rule: Rule) -> tree.Place:

@@ -12,7 +12,7 @@ TABLES = ("curve", "lut", "matrix")
 
 FORMS = {
     "slider": "slider name in low..high soft low..high = default",
-    "register": "register name @ 0x100[11:0] : u4.8 in low..high = default",
+    "register": "register name @ 0x100[11:0] : u4.8 in low..high soft low..high = default",
     "choice": "choice name in {one, other} = one",
     "toggle": "toggle name = default",
     "curve": "curve name[16] in low..high = default",
@@ -30,7 +30,7 @@ FORMS = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "slider": ("in", "soft", "="),
-    "register": ("@", ":", "in", "="),
+    "register": ("@", ":", "in", "soft", "="),
     "choice": ("in", "="),
     **dict.fromkeys(TABLES, ("in", "=")),
     "meta": (":", "="),

@@ -125,7 +125,8 @@ def _parameter(node: tree.Parameter) -> Row:
             return Row("slider", (name,), (*_within("in", node.hard), *_within("soft", node.soft), *default))
         case tree.Register():
             place = f"@ {node.place.address.text}[{_bits(node.place)}]"
-            return Row("register", (name, place), (f": {node.format.text} ", *_within("in", node.hard), *default))
+            limits = (*_within("in", node.hard), *_within("soft", node.soft))
+            return Row("register", (name, place), (f": {node.format.text} ", *limits, *default))
         case tree.Choice():
             options = Group("{", tuple((option.text,) for option in node.options), "}", trailing_comma=False, fill=True)
             return Row("choice", (name,), ("in ", options, " ", *default))

@@ -138,6 +138,7 @@ class Register:
     place: Place
     format: Name
     hard: Range | None
+    soft: Range | None
     default: Value
     doc: Doc | None
     span: Span

@@ -50,7 +50,15 @@ def test_a_register_knows_its_field_and_range() -> None:
     assert isinstance(found, Register)
     twelve = FixedPoint(signed=False, integer_bits=4, fraction_bits=8)
     assert found.field == BitField(address=0x104, high=27, low=16, format=twelve)
-    assert (found.hard, found.default) == ((0.5, 8), 1.625)
+    assert (found.hard, found.soft, found.default) == ((0.5, 8), (0.5, 8), 1.625)
+
+
+def test_a_register_has_a_soft_range_within_its_range() -> None:
+    found = parameter("register gain @ 0x104[27:16] : u4.8 in 0.5..8 soft 1..4 = 1.625")
+    assert isinstance(found, Register)
+    assert (found.hard, found.soft) == ((0.5, 8), (1, 4))
+    assert codes(stage("register gain @ 0x104[27:16] : u4.8 in 0.5..8 soft 0.25..4 = 1.625")) == ["E404"]
+    assert codes(stage("register gain @ 0x104[27:16] : u4.8 in 0.5..8 soft 4..1 = 1.625")) == ["E403"]
 
 
 def test_a_register_without_a_range_takes_that_of_its_format() -> None:

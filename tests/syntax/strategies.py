@@ -80,7 +80,9 @@ tap = node(tree.Tap, name=names)
 
 place = node(tree.Place, address=number, high=number, low=number)
 slider = node(tree.Slider, name=names, hard=limits, soft=st.none() | limits, default=value, doc=doc)
-register = node(tree.Register, name=names, place=place, format=names, hard=st.none() | limits, default=value, doc=doc)
+field = {"name": names, "place": place, "format": names, "default": value, "doc": doc}
+register = node(tree.Register, hard=st.none() | limits, soft=st.none(), **field)
+searched = node(tree.Register, hard=limits, soft=limits, **field)
 choice = node(tree.Choice, name=names, options=some(names, 1), default=names, doc=doc)
 toggle = node(tree.Toggle, name=names, default=value, doc=doc)
 table = node(
@@ -127,7 +129,9 @@ targets = st.tuples(target) | st.tuples(target, names) | st.tuples(target, names
 flow = node(tree.Flow, targets=targets, head=names | call, steps=some(call | bare_call | tap, 0, 6))
 stat = node(tree.Stat, name=names, call=call, of=name_of("previous"), previous=st.booleans(), doc=doc)
 
-shared = slider | register | choice | toggle | table | meta | needs | program | proxy | executor | properties()
+shared = (
+    slider | register | searched | choice | toggle | table | meta | needs | program | proxy | executor | properties()
+)
 outputs = type_.map(lambda type_: (tree.Port(None, type_, NOWHERE),)) | some(port, 1, 3)
 stage = node(
     tree.Declaration, kind=st.just("stage"), name=names, inputs=some(port), outputs=outputs, items=some(shared), doc=doc

@@ -1,19 +1,21 @@
 """A double of a stage that looks at a neighbourhood: 3x3 convolutions, or fixed Gaussians in front of a perceptron.
 
-The cascade is that of Tseng et al., "Neural Photo-Finishing", SIGGRAPH Asia 2022, section 3.2, conditioned by FiLM (Perez
-et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018, eq. 2) instead of by planes. With ``bank``
-the pixels' differences to a few fixed Gaussian means go into 1x1 convolutions: far fewer weights to learn, for stages
-that are differences of blurs (sharpening, texture, clarity).
+The cascade is that of Tseng et al., "Neural Photo-Finishing", SIGGRAPH Asia 2022, section 3.2, conditioned by FiLM
+(Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018, eq. 2) instead of by planes. With
+``bank`` the pixels' differences to a few fixed Gaussian means go into 1x1 convolutions: far fewer weights to learn, for
+stages that are differences of blurs (sharpening, texture, clarity).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ispdsl.proxies import heads
-from ispdsl.proxies.codec import Seen, Shape, compand
+from ispdsl.proxies.codec import Seen, Shape, features
 from ispdsl.proxies.mosaic import pad
 
 SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0)
@@ -51,11 +53,12 @@ class Areawise(nn.Module):
         self.margin = REACH if bank else depth
         self.radius = self.margin * (2 if shape.mosaic else 1)
         size = 1 if bank else 3
-        seen = 2 * shape.values * (1 + len(SIGMAS)) if bank else 2 * shape.values
+        seen = shape.features * (1 + len(SIGMAS)) if bank else shape.features
         channels = [seen, *[width] * depth]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, size) for a, b in zip(channels, channels[1:], strict=False))
+        self.front = heads.Front(shape)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, size) for a, b in pairwise(channels))
         self.films = nn.ModuleList(Film(shape.condition, width) for _ in range(depth))
-        self.last = nn.Conv2d(width, heads.numbers(head, shape.values, shape.start), 1)
+        self.last = nn.Conv2d(width, heads.numbers(head, shape.start), 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))
         self.bank = bank
@@ -64,22 +67,22 @@ class Areawise(nn.Module):
     def forward(self, seen: Seen, condition: Tensor) -> Tensor:
         """``(B, n, h, w)`` with a condition ``(B or 1, k)``."""
         m = self.margin
-        values = torch.cat([seen.values, compand(seen.values)], 1)
-        now = pad(values, m, m, m, m)
+        start = self.front(*heads.rows(seen), condition).transpose(1, 2).unflatten(2, seen.start.shape[-2:])
+        shown = features(seen.values, start, None, 1)
+        now = pad(shown, m, m, m, m)
         if self.bank:
-            now = self._bank(values, now)
+            now = self._bank(shown, now)
         for layer, film in zip(self.layers, self.films, strict=True):
             now = F.silu(film(layer(now), condition))
-        numbers, values, start = (each.movedim(1, -1) for each in (self.last(now), seen.values, seen.start))
-        return heads.apply(self.head, numbers, values, start).movedim(-1, 1)
+        return heads.apply(self.head, self.last(now).movedim(1, -1), start.movedim(1, -1)).movedim(-1, 1)
 
-    def _bank(self, values: Tensor, padded: Tensor) -> Tensor:
-        """The values, and their differences to each Gaussian mean."""
-        kernels, channels = self.get_buffer("kernels").to(values), values.shape[1]
+    def _bank(self, shown: Tensor, padded: Tensor) -> Tensor:
+        """What is shown, and its differences to each Gaussian mean of it."""
+        kernels, channels = self.get_buffer("kernels").to(shown), shown.shape[1]
         count = kernels.shape[0]
         rows = F.conv2d(padded, kernels[:, None, :, None].repeat(channels, 1, 1, 1), groups=channels)
         means = F.conv2d(rows, kernels[:, None, None, :].repeat(channels, 1, 1, 1), groups=channels * count)
-        return torch.cat([values, means - values.repeat_interleave(count, 1)], 1)
+        return torch.cat([shown, means - shown.repeat_interleave(count, 1)], 1)
 
 
 def gaussians() -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from ispdsl.ir.model import Frozen
 from ispdsl.proxies.task import Task
 
@@ -36,13 +38,13 @@ class Card(Frozen, frozen=True):
     watched: tuple[tuple[str, ...], tuple[str, ...]]
     stage: str | None = None
     signature: str = ""
-    constants: dict[str, Any] = {}
+    constants: dict[str, Any] = Field(default_factory=dict[str, Any])
     network: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
     pipeline: str = ""
     pipeline_sha256: str = ""
     real: str = ""
-    data: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    error: dict[str, float] = {}
-    trust: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict[str, Any])
+    training: dict[str, Any] = Field(default_factory=dict[str, Any])
+    error: dict[str, float] = Field(default_factory=dict[str, float])
+    trust: dict[str, Any] = Field(default_factory=dict[str, Any])

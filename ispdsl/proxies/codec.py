@@ -32,9 +32,18 @@ COMPANDING = 0.02
 """Below about this value companding is linear, above it logarithmic: it has 0 in the middle, and -1 and 1 kept."""
 
 
+SLOPE = asinh(1 / COMPANDING)
+"""What a companded value is multiplied by to be the hyperbolic angle ``asinh(x / COMPANDING)``."""
+
+
 def compand(values: Tensor) -> Tensor:
     """``asinh(x / a) / asinh(1 / a)``: signed, smooth, without bounds; 0, 1 and -1 stay."""
-    return torch.asinh(values / COMPANDING) / asinh(1 / COMPANDING)
+    return torch.asinh(values / COMPANDING) / SLOPE
+
+
+def bounded(values: Tensor) -> Tensor:
+    """``x / (1 + |x|)``: nearly linear light in the dark, and never beyond -1 and 1 (a highlight of 200 is one)."""
+    return values / (1 + values.abs())
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +62,6 @@ class Seen:
     start: Tensor
     origins: Sequence[Tensor | None]
 
-    @property
-    def features(self) -> Tensor:
-        """Values, companded values and places, one after the other."""
-        parts = [self.values, compand(self.values)]
-        if self.sites is not None:
-            parts.append(self.sites.expand(self.values.shape[0], *self.sites.shape[1:]))
-        return torch.cat(parts, 1)
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -74,6 +75,23 @@ class Shape:
     start: int
     condition: int
     mosaic: bool
+
+    @property
+    def features(self) -> int:
+        """Channels that `features` makes of it."""
+        return 2 * self.start + self.sites + (self.values if self.values != self.start else 0)
+
+
+def features(values: Tensor, start: Tensor, sites: Tensor | None, dimension: int) -> Tensor:
+    """What a network looks at: the start companded and bounded, the values where they are more, and the sites."""
+    parts = [compand(start), bounded(start)]
+    if values.shape[dimension] != start.shape[dimension]:
+        parts.append(compand(values))
+    if sites is not None:
+        shape = list(start.shape)
+        shape[dimension] = sites.shape[dimension]
+        parts.append(sites.expand(shape))
+    return torch.cat(parts, dimension)
 
 
 def is_mosaic(each: Type) -> bool:

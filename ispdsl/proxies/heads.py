@@ -1,32 +1,88 @@
-"""How a network's numbers at a pixel change the start: as a local affine map, or as a difference."""
+"""How a network changes its start: first with one affine map for the whole image, in the end pixel by pixel.
+
+All of them begin as the identity, bit for bit, and none bounds the values.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-Head = Literal["affine", "residual"]
+from ispdsl.proxies.codec import COMPANDING, SLOPE, Seen, Shape
 
-HEADS = ("affine", "residual")
+Head = Literal["companded", "affine", "residual"]
+
+HEADS = ("companded", "affine", "residual")
+
+HIDDEN = 32
+"""Width of the two layers that make the front from the condition."""
 
 
-def numbers(head: Head, values: int, start: int) -> int:
-    """How many numbers a pixel the head takes, for so many channels of values and of start."""
-    return start * (values + 2) if head == "affine" else start
+class Front(nn.Module):
+    """``exp(gain) (start + matrix values)`` with gain and matrix from the condition alone: what is linear in a stage.
+
+    Exposure, white balance and colour matrices are done here at any value; the network has the rest. A mosaic has a
+    gain for each of its four sites.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.start, self.values, self.sites = shape.start, shape.values, shape.sites
+        self.gains = shape.sites or 1
+        self.hidden = nn.ModuleList([nn.Linear(shape.condition, HIDDEN), nn.Linear(HIDDEN, HIDDEN)])
+        self.last = nn.Linear(HIDDEN, self.gains + shape.start * shape.values)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, values: Tensor, start: Tensor, sites: Tensor | None, condition: Tensor) -> Tensor:
+        """Images ``(B, P, n)`` with a condition ``(B or 1, k)``, or rows ``(N, n)`` with ``(N or 1, k)``."""
+        now = condition
+        for layer in self.hidden:
+            now = F.silu(layer(now))
+        gain, matrix = self.last(now).split([self.gains, self.start * self.values], -1)
+        matrix = matrix.unflatten(-1, (self.start, self.values))
+        if values.dim() == 3:
+            gain, mixed = gain[:, None], values @ matrix.transpose(1, 2)
+        else:
+            mixed = (matrix * values[:, None]).sum(-1)
+        if sites is not None:
+            gain = (gain * sites).sum(-1, keepdim=True)
+        return torch.exp(gain) * (start + mixed)
 
 
-def apply(head: Head, given: Tensor, values: Tensor, start: Tensor) -> Tensor:
-    """The result from the `given` numbers ``(..., P, n)``, all other tensors ``(..., P, C)``. Numbers of 0 keep `start`.
+def numbers(head: Head, channels: int) -> int:
+    """How many numbers a pixel the head takes."""
+    return channels * (channels + 2) if head == "affine" else channels
 
-    ``affine`` is ``exp(gain) (start + matrix values) + offset``: an exposure is one constant gain, a colour matrix one
-    constant matrix, and a curve or a table a slowly varying gain, with no bound on the values. After the local affine
-    colour transforms of Gharbi et al., "Deep bilateral learning", SIGGRAPH 2017, section 3.2, with the gain apart.
+
+def apply(head: Head, given: Tensor, start: Tensor) -> Tensor:
+    """The result from the `given` numbers ``(..., P, n)`` and the start ``(..., P, C)``. Numbers of 0 keep it.
+
+    ``companded`` adds to the companded value: ``sinh(asinh(x / a) + r)`` is ``x cosh(r) + sqrt(a^2 + x^2) sinh(r)``,
+    a gain of exp(r) for large values and an offset for small ones, so that errors are relative in the light and absolute
+    in the dark. ``affine`` is ``exp(gain) (x + matrix x) + offset``, after the local affine colour transforms of
+    Gharbi et al., "Deep bilateral learning", SIGGRAPH 2017, section 3.2. ``residual`` is ``x + r``.
     """
     if head == "residual":
         return start + given
-    channels, count = start.shape[-1], values.shape[-1]
-    gain, offset, matrix = given.split([channels, channels, channels * count], -1)
-    mixed = (matrix.unflatten(-1, (channels, count)) * values.unsqueeze(-2)).sum(-1)
+    if head == "companded":
+        turn = SLOPE * given
+        return start * torch.cosh(turn) + torch.sqrt(start * start + COMPANDING**2) * torch.sinh(turn)
+    channels = start.shape[-1]
+    gain, offset, matrix = given.split([channels, channels, channels * channels], -1)
+    mixed = (matrix.unflatten(-1, (channels, channels)) * start.unsqueeze(-2)).sum(-1)
     return torch.exp(gain) * (start + mixed) + offset
+
+
+def rows(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Values, start and sites with the channels last: ``(B, P, n)`` of images; rows ``(N, n)`` as they are."""
+    found = (seen.values, seen.start, seen.sites)
+    if seen.values.dim() == 2:
+        return found
+    values, start, sites = (each if each is None else each.flatten(2).transpose(1, 2) for each in found)
+    assert values is not None
+    assert start is not None
+    return values, start, sites

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
@@ -74,11 +74,11 @@ def _areawise(shape: Shape, given: Checked) -> nn.Module:
 WIDTH = Whole(32, 1, 4096)
 SWITCH = ("off", "on")
 
-POINTWISE: Mapping[str, Argument] = {"width": WIDTH, "depth": Whole(3, 1, 64), "head": Name("affine", HEADS)}
+POINTWISE: Mapping[str, Argument] = {"width": WIDTH, "depth": Whole(3, 1, 64), "head": Name("companded", HEADS)}
 AREAWISE: Mapping[str, Argument] = {
     "width": WIDTH,
     "depth": Whole(5, 1, 64),
-    "head": Name("residual", HEADS),
+    "head": Name("companded", HEADS),
     "bank": Name("off", SWITCH),
 }
 
@@ -134,4 +134,4 @@ def codec(name: str, task: Task, arguments: Checked) -> Codec:
     for each in (*task.inputs, *task.outputs):
         if not each.is_image:
             raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")
-    return Codec(task, cast(Layout, layout), kind(name).program)
+    return Codec(task, layout, kind(name).program)

@@ -1,7 +1,7 @@
 """Mosaics as planes: any Bayer phase becomes R G G B at half size, so that one network serves all four.
 
-A phase other than ``rggb`` is reached by one mirrored row or column in front (reflect-101 keeps the parity of sites), so
-that a pixel stays where it is in the scene. Sizes are made even by the same mirror behind.
+A phase other than ``rggb`` is reached by one mirrored row or column in front (reflect-101 keeps the parity of sites),
+so that a pixel stays where it is in the scene. Sizes are made even by the same mirror behind.
 """
 
 from __future__ import annotations

@@ -1,0 +1,63 @@
+"""Pictures of queries: what the real thing made, what the doubles made, and ten times the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Page
+
+from ispdsl.comparison.sheet import shown
+from ispdsl.evaluation.scores import Image
+from ispdsl.ir.types import Type
+from ispdsl.runtime.contact_sheet import LABEL, MARGIN, PAPER, THUMBNAIL, label, paste
+from ispdsl.runtime.pictures import write_picture
+
+TIMES = 10
+"""How much differences are strengthened, the same in all pictures so that they can be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One query as a row: title, remark, and the real image and that of the doubles `(C, H, W)`, with white `peak`."""
+
+    title: str
+    remark: str
+    real: Image
+    double: Image
+    type: Type
+    peak: float
+
+
+def sheet(path: Path, shots: Sequence[Shot]) -> None:
+    """Write a page with a row for every query: real, doubles, and `TIMES` times their difference as it is seen.
+
+    Raises:
+        ValueError: there is nothing to show.
+        PictureError: the file cannot be written.
+    """
+    if not shots:
+        raise ValueError("there is no query to show")
+    rows = [_row(shot) for shot in shots]
+    heights = [max(tile.shape[1] for _, _, tile in row) for row in rows]
+    width = 3 * (THUMBNAIL + MARGIN) + MARGIN
+    page = Page.new("RGB", (width, sum(heights) + len(rows) * (LABEL + MARGIN) + MARGIN), PAPER)
+    top = MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for column, (title, remark, tile) in enumerate(row):
+            left = MARGIN + column * (THUMBNAIL + MARGIN)
+            paste(page, tile, left + THUMBNAIL // 2, top + height // 2)
+            label(page, title, remark, left, top + height + LABEL - 10)
+        top += height + LABEL + MARGIN
+    write_picture(path, np.asarray(page, np.float32).transpose(2, 0, 1) / 255)
+
+
+def _row(shot: Shot) -> list[tuple[str, str, Image]]:
+    real, double = (shown(image, shot.type, shot.peak) for image in (shot.real, shot.double))
+    if real.shape == double.shape:
+        apart = (np.abs(real - double) * TIMES).clip(0, 1).astype(np.float32)
+    else:
+        apart = np.ones_like(real)
+    return [(shot.title, "real", real), ("", "doubles", double), (shot.remark, f"difference x{TIMES}", apart)]

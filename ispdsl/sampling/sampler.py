@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from ispdsl.darkroom import mosaic_input
 from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.kinds import lanes as side_by_side
 from ispdsl.executors.kinds import open_executor
-from ispdsl.executors.model import Answer, Executor, Request
+from ispdsl.executors.model import Answer, Declared, Executor, Request
 from ispdsl.executors.pool import run_all
 from ispdsl.executors.trust import check_allowed
 from ispdsl.passes.select import match
@@ -121,23 +121,21 @@ class _Todo:
         self._run = run
         self._done = done_keys(run)
         self._looked = time.monotonic()
-        self._asks = [ask for ask in asks if ask.key not in self._done]
+        self.asks = [ask for ask in asks if ask.key not in self._done]
         self._wanted = {ask.key for ask in asks}
         if shuffled:
-            random.shuffle(self._asks)
+            random.shuffle(self.asks)
         self.mine: set[str] = set()
         """Keys that this process has dealt with."""
-
-    def __len__(self) -> int:
-        return len(self._asks)
 
     @property
     def present(self) -> int:
         """Samples that there are and that this process has not made, as of the last look."""
         return len(self._done & self._wanted - self.mine)
 
-    def __iter__(self) -> Iterator[Ask]:
-        for ask in self._asks:
+    def lacking(self, asks: Iterable[Ask]) -> Iterator[Ask]:
+        """Those of some asks that nobody has dealt with when it is their turn."""
+        for ask in asks:
             if time.monotonic() - self._looked > LOOK:
                 self._done = done_keys(self._run)
                 self._looked = time.monotonic()
@@ -151,7 +149,7 @@ class _Todo:
 def _by_programs(
     run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None
 ) -> Generator[tuple[Ask, Result]]:
-    yield from render_all(iter(todo), run.path, recipe, min(jobs, max(len(todo), 1)), start)
+    yield from render_all(todo.lacking(todo.asks), run.path, recipe, min(jobs, len(todo.asks)), start)
 
 
 # ---- by a real thing ----------------------------------------------------------------------------------------
@@ -160,48 +158,42 @@ def _by_programs(
 def _by_real_thing(
     run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None
 ) -> Generator[tuple[Ask, Result]]:
-    if not len(todo):
-        return
-    found = declared(recipe.graph)
-    check_allowed(found, recipe.allow_exec)
-    taken: list[Ask] = []
+    check_allowed(declared(recipe.graph), recipe.allow_exec)
+    kinds = {str(ask.part.frame.type): ask for ask in todo.asks}  # a real thing is opened for one type of mosaic
+    for type_, ask in kinds.items():
+        found = declared(recipe.graph, match(recipe.graph, {mosaic_input(recipe.graph): ask.part.frame.type}))
+        asks = [ask for ask in todo.asks if str(ask.part.frame.type) == type_]
+        requests = _Requests(recipe, found, todo.lacking(asks), len(asks))
+        lanes = side_by_side(found, min(jobs, len(asks)))
 
-    def opened(lane: int) -> Executor:
-        return open_executor(found, lane=lane)
+        def opened(lane: int, found: Declared = found) -> Executor:
+            return open_executor(found, lane=lane)
 
-    requests = _Requests(recipe, todo, taken)
-    for number, answer in run_all(opened, requests, side_by_side(found, min(jobs, len(todo)))):
-        ask = taken[number]
-        yield ask, _kept(run, recipe, ask, requests.names[number], answer)
-        requests.forget(number)
+        for number, answer in run_all(opened, requests, lanes):
+            made, names = requests.taken[number]
+            yield made, _kept(run, recipe, made, names, answer)
 
 
 class _Requests:
-    """The asks as requests, made when a lane takes them."""
+    """The asks as requests, made when a lane takes them; `taken` are those that were, in order."""
 
-    def __init__(self, recipe: Recipe, todo: _Todo, taken: list[Ask]) -> None:
-        self._recipe, self._todo, self._taken = recipe, todo, taken
-        self.names: dict[int, tuple[str, ...]] = {}
+    def __init__(self, recipe: Recipe, found: Declared, asks: Iterator[Ask], count: int) -> None:
+        self._recipe, self._found, self._asks, self._count = recipe, found, asks, count
+        self._names: dict[str | None, tuple[str, ...]] = {}
+        self.taken: list[tuple[Ask, tuple[str, ...]]] = []
 
     def __len__(self) -> int:
-        return len(self._todo)
+        return self._count
 
     def __iter__(self) -> Iterator[Request]:
-        for ask in self._todo:
-            self.names[len(self._taken)] = view_of(self._recipe, ask).names
-            self._taken.append(ask)
-            yield self._request(ask)
-
-    def _request(self, ask: Ask) -> Request:
-        graph, frame = self._recipe.graph, ask.part.frame
-        found = declared(graph, match(graph, {mosaic_input(graph): frame.type}))
-        settings = replace(self._recipe.settings, changed=ask.changed)
-        names = self.names[len(self._taken) - 1]
-        return request(found, frame, settings, [name for name in names if name in found.taps])
-
-    def forget(self, number: int) -> None:
-        """What was dealt with is not needed any more."""
-        self.names.pop(number, None)
+        for ask in self._asks:
+            if ask.stage not in self._names:
+                self._names[ask.stage] = view_of(self._recipe, ask).names
+            names = self._names[ask.stage]
+            self.taken.append((ask, names))
+            settings = replace(self._recipe.settings, changed=ask.changed)
+            taps = [name for name in names if name in self._found.taps]
+            yield request(self._found, ask.part.frame, settings, taps)
 
 
 def _kept(run: Run, recipe: Recipe, ask: Ask, names: Sequence[str], answer: Answer | ExecutorError) -> Result:

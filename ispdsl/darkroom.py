@@ -26,6 +26,9 @@ from ispdsl.runtime.values import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ispdsl.backends.composite import Composite
+    from ispdsl.backends.doubles import Doubles
+
 Progress = Callable[[int, int, str], None]
 """Called before every step with its number from 0, how many there are, and the node's address."""
 
@@ -75,6 +78,7 @@ def develop(
     progress: Progress | None = None,
     backend: str = COMPOSITE,
     allow_exec: bool = False,
+    doubles: Doubles | None = None,
 ) -> Development:
     """Run a pipeline on a raw frame.
 
@@ -92,6 +96,8 @@ def develop(
         backend: ``composite`` runs the stages' programs; ``command``, ``libraw``, ``darktable`` or ``registers`` the
             real thing of the pipeline's executor line.
         allow_exec: run the programs and devices that the text names, whoever wrote it.
+        doubles: trained networks in the places of stages, as `ispdsl.backends.composite.compile` takes them. Where
+            settings leave what they were trained on, `notes` says so.
 
     Raises:
         PlanError: the pipeline takes no such frame, or has no executor of this kind.
@@ -101,7 +107,8 @@ def develop(
     """
     if backend != COMPOSITE:
         return _develop_real(graph, frame, settings or Settings.of(graph), taps, progress, backend, allow_exec)
-    return _develop_composite(graph, frame, settings or Settings.of(graph), taps, impl, trust, progress, allow_exec)
+    settings = settings or Settings.of(graph)
+    return _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles)
 
 
 def _develop_real(
@@ -154,6 +161,7 @@ def _develop_composite(
     trust: Iterable[str],
     progress: Progress | None,
     allow_exec: bool,
+    doubles: Doubles | None,
 ) -> Development:
     import torch
 
@@ -162,7 +170,15 @@ def _develop_composite(
 
     settings = settings.resolved(frame.metadata)
     variables = match(graph, {mosaic_input(graph): frame.type})
-    composite = compile(graph, types=variables, impl=impl or {}, taps=taps, trust=tuple(trust), allow_exec=allow_exec)
+    composite = compile(
+        graph,
+        types=variables,
+        impl=impl or {},
+        taps=taps,
+        trust=tuple(trust),
+        allow_exec=allow_exec,
+        doubles=doubles,
+    )
     if progress:
         composite.on_step(progress)
     with torch.no_grad():  # unlike inference_mode it lets a program that writes into its input be found
@@ -182,7 +198,17 @@ def _develop_composite(
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}
     statistics = {name: _array(value) for name, value in rendering.statistics.items()}
-    return Development(frame, settings, outputs, kept, statistics)
+    return Development(frame, settings, outputs, kept, statistics, _notes(composite, values, frame))
+
+
+def _notes(composite: Composite, settings: Mapping[str, Any], frame: Frame) -> tuple[str, ...]:
+    """Where settings or frame leave what the doubles of a composite were trained on."""
+    if not composite.doubles:
+        return ()
+    from ispdsl.backends.doubles import outside
+
+    graph = composite.plan.graph
+    return tuple(outside(graph, composite.cards, settings, frame.metadata))
 
 
 def mosaic_input(graph: Graph) -> str:

@@ -60,6 +60,9 @@ class Plan:
             free = " ".join(address.removeprefix(f"{step.node}.") for address in step.free)
             run, frees = step.group or "", " ".join(step.frees)
             rows.append((str(index), step.node, step.stage, step.footprint, reach, run, free, frees))
+        if any(not step.implementation.startswith("program ") for step in self.steps):
+            ways = ("by", *(_by(step.implementation) for step in self.steps))
+            rows = [(*row[:3], way, *row[3:]) for row, way in zip(rows, ways, strict=True)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         graph = self.graph
@@ -78,6 +81,11 @@ class Plan:
             "steps": [asdict(step) for step in self.steps],
         }
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _by(implementation: str) -> str:
+    """What runs a step, where it is not its program."""
+    return "program" if implementation.startswith("program ") else implementation
 
 
 def _ports(ports: Iterable[Port]) -> str:

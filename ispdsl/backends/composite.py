@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,12 @@ from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Port, Value
 from ispdsl.ir.types import INTEGER_STORAGE, Type
 from ispdsl.plan import Plan, plan
+from ispdsl.proxies.card import Card
 from ispdsl.runtime.slots import Slot, is_table
 from ispdsl.runtime.values import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from ispdsl.backends.doubles import Doubles
 
 GREY = 0.18
 """What the frame before the first one is taken to have been: a flat grey of 18 %, the photographic standard."""
@@ -60,6 +64,7 @@ def compile(  # the name that a compiler's user expects
     trust: Collection[str] = (),
     checked: bool = False,
     allow_exec: bool = False,
+    doubles: Doubles | None = None,
 ) -> Composite:
     """Make a graph executable.
 
@@ -72,13 +77,21 @@ def compile(  # the name that a compiler's user expects
         trust: top-level packages besides `ispdsl.programs` whose programs may run.
         checked: hold settings that are tensors to their hard ranges too, which looks at their numbers: not for `vmap`.
         allow_exec: run the programs and devices that executor lines of chosen nodes name, whoever wrote the text.
+        doubles: trained networks in the places of calls: a run or folder of doubles, or by address a file or a
+            `ispdsl.proxies.double.Double`. All of them run, unless `impl` says ``proxy`` of some or something else of
+            others. They are submodules; those that are read from files are frozen.
 
     Raises:
-        PlanError: the frame does not fit, a name does not exist, or a node has no program.
+        PlanError: the frame does not fit, a name does not exist, a node has no program, or a double does not fit.
         CompileError: a program is not trusted, not there, or disagrees with its stage's declaration; `trust` names
             what is no package of a program here.
     """
-    return Composite(plan(graph, types, impl, taps, cfa), trust, checked, allow_exec)
+    if not doubles:
+        return Composite(plan(graph, types, impl, taps, cfa), trust, checked, allow_exec)
+    from ispdsl.backends.doubles import cards, opened
+
+    made = plan(graph, types, impl, taps, cfa, cards(doubles))
+    return Composite(made, trust, checked, allow_exec, opened(doubles, made.graph, trust))
 
 
 @dataclass(frozen=True)
@@ -144,6 +157,13 @@ class Composite(nn.Module):
     def slots(self) -> tuple[Slot, ...]:
         """The address table."""
         return self.plan.graph.slots
+
+    @property
+    def cards(self) -> dict[str, Card]:
+        """The cards of the doubles in it, by address."""
+        found = {call.address: _attribute(call.address) for call in self.plan.graph.calls}
+        doubles = {address: self.doubles[name] for address, name in found.items() if name in self.doubles}
+        return {address: double.card for address, double in doubles.items() if isinstance(double.card, Card)}
 
     @property
     def feeds_back(self) -> bool:

@@ -17,7 +17,7 @@ from ispdsl.errors import CompileError, StageError
 from ispdsl.executors.faults import ExecutorError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Value
-from ispdsl.ir.types import Type
+from ispdsl.ir.types import Type, is_variable
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,16 @@ def _bound(
         case "executor":
             return real.bind(call, graph.module, allow_exec)
         case "proxy":
-            return programs.Program(doubles[call.address], {})
+            return programs.Program(doubles[call.address], _phase(call, graph))
         case _:
             return programs.bind(call, trust)
+
+
+def _phase(call: Call, graph: Graph) -> dict[str, str]:
+    """The CFA of the first mosaic that a double is given, where it is known."""
+    types = (graph.type_of(call.inputs[port.name]) for port in call.signature.inputs)
+    found = [type_.args[0] for type_ in types if type_.name == "raw"]
+    return {"cfa": str(found[0])} if found and not is_variable(found[0]) else {}
 
 
 def run(step: Step, images: Iterable[Tensor], keywords: Mapping[str, Any]) -> tuple[Tensor, ...]:

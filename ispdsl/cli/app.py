@@ -64,6 +64,7 @@ for name, command in {
     "trust": trust.trust,
     "run": run.run,
     "sweep": sweep.sweep,
+    "chart": chart.chart,
     "sample": sample.sample,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
@@ -77,6 +78,7 @@ runs_app = typer.Typer(name="runs", help="What was sampled: run directories.", n
 for name, command in {
     "ls": runs.ls,
     "show": runs.show,
+    "resume": runs.resume,
     "gc": runs.gc,
     "export": runs.export,
 }.items():

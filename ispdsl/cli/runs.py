@@ -12,7 +12,7 @@ import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
-from ispdsl.cli.options import Json
+from ispdsl.cli.options import AllowExec, Json
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
@@ -73,6 +73,55 @@ def show(
     if told.get("damaged"):
         note("`ispdsl runs gc --damaged` forgets what is damaged; `ispdsl runs resume` makes it again")
         raise typer.Exit(ExitCode.DIAGNOSTICS)
+
+
+@guarded
+def resume(
+    folder: Folder,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, metavar="N", help="How many work at once; default: as when it was made."),
+    ] = None,
+    allow_exec: AllowExec = False,
+    trust: Annotated[
+        list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Go on sampling where a run stopped, by the command that made it; what failed is tried again."""
+    from ispdsl.store.runs import open_run
+
+    context = recorded(open_run(folder))
+    # what a text may start is for whoever types the command to say, not for a folder that may come from a stranger
+    context.params |= {"allow_exec": allow_exec, "trust": trust or [], "as_json": as_json}
+    if jobs is not None:
+        context.params["jobs"] = jobs
+    with context:
+        context.command.invoke(context)
+
+
+def recorded(run: Run) -> Any:
+    """The command line that made a run, ready to be run again to go on with it. Files are found wherever one stands.
+
+    Raises:
+        CommandError: it was not made by `ispdsl sample`, or by another version of it.
+    """
+    from ispdsl.cli.sample import sample
+
+    head = run.head
+    if head.command[1:2] != ("sample",):
+        hint = "`ispdsl sample --resume` goes on with it where the rest of the command is that of the run"
+        raise CommandError(f"{run.path} was not made by `ispdsl sample`", hint)
+    single = typer.Typer(add_completion=False)
+    single.command("sample")(sample)
+    command = typer.main.get_command(single)
+    try:
+        context = command.make_context("sample", list(head.command[2:]))
+    except Exception as error:
+        raise CommandError(f"{run.path}: this ispdsl does not know the command that made it: {error}") from error
+    own = {"file": head.pipeline.file, "raws": [raw.path for raw in head.raws], "output": str(run.path)}
+    context.params |= {**own, "pipeline": head.pipeline.name, "resume": True}
+    return context
 
 
 @guarded
@@ -186,7 +235,7 @@ def _page(told: dict[str, Any], run: Run) -> Iterable[str]:
     yield f"{told['path']}: {_in_words(told)}"
     yield f"  pipeline  {head.pipeline.name} of {head.pipeline.file}"
     yield f"  made      {head.created}, by {head.real or head.backend}, in {told['seconds']:.1f} s"
-    yield f"  design    {', '.join(f'{name} {value}' for name, value in head.design.items())}, seed {head.seed}"
+    yield f"  design    {', '.join(f'{name} {value}' for name, value in {**head.design, 'seed': head.seed}.items())}"
     if head.watched:
         yield f"  watched   {', '.join(head.watched)}"
     for raw in head.raws:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ispdsl.proxies import heads
-from ispdsl.proxies.codec import Seen, Shape, features
+from ispdsl.proxies.codec import Finish, Seen, Shape, features
 from ispdsl.proxies.mosaic import pad
 
 SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0)
@@ -50,6 +50,7 @@ class Areawise(nn.Module):
     def __init__(self, shape: Shape, width: int, depth: int, head: heads.Head, *, bank: bool) -> None:
         super().__init__()
         self.head: heads.Head = head
+        self.finish: Finish = shape.finish
         self.margin = REACH if bank else depth
         self.radius = self.margin * (2 if shape.mosaic else 1)
         size = 1 if bank else 3
@@ -74,7 +75,8 @@ class Areawise(nn.Module):
             now = self._bank(shown, now)
         for layer, film in zip(self.layers, self.films, strict=True):
             now = F.silu(film(layer(now), condition))
-        return heads.apply(self.head, self.last(now).movedim(1, -1), start.movedim(1, -1)).movedim(-1, 1)
+        given = self.last(now).movedim(1, -1)
+        return heads.apply(self.head, self.finish, given, start.movedim(1, -1)).movedim(-1, 1)
 
     def _bank(self, shown: Tensor, padded: Tensor) -> Tensor:
         """What is shown, and its differences to each Gaussian mean of it."""

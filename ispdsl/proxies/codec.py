@@ -28,6 +28,12 @@ from ispdsl.proxies.task import Task
 
 Layout = Literal["sites", "planes"]
 
+Finish = Literal["free", "bounded", "encoded"]
+"""What comes out: values of any size, values of 0..1, or such values encoded for a display from linear ones."""
+
+ENCODED = ("srgb", "prophoto", "rec709", "rec2020", "pq", "hlg")
+"""Colour spaces with a transfer function."""
+
 COMPANDING = 0.02
 """Below about this value companding is linear, above it logarithmic: it has 0 in the middle, and -1 and 1 kept."""
 
@@ -67,7 +73,7 @@ class Seen:
 class Shape:
     """Sizes of what a network is given and gives: channels of values, sites and start, elements of the condition.
 
-    `mosaic` is whether planes are at half size.
+    `mosaic` is whether planes are at half size, `finish` what comes out.
     """
 
     values: int
@@ -75,6 +81,7 @@ class Shape:
     start: int
     condition: int
     mosaic: bool
+    finish: Finish = "free"
 
     @property
     def features(self) -> int:
@@ -157,7 +164,16 @@ class Codec:
         factor = 4 if self.mosaic else 1
         values = sum(each.planes for each in self.inputs)
         start = sum(each.planes for each in self.task.outputs)
-        return Shape(values * factor, 4 if self.located else 0, start * factor, condition, self.mosaic)
+        return Shape(values * factor, 4 if self.located else 0, start * factor, condition, self.mosaic, self.finish)
+
+    @property
+    def finish(self) -> Finish:
+        """What comes out, where it is the same of all outputs; a program has done it already."""
+        if not all(each.name != "raw" and (each.args[1] == "unit" or code_range(each)) for each in self.task.outputs):
+            return "free"
+        encodes = all(each.args[0] in ENCODED for each in self.task.outputs)
+        linear = not any(each.args[0] in ENCODED for each in self.inputs)
+        return "encoded" if encodes and linear else "bounded"
 
     def cfa(self, given: str | None) -> str | None:
         """The CFA of the call's mosaics: the type's own, else the given one; None where there is no mosaic.
@@ -219,7 +235,7 @@ class Codec:
         rows: list[Tensor] = []
         for image, each in zip(images, types, strict=True):
             if is_mosaic(each) and not outputs:
-                place = sites(*image.shape[-2:], cfa or "", image).expand(image.shape[0], -1, -1, -1)
+                place = sites(image.shape[-2], image.shape[-1], cfa or "", image).expand(image.shape[0], -1, -1, -1)
                 image = torch.cat([image, place], 1)
             rows.append(image.movedim(1, -1).flatten(0, -2))
         return tuple(rows)
@@ -228,7 +244,7 @@ class Codec:
         if not self.located:
             return None
         image = next(image for image, each in zip(images, self.inputs, strict=True) if is_mosaic(each))
-        return image[:, 1:5] if image.dim() == 2 else sites(*image.shape[-2:], cfa or "", image)
+        return image[:, 1:5] if image.dim() == 2 else sites(image.shape[-2], image.shape[-1], cfa or "", image)
 
     def _beside(self, level: Tensor, image: Tensor, located: Tensor | None) -> Tensor:
         """A level ``(B, n)`` as it stands beside an image as laid out, or beside its rows."""

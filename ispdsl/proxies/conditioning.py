@@ -2,8 +2,8 @@
 
 Numbers go linearly from their sampled range to -1..1 (temperatures as reciprocals), and on beyond it: nothing is
 clipped. Choices are one-hot. Metadata and statistics are standardised by the mean and spread that `measure` found in
-the training data. A long statistic (a histogram) is seen twice: as square roots of its shares, in which small bins
-count, and as running sums, in which a shift of the image is a small change.
+the training data. A long statistic without negative values (a histogram) is taken for a distribution, and seen as its
+quantiles in stops: nine numbers in which a shift of the image is a small change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from ispdsl.proxies.mosaic import in_order
 from ispdsl.proxies.task import Knob, Reading, Task
 
 LONG = 16
-"""From so many elements on a statistic is taken for a distribution."""
+"""From so many elements on a statistic without negative values is taken for a distribution."""
+
+LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+"""Of the quantiles."""
+
+SOFTNESS = 0.02
+"""In shares of the whole, of the sigmoid that counts bins below a quantile: gradients pass through all bins."""
+
+STOPS = 10
+"""Quantiles are told as logarithm of ``q + 2^-10``: darker than ten stops below the top of the histogram is dark."""
 
 WIDE = 32
 """Items of more elements than this are compressed to `NARROW` by a linear layer before the network sees them."""
@@ -50,47 +59,42 @@ def measure(task: Task, examples: Iterable[Mapping[str, Any]]) -> Statistics:
     mean, spread, positive = {}, {}, {}
     for reading in task.readings:
         rows = torch.cat([in_order(reading.name, _rows(reading, each, like), each.get("cfa")) for each in kept])
-        share = bool((rows >= 0).all())
-        encoded = _encode(reading, rows, torch.tensor(share))
+        positive[reading.name] = bool((rows >= 0).all())
+        encoded = _encode(reading, rows, positive[reading.name])
         mean[reading.name] = encoded.mean(0)
-        spread[reading.name] = _spread(encoded, shared=_is_long(reading))
-        positive[reading.name] = share
+        spread[reading.name] = _spread(encoded)
     return Statistics(mean, spread, positive)
 
 
-def _spread(encoded: Tensor, *, shared: bool) -> Tensor:
-    """Standard deviations; of a distribution one for its roots and one for its sums, lest empty bins count most.
-
-    What never changed has its own size as spread: it must not blow up what is new.
-    """
+def _spread(encoded: Tensor) -> Tensor:
+    """Standard deviations. What never changed has its own size as spread: it must not blow up what is new."""
     deviation, size = encoded.std(0, correction=0), encoded.mean(0).abs()
-    if shared:
-        half = (encoded.shape[1] - 1) // 2
-        parts = deviation.split([1, half, half])
-        deviation = torch.cat([part.square().mean().sqrt().expand_as(part) for part in parts])
     constant = deviation <= 1e-6 * size.clamp(min=1e-6)
     return torch.where(constant, torch.where(size > 0, size, 1.0), deviation)
 
 
-def _is_long(reading: Reading) -> bool:
-    return reading.kind == "statistic" and prod(reading.shape) >= LONG
+def _is_distribution(reading: Reading, positive: bool) -> bool:
+    return positive and reading.kind == "statistic" and prod(reading.shape) >= LONG
 
 
-def _encode(reading: Reading, rows: Tensor, positive: Tensor) -> Tensor:
-    """A long statistic as logarithm of its total, square roots of shares and running sums; others as they are."""
-    if not _is_long(reading):
+def _encode(reading: Reading, rows: Tensor, positive: bool) -> Tensor:
+    """``(B, n)`` of a reading; a distribution as soft quantiles of its index in 0..1, in stops."""
+    if not _is_distribution(reading, positive):
         return rows
-    size = rows.sum(1, keepdim=True)
-    total = torch.where(positive, size, torch.ones_like(size))
-    shares = rows / (total + 1e-12)
-    roots = shares / (shares.abs() + 1e-6).sqrt()
-    return torch.cat([torch.asinh(total), roots, shares.cumsum(1)], 1)
+    shares = rows / (rows.sum(1, keepdim=True) + 1e-12)
+    below = shares.cumsum(1) - shares / 2
+    level = torch.tensor(LEVELS, dtype=rows.dtype, device=rows.device)
+    quantiles = torch.sigmoid((level[:, None] - below[:, None]) / SOFTNESS).mean(2)
+    return torch.log2(quantiles + 2.0**-STOPS)
 
 
-def _sizes(task: Task) -> list[int]:
-    """How many elements of the vector each knob and each reading takes, in order."""
-    knobs = [len(each.options) if each.kind == "choice" else prod(each.shape) for each in task.knobs]
-    return [*knobs, *(2 * prod(each.shape) + 1 if _is_long(each) else prod(each.shape) for each in task.readings)]
+def _size(each: Knob | Reading, statistics: Statistics) -> int:
+    """How many elements of the vector a knob or reading takes."""
+    if isinstance(each, Knob) and each.kind == "choice":
+        return len(each.options)
+    if isinstance(each, Reading) and _is_distribution(each, statistics.positive.get(each.name, True)):
+        return len(LEVELS)
+    return prod(each.shape)
 
 
 class Conditioning(nn.Module):
@@ -99,13 +103,14 @@ class Conditioning(nn.Module):
     def __init__(self, task: Task, statistics: Statistics) -> None:
         super().__init__()
         self.task = task
-        self.sizes = _sizes(task)
+        self.sizes = [_size(each, statistics) for each in (*task.knobs, *task.readings)]
+        self.positive = [statistics.positive.get(each.name, True) for each in task.readings]
         for index, (reading, size) in enumerate(zip(task.readings, self.sizes[len(task.knobs) :], strict=True)):
             mean = statistics.mean.get(reading.name, torch.zeros(size))
             spread = statistics.spread.get(reading.name, torch.ones(size))
             self.register_buffer(f"mean_{index}", mean.float().clone())
             self.register_buffer(f"spread_{index}", spread.float().clone())
-            self.register_buffer(f"positive_{index}", torch.tensor(statistics.positive.get(reading.name, True)))
+            self.register_buffer(f"positive_{index}", torch.tensor(self.positive[index]))
 
     @property
     def size(self) -> int:
@@ -121,7 +126,7 @@ class Conditioning(nn.Module):
         parts = [_knob(knob, _given(self.task, keywords, knob.name), like) for knob in self.task.knobs]
         for index, reading in enumerate(self.task.readings):
             rows = in_order(reading.name, _rows(reading, keywords, like, self.task), keywords.get("cfa"))
-            encoded = _encode(reading, rows, self.get_buffer(f"positive_{index}"))
+            encoded = _encode(reading, rows, self.positive[index])
             mean, spread = (self.get_buffer(f"{name}_{index}").to(like) for name in ("mean", "spread"))
             parts.append((encoded - mean) / spread)
         if not parts:
@@ -139,6 +144,12 @@ class Conditioning(nn.Module):
                 return condition[:, offset : offset + size] * spread + mean
             offset += size
         return None
+
+
+def positive(task: Task, weights: Mapping[str, Tensor]) -> dict[str, bool]:
+    """Which readings are positive, from the buffers of a `Conditioning`."""
+    found = {each.name: weights.get(f"positive_{index}") for index, each in enumerate(task.readings)}
+    return {name: bool(each.any()) for name, each in found.items() if each is not None}
 
 
 class Compression(nn.Module):

@@ -15,10 +15,13 @@ from ispdsl.errors import CompileError, RunError
 from ispdsl.proxies import kinds
 from ispdsl.proxies.card import Card
 from ispdsl.proxies.codec import Levels, is_mosaic, levels
-from ispdsl.proxies.conditioning import Compression, Conditioning, Statistics
+from ispdsl.proxies.conditioning import Compression, Conditioning, Statistics, measure, positive
 from ispdsl.proxies.weights import HINT, MARK, read_card, write_whole
 
-__all__ = ["Double", "Statistics", "load", "make", "read_card", "save"]
+__all__ = ["Double", "Statistics", "load", "make", "measure", "read_card", "save"]
+
+CONDITIONING = "conditioning."
+"""What the names of the weights of `Double.conditioning` begin with."""
 
 Program = Callable[..., Any]
 
@@ -39,7 +42,7 @@ class Double(nn.Module):
         self.conditioning = Conditioning(card.task, statistics)
         self.compression = Compression(self.conditioning.sizes)
         self.network = kinds.kind(card.network).build(self.codec.shape(self.compression.size), arguments)
-        self._program: tuple[Program, ...] = ()  # in a tuple: a module in here is no part of this one
+        self._program: Sequence[Program] = ()  # in a tuple: a module in here is no part of this one
 
     @property
     def radius(self) -> int | None:
@@ -198,11 +201,12 @@ def load(path: Path, device: str | torch.device = "cpu") -> Double:
     """
     path = Path(path)
     card = read_card(path)
-    double = make(card)
     try:
         found = safetensors.torch.load_file(path)
     except (SafetensorError, OSError) as error:
         raise CompileError(f"{path} is damaged: {error}", HINT) from None
+    own = {name.removeprefix(CONDITIONING): each for name, each in found.items() if name.startswith(CONDITIONING)}
+    double = make(card, Statistics(positive=positive(card.task, own)))
     wanted = double.state_dict()
     if found.keys() != wanted.keys():
         names = ", ".join(sorted(found.keys() ^ wanted.keys())[:3])

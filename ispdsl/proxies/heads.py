@@ -11,11 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ispdsl.proxies.codec import COMPANDING, SLOPE, Seen, Shape
+from ispdsl.proxies.codec import COMPANDING, SLOPE, Finish, Seen, Shape, compand
 
 Head = Literal["companded", "affine", "residual"]
 
 HEADS = ("companded", "affine", "residual")
+
+KNEE = 0.05
+"""Scale of the logarithm by which values of the type 0..1 go on beyond it."""
 
 HIDDEN = 32
 """Width of the two layers that make the front from the condition."""
@@ -58,15 +61,19 @@ def numbers(head: Head, channels: int) -> int:
     return channels * (channels + 2) if head == "affine" else channels
 
 
-def apply(head: Head, given: Tensor, start: Tensor) -> Tensor:
+def apply(head: Head, finish: Finish, given: Tensor, start: Tensor) -> Tensor:
     """The result from the `given` numbers ``(..., P, n)`` and the start ``(..., P, C)``. Numbers of 0 keep it.
 
     ``companded`` adds to the companded value: ``sinh(asinh(x / a) + r)`` is ``x cosh(r) + sqrt(a^2 + x^2) sinh(r)``,
-    a gain of exp(r) for large values and an offset for small ones, so that errors are relative in the light and absolute
-    in the dark. ``affine`` is ``exp(gain) (x + matrix x) + offset``, after the local affine colour transforms of
-    Gharbi et al., "Deep bilateral learning", SIGGRAPH 2017, section 3.2. ``residual`` is ``x + r``.
+    a gain of exp(r) for large values and an offset for small ones, so that errors are relative in the light and
+    absolute in the dark. ``affine`` is ``exp(gain) (x + matrix x) + offset``, after the local affine colour transforms
+    of Gharbi et al., "Deep bilateral learning", SIGGRAPH 2017, section 3.2. ``residual`` is ``x + r``.
+
+    What is not ``free`` but of the type 0..1 is brought there first, and companded if it is ``encoded`` for a display.
     """
-    if head == "residual":
+    if finish != "free":
+        start = settled(compand(start) if finish == "encoded" else start)
+    if head == "residual" or (head == "companded" and finish != "free"):
         return start + given
     if head == "companded":
         turn = SLOPE * given
@@ -75,6 +82,12 @@ def apply(head: Head, given: Tensor, start: Tensor) -> Tensor:
     gain, offset, matrix = given.split([channels, channels, channels * channels], -1)
     mixed = (matrix.unflatten(-1, (channels, channels)) * start.unsqueeze(-2)).sum(-1)
     return torch.exp(gain) * (start + mixed) + offset
+
+
+def settled(values: Tensor) -> Tensor:
+    """Values within 0..1 as they are, those beyond with a logarithm of what they are beyond: smooth, never flat."""
+    beyond = F.relu(values - 1) - F.relu(-values)
+    return values - beyond + KNEE * torch.asinh(beyond / KNEE)
 
 
 def rows(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None]:

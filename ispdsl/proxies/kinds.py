@@ -9,11 +9,14 @@ from typing import Any
 from torch import nn
 
 from ispdsl.errors import CompileError
+from ispdsl.proxies import residual
 from ispdsl.proxies.areawise import Areawise
 from ispdsl.proxies.codec import Codec, Layout, Shape, is_mosaic
 from ispdsl.proxies.heads import HEADS
 from ispdsl.proxies.pointwise import Pointwise
+from ispdsl.proxies.srcnn import Srcnn
 from ispdsl.proxies.task import Task
+from ispdsl.proxies.unet import Unet
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,14 @@ def _areawise(shape: Shape, given: Checked) -> nn.Module:
     return Areawise(shape, given["width"], given["depth"], given["head"], bank=given["bank"] == "on")
 
 
+def _unet(shape: Shape, given: Checked) -> nn.Module:
+    return Unet(shape, given["width"], given["levels"], skip=given["skip"] == "on", film=given["film"] == "on")
+
+
+def _srcnn(shape: Shape, given: Checked) -> nn.Module:
+    return Srcnn(shape, given["width"])
+
+
 WIDTH = Whole(32, 1, 4096)
 SWITCH = ("off", "on")
 
@@ -81,10 +92,26 @@ AREAWISE: Mapping[str, Argument] = {
     "head": Name("companded", HEADS),
     "bank": Name("off", SWITCH),
 }
+UNET: Mapping[str, Argument] = {
+    "width": WIDTH,
+    "levels": Whole(5, 1, 8),
+    "skip": Name("off", SWITCH),
+    "film": Name("off", SWITCH),
+}
+RESIDUAL: Mapping[str, Argument] = {
+    "network": Name("pointwise", residual.NETWORKS),
+    "width": WIDTH,
+    "depth": Whole(3, 1, 64),
+    "head": Name("companded", HEADS),
+    "bank": Name("off", SWITCH),
+}
 
 KINDS: Mapping[str, Kind] = {
     "pointwise": Kind(lambda _: "sites", POINTWISE, _pointwise),
     "areawise": Kind(lambda _: "planes", AREAWISE, _areawise),
+    "unet": Kind(lambda _: "planes", UNET, _unet),
+    "srcnn": Kind(lambda _: "planes", {"width": Whole(64, 2, 4096)}, _srcnn),
+    "residual": Kind(residual.layout, RESIDUAL, residual.build, program=True),
 }
 
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from ispdsl.cli import (
+    chart,
     check,
     compare,
     demo,

@@ -23,8 +23,8 @@ from ispdsl.sampling.workers import Failed, Made, Result, Start, render_all
 from ispdsl.store.blobs import put_blob
 from ispdsl.store.runs import Run, acknowledge, done_keys, fail
 
-LOOK = 1.0
-"""Seconds between two looks at what other processes have done."""
+LOOK = 0.1
+"""Seconds between two looks at what other processes have done, at least; a look that takes long is taken seldom."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Todo:
     def __init__(self, run: Run, asks: Sequence[Ask], shuffled: bool) -> None:
         self._run = run
         self._done = done_keys(run)
-        self._looked = time.monotonic()
+        self._next = time.monotonic() + LOOK
         self.asks = [ask for ask in asks if ask.key not in self._done]
         self._wanted = {ask.key for ask in asks}
         if shuffled:
@@ -136,11 +136,16 @@ class _Todo:
     def lacking(self, asks: Iterable[Ask]) -> Iterator[Ask]:
         """Those of some asks that nobody has dealt with when it is their turn."""
         for ask in asks:
-            if time.monotonic() - self._looked > LOOK:
-                self._done = done_keys(self._run)
-                self._looked = time.monotonic()
+            self._look()
             if ask.key not in self._done:
                 yield ask
+
+    def _look(self) -> None:
+        begun = time.monotonic()
+        if begun >= self._next:
+            self._done = done_keys(self._run)
+            taken = time.monotonic() - begun
+            self._next = begun + max(LOOK, 50 * taken)
 
 
 # ---- by the programs of the stages --------------------------------------------------------------------------

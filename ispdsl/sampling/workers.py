@@ -7,18 +7,21 @@ so that none outlives a parent that was killed.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from ispdsl.errors import CompileError, PlanError, RunError, StageError, UserError
 from ispdsl.runtime.values import SettingsError
@@ -26,6 +29,7 @@ from ispdsl.sampling.asks import Ask
 from ispdsl.sampling.recipe import Recipe
 from ispdsl.store.blobs import Stored, put_blob
 from ispdsl.store.errors import StoreError
+from ispdsl.store.sample import Sample
 
 AHEAD = 3
 """Asks that a worker has: one that it renders, one that it writes, one that waits."""
@@ -64,6 +68,7 @@ Start = Callable[[], object]
 def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -> None:
     """What a worker does until its pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(2, 1)  # what a program prints is no result
     if start is not None:
@@ -74,24 +79,34 @@ def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -
 
     torch.set_num_threads(1)
     render = renderer(recipe)
+    gone = threading.Event()
+
+    def tell(make: Callable[[], Result | UserError]) -> None:
+        try:
+            pipe.send(make())
+        except OSError:
+            gone.set()
+
+    def kept(made: Sample, seconds: float) -> Result | UserError:
+        try:
+            return Made(put_blob(folder, made), seconds)
+        except StoreError as error:
+            return error
+
     with suppress(EOFError, OSError), ThreadPoolExecutor(1) as writer:
-        while True:
+        while not gone.is_set():
             ask: Ask = pipe.recv()
             try:
-                sample, seconds = render(ask)
+                answer = partial(kept, *render(ask))
             except (CompileError, PlanError) as error:
-                writer.submit(pipe.send, error)
+                answer = partial(_itself, error)
             except Exception as error:  # whatever a program does costs no more than this sample
-                writer.submit(pipe.send, Failed(*_said(error)))
-            else:
-                writer.submit(_keep, pipe, folder, sample, seconds)
+                answer = partial(_itself, Failed(*_said(error)))
+            writer.submit(tell, answer)
 
 
-def _keep(pipe: Connection, folder: Path, sample: Any, seconds: float) -> None:
-    try:
-        pipe.send(Made(put_blob(folder, sample), seconds))
-    except StoreError as error:
-        pipe.send(error)
+def _itself(answer: Result | UserError) -> Result | UserError:
+    return answer
 
 
 def _said(error: Exception) -> tuple[str, str]:
@@ -114,7 +129,6 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     asked: deque[Ask] = field(default_factory=deque[Ask])
-    answered: int = 0
 
 
 def render_all(
@@ -141,7 +155,12 @@ def render_all(
     def hired() -> _Worker:
         mine, its = context.Pipe()
         process = context.Process(target=_work, args=(its, folder, recipe, start), daemon=True)
-        process.start()
+        # one that starts would die of Ctrl-C with a traceback; it will ignore that itself
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         its.close()
         return _Worker(process, mine)
 
@@ -159,12 +178,10 @@ def render_all(
                 worker.pipe.send(ask)
 
     try:
-        first = list(_first(asks, jobs))
-        waiting.extend(first)
-        workers += [hired() for _ in first]
-        for worker in workers:
-            worker.asked.append(ask := waiting.popleft())
-            worker.pipe.send(ask)
+        for ask in itertools.islice(asks, jobs):
+            workers.append(hired())
+            workers[-1].asked.append(ask)
+            workers[-1].pipe.send(ask)
         while busy := [worker for worker in workers if worker.asked]:
             ready = wait([worker.pipe for worker in busy])
             for worker in [each for each in busy if each.pipe in ready]:
@@ -172,9 +189,9 @@ def render_all(
                 if isinstance(result, UserError):
                     raise result
                 if result is not None:
-                    deaths, worker.answered = 0, worker.answered + 1
+                    deaths = 0
                     done = worker.asked.popleft()
-                    fill(worker)
+                    fill(worker)  # before anything else, so that it need not wait
                     yield done, result
                     continue
                 deaths += 1
@@ -189,14 +206,6 @@ def render_all(
                 yield lost, Failed("crash", message)
     finally:
         _end(workers)
-
-
-def _first(asks: Iterator[Ask], count: int) -> Iterator[Ask]:
-    for _ in range(count):
-        ask = next(asks, None)
-        if ask is None:
-            return
-        yield ask
 
 
 def _received(worker: _Worker) -> Result | UserError | None:
@@ -219,8 +228,9 @@ def _end(workers: list[_Worker]) -> None:
     """Close all pipes, so that workers end after what they are at; those that take long are ended."""
     for worker in workers:
         worker.pipe.close()
+    until = time.monotonic() + PATIENCE
     for worker in workers:
-        worker.process.join(PATIENCE if worker.asked else None)
+        worker.process.join(max(until - time.monotonic(), 0.0))
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()

@@ -79,15 +79,7 @@ def load(
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["training"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-        progress = Progress(
-            int(about["step"]),
-            Pace(tuple((int(step), float(done), float(slope)) for step, done, slope in about["pace"])),
-            float(about["seconds"]),
-            (float(about["best"][0]), int(about["best"][1])),
-            int(about["stale"]),
-            bool(about["finished"]),
-            about["recipe"],
-        )
+        progress = _progress(about)
         _check_recipe(path, progress.recipe, recipe)
         model.load_state_dict(_below(tensors, "weights."))
         _restore(optimiser, _below(tensors, "optimiser."))
@@ -127,6 +119,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -137,13 +130,39 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise TrainingError(f"cannot write {path}: {error.strerror}", "make room, then go on with --resume") from error
 
 
+def peek(path: Path) -> Progress | None:
+    """How far a training is, by its checkpoint; None where there is none that can be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _progress(json.loads(file.metadata()["training"]))
+    except (OSError, ValueError, LookupError, TypeError, SafetensorError):
+        return None
+
+
+def _progress(about: Mapping[str, Any]) -> Progress:
+    return Progress(
+        int(about["step"]),
+        Pace(tuple((int(step), float(done), float(slope)) for step, done, slope in about["pace"])),
+        float(about["seconds"]),
+        (float(about["best"][0]), int(about["best"][1])),
+        int(about["stale"]),
+        bool(about["finished"]),
+        about["recipe"],
+    )
+
+
 @contextmanager
-def locked(folder: Path) -> Generator[None]:
+def locked(folder: Path, writes: bool = True) -> Generator[None]:
     """Nobody else trains into this folder meanwhile; the lock goes with the process, however that ends.
+
+    Of several processes that train together, the one that writes holds it.
 
     Raises:
         TrainingError: somebody does.
     """
+    if not writes:
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         try:

@@ -6,9 +6,9 @@ A batch is drawn by a generator and nothing else, so that training can go on at 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol
 
 import torch
@@ -16,10 +16,6 @@ from torch import Generator, Tensor
 
 from ispdsl.errors import UserError
 
-MOST_ROWS = 2_000_000
-"""Pixels that are kept of all scenes together."""
-MOST_BYTES = 1_500_000_000
-"""Memory that patches are drawn from."""
 LEVELS = 16
 """Steps of each channel, when colours are counted."""
 ALIGNMENT = 2
@@ -34,7 +30,8 @@ class TrainingError(UserError):
 class Scene:
     """One call of the real thing as tensors: images in and out as `(C, H, W)`, and what it was conditioned on `(K,)`.
 
-    The numbers are those of the images' types. `raw` is the file behind it, which decides whether it is held out.
+    The numbers are those of the images' types. `raw` is the file behind it, which decides whether it is held out; `cfa`
+    that of its mosaic, if it has one; `chart` says that it was made up, and is nothing to be judged by.
     """
 
     images: tuple[Tensor, ...]
@@ -42,6 +39,8 @@ class Scene:
     condition: Tensor
     raw: str
     number: int = 0
+    cfa: str | None = None
+    chart: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +54,7 @@ class Batch:
     targets: tuple[Tensor, ...]
     condition: Tensor
     margin: int = 0
+    cfa: str | None = None
 
 
 class Source(Protocol):
@@ -74,7 +74,42 @@ def split(scenes: Sequence[Scene], held_out: frozenset[str]) -> tuple[list[Scene
     train = [scene for scene in scenes if scene.raw not in held_out]
     if not train:
         raise TrainingError("all samples are held out", "sample more raws, or hold out fewer")
-    return train, [scene for scene in scenes if scene.raw in held_out]
+    return train, [scene for scene in scenes if scene.raw in held_out and not scene.chart]
+
+
+Flat = Callable[[Scene, bool], tuple[Tensor, ...]]
+"""From a scene to the rows of its images, or of its targets."""
+
+
+def quads(scene: Scene, most: int, seed: int) -> Scene:
+    """At most so many pixels of a scene, in squares of 2x2 side by side: a mosaic stays one.
+
+    A scene whose images are not of one size stays as it is.
+    """
+    height, width = scene.images[0].shape[-2:]
+    total = (height // 2) * (width // 2)
+    sizes = {tuple(each.shape[-2:]) for each in (*scene.images, *scene.targets)}
+    if height * width <= most or len(sizes) != 1 or not total:
+        return scene
+    chosen = torch.randperm(total, generator=seeded(seed, "quads", scene.number))[: max(most // 4, 1)]
+
+    def part(image: Tensor) -> Tensor:
+        even = image[:, : height // 2 * 2, : width // 2 * 2]
+        squares = even.unfold(1, 2, 2).unfold(2, 2, 2).reshape(len(image), total, 2, 2)[:, chosen]
+        return squares.permute(0, 2, 1, 3).reshape(len(image), 2, -1).contiguous()
+
+    return replace(scene, images=tuple(map(part, scene.images)), targets=tuple(map(part, scene.targets)))
+
+
+def window(scene: Scene, side: int, seed: int) -> Scene:
+    """At most a square of so many pixels of a scene, somewhere at even places."""
+    size = min(side, *scene.images[0].shape[-2:]) // ALIGNMENT * ALIGNMENT
+    if max(scene.images[0].shape[-2:]) <= side or not size:
+        return scene
+    place = torch.rand(2, generator=seeded(seed, "window", scene.number), dtype=torch.float64)
+    cropped = cut(scene, size, place.tolist())
+    images, targets = (tuple(each.contiguous() for each in some) for some in (cropped.images, cropped.targets))
+    return replace(scene, images=images, targets=targets)
 
 
 # ---- pixels ----------------------------------------------------------------------------------------------
@@ -94,6 +129,8 @@ class Rows:
     conditions: Tensor
     starts: Tensor
     counts: Tensor
+    cfa: str | None = None
+    """Of any of the scenes: rows of a mosaic carry their place."""
 
     def draw(self, generator: Generator, size: int, rank: int = 0, world: int = 1) -> Batch:
         """`size` pixels for each process."""
@@ -108,31 +145,33 @@ class Rows:
             tuple(image[chosen] for image in self.images),
             tuple(target[chosen] for target in self.targets),
             self.conditions[self.scene[chosen]],
+            cfa=self.cfa,
         )
 
 
-def rows(scenes: Sequence[Scene], seed: int, most: int = MOST_ROWS) -> Rows:
-    """The pixels of scenes; of large ones as many as fit, drawn by `seed`.
+def rows(scenes: Sequence[Scene], flat: Flat | None = None) -> Rows:
+    """The pixels of scenes.
+
+    Args:
+        scenes: to draw from; `quads` makes large ones smaller.
+        flat: from an image `(1, C, H, W)` and whether it goes in or comes out to rows `(N, n)`.
 
     Raises:
         TrainingError: what goes in and what comes out are not of one size.
     """
-    share = max(most // len(scenes), 1)
-    images: list[list[Tensor]] = []
-    targets: list[list[Tensor]] = []
-    for index, scene in enumerate(scenes):
-        sizes = {tuple(each.shape[-2:]) for each in (*scene.images, *scene.targets)}
-        if len(sizes) != 1:
+    flat = flat or _flat
+    for scene in scenes:
+        if len({tuple(each.shape[-2:]) for each in (*scene.images, *scene.targets)}) != 1:
             raise TrainingError("a pointwise double cannot change the size of an image", "train another network for it")
-        chosen = _some(math.prod(next(iter(sizes))), share, seed, index)
-        images.append([each.flatten(1).T[chosen] for each in scene.images])
-        targets.append([each.flatten(1).T[chosen] for each in scene.targets])
+    images = [flat(scene, False) for scene in scenes]
+    targets = [flat(scene, True) for scene in scenes]
     belongs = torch.repeat_interleave(
         torch.arange(len(scenes)), torch.tensor([len(of_scene[0]) for of_scene in images])
     )
     joined = tuple(torch.cat(column) for column in zip(*images, strict=True))
     wanted = tuple(torch.cat(column) for column in zip(*targets, strict=True))
-    _, colour, counts = torch.unique(_colours(torch.cat(joined, 1)), return_inverse=True, return_counts=True)
+    colours = torch.cat([each[:, : scenes[0].images[index].shape[0]] for index, each in enumerate(joined)], 1)
+    _, colour, counts = torch.unique(_colours(colours), return_inverse=True, return_counts=True)
     order = torch.argsort(colour, stable=True)
     return Rows(
         tuple(each[order] for each in joined),
@@ -141,14 +180,18 @@ def rows(scenes: Sequence[Scene], seed: int, most: int = MOST_ROWS) -> Rows:
         torch.stack([scene.condition for scene in scenes]),
         counts.cumsum(0) - counts,
         counts,
+        scenes[0].cfa,
     )
 
 
-def _some(total: int, most: int, seed: int, index: int) -> Tensor:
-    """Places of `most` of `total` pixels."""
-    if total <= most:
-        return torch.arange(total)
-    return torch.randperm(total, generator=seeded(seed, "rows", index))[:most]
+def whole_rows(scene: Scene, flat: Flat | None = None) -> Batch:
+    """All pixels of a scene as a batch."""
+    flat = flat or _flat
+    return Batch(flat(scene, False), flat(scene, True), scene.condition[None], cfa=scene.cfa)
+
+
+def _flat(scene: Scene, outputs: bool) -> tuple[Tensor, ...]:
+    return tuple(each.flatten(1).T for each in (scene.targets if outputs else scene.images))
 
 
 def _colours(pixels: Tensor) -> Tensor:
@@ -165,43 +208,52 @@ def _colours(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """Patches of `size` px, never over the border of a part, with `margin` px around that are no part of the loss."""
+    """Patches of `size` px, never over the border of a part, with `margin` px around that are no part of the loss.
 
-    scenes: tuple[Scene, ...]
+    The scenes stand in groups of one CFA, and a batch is of one group: a network is told one phase at a time.
+    """
+
+    groups: tuple[tuple[Scene, ...], ...]
     size: int
     margin: int
 
     def draw(self, generator: Generator, size: int, rank: int = 0, world: int = 1) -> Batch:
         """`size` patches for each process."""
         total = size * world
-        chosen = torch.randint(len(self.scenes), (total,), generator=generator)
-        places = torch.rand(total, 2, generator=generator, dtype=torch.float64)
-        found = [
-            cut(self.scenes[int(chosen[index])], self.size, places[index].tolist())
-            for index in range(rank, total, world)
-        ]
+        chances = torch.tensor([float(len(group)) for group in self.groups])
+        group = self.groups[int(torch.multinomial(chances, 1, generator=generator))]
+        chosen = torch.randint(len(group), (total,), generator=generator).tolist()
+        places = torch.rand(total, 2, generator=generator, dtype=torch.float64).tolist()
+        found = [cut(group[chosen[index]], self.size, places[index]) for index in range(rank, total, world)]
         return collate(found, self.margin)
 
 
-def patches(scenes: Sequence[Scene], size: int, margin: int, seed: int, most: int = MOST_BYTES) -> Patches:
-    """Patches of scenes, with a margin where the scenes are large enough for it; of many scenes as many as fit.
+def patches(scenes: Sequence[Scene], size: int, margin: int) -> Patches:
+    """Patches of scenes, with a margin where the scenes are large enough for it.
 
     Args:
         scenes: to draw from.
         size: of a patch, without its margin.
         margin: how far the network looks to each side.
-        seed: decides which scenes are left out.
-        most: bytes of images that are kept.
+
+    Raises:
+        TrainingError: the scenes are too small.
     """
-    smallest = min(min(image.shape[-2:]) for scene in scenes for image in scene.images[:1])
+    smallest = min(min(scene.images[0].shape[-2:]) for scene in scenes)
     whole = min(size + 2 * margin, smallest) // ALIGNMENT * ALIGNMENT
     if whole < ALIGNMENT:
         raise TrainingError(f"parts of {smallest} px are too small to train on", "sample larger parts")
-    room = sum(each.numel() * each.element_size() for scene in scenes for each in (*scene.images, *scene.targets))
-    keep = max(int(len(scenes) * min(most / max(room, 1), 1)), 1)
-    kept = [scenes[index] for index in _some(len(scenes), keep, seed, 0).sort().values.tolist()]
-    inner = min(margin, max(whole // 4, 0)) // ALIGNMENT * ALIGNMENT
-    return Patches(tuple(kept), whole, inner)
+    groups = groupby(sorted(scenes, key=_cfa), key=_cfa)
+    return Patches(tuple(tuple(group) for _, group in groups), whole, inner_margin(whole, margin))
+
+
+def inner_margin(size: int, margin: int) -> int:
+    """The margin of a patch of `size`, its own margins included: half of the patch stays at least."""
+    return min(margin, size // 4) // ALIGNMENT * ALIGNMENT
+
+
+def _cfa(scene: Scene) -> str:
+    return scene.cfa or ""
 
 
 def cut(scene: Scene, size: int, place: Sequence[float]) -> Scene:
@@ -217,7 +269,7 @@ def cut(scene: Scene, size: int, place: Sequence[float]) -> Scene:
         return image[:, first : first + side, second : second + side]
 
     images, targets = tuple(map(part, scene.images)), tuple(map(part, scene.targets))
-    return Scene(images, targets, scene.condition, scene.raw, scene.number)
+    return replace(scene, images=images, targets=targets)
 
 
 def scale(image: Tensor, other: Tensor) -> float:
@@ -242,6 +294,7 @@ def collate(scenes: Sequence[Scene], margin: int = 0) -> Batch:
         tuple(torch.stack(each) for each in zip(*(scene.targets for scene in scenes), strict=True)),
         torch.stack([scene.condition for scene in scenes]),
         margin,
+        scenes[0].cfa,
     )
 
 

@@ -53,6 +53,9 @@ class Group:
             distributed.barrier()
 
 
+ALONE = Group()
+
+
 @contextmanager
 def joined(device: str = "cpu") -> Generator[Group]:
     """The group that the environment speaks of; alone without one."""

@@ -1,7 +1,7 @@
 """The training of one double: from batches to the weights that are best on raws which it was not trained on.
 
-Whatever is drawn comes from the seed, the double's name and the number of the step. So a training that was killed goes on
-from its last checkpoint and, on a CPU with one thread, ends with the very bits of one that was not.
+Whatever is drawn comes from the seed, the double's name and the number of the step. So a training that was killed goes
+on from its last checkpoint and, on a CPU with one thread, ends with the very bits of one that was not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from ispdsl.training import checkpoint, curves
 from ispdsl.training.budget import REPLANS, Pace, due, rate_at
 from ispdsl.training.checkpoint import CHECKPOINT, Progress
 from ispdsl.training.data import Batch, Source, TrainingError, inside, seeded
-from ispdsl.training.distributed import Group
+from ispdsl.training.distributed import ALONE, Group
 
 EVALUATIONS = 24
 """How often a training looks at the held-out raws."""
@@ -34,14 +34,6 @@ CHECKPOINT_SECONDS = 10.0
 TOLD_SECONDS = 0.25
 BEST_PSNR = 120.0
 """What no error at all counts as, in dB."""
-
-
-class Predicts(Protocol):
-    """What is trained: a network that is called with images and the numbers that it is conditioned on."""
-
-    def predict(self, images: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
-        """The images that come out."""
-        ...
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -99,7 +91,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Work:
-    """All that a training is given: the network and its loss, where batches come from, what it is judged by."""
+    """All that a training is given: the double and its loss, where batches come from, what it is judged by."""
 
     model: nn.Module
     loss: Loss
@@ -107,7 +99,7 @@ class Work:
     held_out: Sequence[Batch]
     recipe: Recipe
     folder: Path
-    group: Group = Group()
+    group: Group = ALONE
 
 
 def train(work: Work, told: Callable[[Told], None] | None = None, resume: bool = False) -> Progress:
@@ -270,10 +262,14 @@ def loss_of(model: nn.Module, batch: Batch, loss: Loss, recipe: Recipe, device: 
 
 
 def predict(model: Any, batch: Batch, bf16: bool = False, device: str = "cpu") -> tuple[Tensor, ...]:
-    """What the model makes of a batch."""
+    """What the double makes of a batch; images beyond its own are those of the program that it corrects."""
     images = tuple(image.to(device, non_blocking=True) for image in batch.images)
     with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
-        return model.predict(images, batch.condition.to(device))
+        count = len(model.card.task.inputs)
+        condition = batch.condition.to(device)
+        if len(images) == count:
+            return model.predict(images, condition, batch.cfa)
+        return model.predict(images[:count], condition, batch.cfa, images[count:])
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ class Gain(nn.Module):
             torch.manual_seed(seed)
             self.layers = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 3))
 
-    def predict(self, images: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
+        self.card = SimpleNamespace(task=SimpleNamespace(inputs=(None,)))
+
+    def predict(self, images, condition: Tensor, cfa=None, base=None) -> tuple[Tensor, ...]:
         pixels = images[0]
         if pixels.dim() == 4:
             rows = pixels.permute(0, 2, 3, 1)
@@ -51,5 +54,5 @@ def work(folder: Path, steps: int | None = 60, batch: int = 32, group: Group | N
     train, held = data.split(scenes(), frozenset({"raw2"}))
     recipe = loop.Recipe("gain", batch, 0.01, "l1", 3, steps, **changes)
     return loop.Work(
-        Gain(), l1, data.rows(train, 0), [data.collate([scene]) for scene in held], recipe, folder, group or Group()
+        Gain(), l1, data.rows(train), [data.collate([scene]) for scene in held], recipe, folder, group or Group()
     )

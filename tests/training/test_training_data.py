@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ def test_nothing_to_train_on_is_said() -> None:
 
 
 def test_rows_keep_pixels_targets_and_conditions_together() -> None:
-    found = data.rows(scenes(), 0).draw(seeded(0, "x", 0), 500)
+    found = data.rows(scenes()).draw(seeded(0, "x", 0), 500)
     torch.testing.assert_close(found.targets[0], found.images[0] * (0.5 + found.condition))
     assert found.images[0].shape == (500, 3)
 
@@ -30,23 +32,30 @@ def test_half_of_a_batch_is_even_over_the_colours() -> None:
     image = torch.full((1, 10, 100), 0.01)
     image[0, 0, 0] = 1.0
     scene = Scene((image,), (image,), torch.zeros(1), "a")
-    drawn = data.rows([scene], 0).draw(seeded(0, "x", 0), 4000).images[0]
+    drawn = data.rows([scene]).draw(seeded(0, "x", 0), 4000).images[0]
     assert 0.2 < float((drawn > 0.5).float().mean()) < 0.3
     natural = drawn[:2000]
     assert float((natural > 0.5).float().mean()) < 0.01
 
 
-def test_many_pixels_are_subsampled_the_same_way_each_time() -> None:
-    first, again, other = (data.rows(scenes(), seed, most=120) for seed in (1, 1, 2))
-    assert len(first.scene) == 120
+def test_many_pixels_are_subsampled_the_same_way_each_time_and_a_mosaic_stays_one() -> None:
+    image = torch.arange(400.0).reshape(1, 20, 20)
+    scene = Scene((image,), (image * 2,), torch.zeros(1), "a", number=3)
+    first, again, other = (data.quads(scene, 40, seed) for seed in (1, 1, 2))
+    assert first.images[0].shape == (1, 2, 20)
     assert torch.equal(first.images[0], again.images[0])
     assert not torch.equal(first.images[0], other.images[0])
+    assert torch.equal(first.targets[0], first.images[0] * 2)
+    rows, columns = first.images[0][0] // 20, first.images[0][0] % 20
+    assert torch.equal(rows % 2, torch.tensor([[0.0], [1.0]]).expand(2, 20))
+    assert torch.equal(columns % 2, torch.tensor([0.0, 1.0]).repeat(10).expand(2, 20))
+    assert data.quads(scene, 400, 1) is scene
 
 
 def test_pixels_of_another_size_are_refused() -> None:
     scene = Scene((torch.rand(3, 4, 4),), (torch.rand(3, 2, 2),), torch.zeros(0), "a")
     with pytest.raises(TrainingError, match="change the size"):
-        data.rows([scene], 0)
+        data.rows([scene])
 
 
 def places(side: int = 40) -> Scene:
@@ -56,7 +65,7 @@ def places(side: int = 40) -> Scene:
 
 
 def test_patches_stay_inside_a_part_at_even_places() -> None:
-    source = data.patches([places()], 8, 3, seed=0)
+    source = data.patches([places()], 8, 3)
     assert source.size == 14
     batch = source.draw(seeded(0, "x", 0), 200)
     corners = batch.images[0][:, 0, 0, 0].long()
@@ -80,30 +89,40 @@ def test_the_margin_is_left_out() -> None:
 def test_patches_of_an_image_that_comes_out_at_half_the_size() -> None:
     scene = places()
     half = scene.images[0][:, ::2, ::2]
-    batch = data.patches([Scene(scene.images, (half,), scene.condition, "a")], 8, 2, 0).draw(seeded(0, "x", 1), 50)
+    batch = data.patches([Scene(scene.images, (half,), scene.condition, "a")], 8, 2).draw(seeded(0, "x", 1), 50)
     assert torch.equal(batch.targets[0], batch.images[0][..., ::2, ::2])
 
 
 def test_sizes_that_do_not_match_are_refused() -> None:
     scene = Scene((torch.rand(1, 12, 12),), (torch.rand(1, 9, 12),), torch.zeros(0), "a")
     with pytest.raises(TrainingError, match="patches of them do not match"):
-        data.patches([scene], 4, 0, 0).draw(seeded(0, "x", 0), 1)
+        data.patches([scene], 4, 0).draw(seeded(0, "x", 0), 1)
 
 
-def test_memory_of_patches_is_bounded() -> None:
-    many = scenes(20, side=16)
-    room = many[0].images[0].numel() * 4 * 2
-    kept = data.patches(many, 8, 0, seed=0, most=room * 5).scenes
-    assert len(kept) == 5
-    assert [scene.number for scene in kept] == [
-        scene.number for scene in data.patches(many, 8, 0, seed=0, most=room * 5).scenes
-    ]
+def test_of_a_large_scene_a_window_is_kept() -> None:
+    scene = places()
+    kept = data.window(scene, 10, seed=0)
+    assert kept.images[0].shape == (1, 10, 10)
+    assert torch.equal(kept.targets[0], kept.images[0] * 2)
+    assert int(kept.images[0][0, 0, 0]) % 2 == 0
+    assert torch.equal(kept.images[0], data.window(scene, 10, seed=0).images[0])
+    assert data.window(scene, 40, seed=0) is scene
+
+
+def test_a_batch_is_of_one_mosaic() -> None:
+    some = [replace(scene, cfa="rggb" if scene.number % 3 else "gbrg") for scene in scenes(9)]
+    source = data.patches(some, 4, 0)
+    found = [source.draw(seeded(0, "x", step), 4) for step in range(30)]
+    assert {batch.cfa for batch in found} == {"rggb", "gbrg"}
+    gains = {cfa: {float(scene.condition) for scene in some if scene.cfa == cfa} for cfa in ("rggb", "gbrg")}
+    for batch in found:
+        assert set(batch.condition.flatten().tolist()) <= gains[str(batch.cfa)]
 
 
 @pytest.mark.parametrize("kind", ["rows", "patches"])
 def test_processes_share_the_batch_of_one(kind: str) -> None:
     """Each takes its own part, and together they have the very batch that one process would have drawn."""
-    source = data.rows(scenes(), 0) if kind == "rows" else data.patches(scenes(), 4, 0, 0)
+    source = data.rows(scenes()) if kind == "rows" else data.patches(scenes(), 4, 0)
     whole = source.draw(seeded(0, "x", 5), 8).images[0]
     parts = [source.draw(seeded(0, "x", 5), 4, rank, 2).images[0] for rank in (0, 1)]
     assert torch.equal(whole[0::2], parts[0])

@@ -119,7 +119,7 @@ def recorded(run: Run) -> Any:
         context = command.make_context("sample", list(head.command[2:]))
     except Exception as error:
         raise CommandError(f"{run.path}: this ispdsl does not know the command that made it: {error}") from error
-    own = {"file": head.pipeline.file, "raws": [raw.path for raw in head.raws], "output": str(run.path)}
+    own = {"file": head.pipeline.file, "raws": [Path(raw.path) for raw in head.raws], "output": run.path}
     context.params |= {**own, "pipeline": head.pipeline.name, "resume": True}
     return context
 
@@ -229,13 +229,26 @@ def _doubles(run: Run) -> list[dict[str, Any]]:
     return found
 
 
+def _extent(over: object) -> str:
+    """What an address was varied over: ``-4..4 ev``, or the options of a choice."""
+    if not isinstance(over, dict):
+        return str(over)
+    if "low" in over and "high" in over:
+        return f"{over['low']:g}..{over['high']:g} {over.get('unit', '')}".rstrip()
+    return ", ".join(f"{name} {value}" for name, value in over.items())
+
+
 def _page(told: dict[str, Any], run: Run) -> Iterable[str]:
     """What `show` prints."""
     head = run.head
     yield f"{told['path']}: {_in_words(told)}"
     yield f"  pipeline  {head.pipeline.name} of {head.pipeline.file}"
     yield f"  made      {head.created}, by {head.real or head.backend}, in {told['seconds']:.1f} s"
-    yield f"  design    {', '.join(f'{name} {value}' for name, value in {**head.design, 'seed': head.seed}.items())}"
+    plain = {**head.design, "seed": head.seed}
+    yield f"  design    {', '.join(f'{name} {value}' for name, value in plain.items() if isinstance(value, str | int))}"
+    varied = head.design.get("varied")
+    for address, over in varied.items() if isinstance(varied, dict) else ():
+        yield f"  varied    {address} {_extent(over)}"
     if head.watched:
         yield f"  watched   {', '.join(head.watched)}"
     for raw in head.raws:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from ispdsl.backends.blackbox import COMPOSITE, all_settings, check_backend, declared, declared_in, request
 from ispdsl.darkroom import Development, develop, developed_by, mosaic_input
@@ -27,6 +28,9 @@ from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.reading import read
 from ispdsl.runtime.slots import PhysicalValue, Slot
 from ispdsl.runtime.values import Problem, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from ispdsl.backends.doubles import Doubles
 
 LARGEST = 100_000
 """Points of a grid."""
@@ -129,6 +133,7 @@ def sweep(
     allow_exec: bool = False,
     lanes: int = 1,
     told: Told | None = None,
+    doubles: Doubles | None = None,
 ) -> Generator[tuple[int, Development | UserError]]:
     """Develop a raw at every point. Real things work side by side, `lanes` of them; what fails leaves its error.
 
@@ -143,6 +148,7 @@ def sweep(
         allow_exec: run the programs and devices that the text names, whoever wrote it.
         lanes: how many of a real thing work at once.
         told: called after each point.
+        doubles: as `ispdsl.develop` has them.
 
     Yields:
         Number of the point and what became of it, in order of completion.
@@ -152,7 +158,7 @@ def sweep(
     """
     failed = 0
     found = (
-        _by_programs(graph, frame, points, taps, impl, trust, allow_exec)
+        _by_programs(graph, frame, points, taps, impl, trust, allow_exec, doubles)
         if backend == COMPOSITE
         else _by_real_thing(graph, frame, points, taps, backend, allow_exec, lanes)
     )
@@ -171,13 +177,12 @@ def _by_programs(
     impl: Mapping[str, str] | None,
     trust: Iterable[str],
     allow_exec: bool,
+    doubles: Doubles | None,
 ) -> Generator[tuple[int, Development | UserError]]:
-    wanted, packages = None if taps is None else tuple(taps), tuple(trust)
+    ways: dict[str, Any] = {"taps": None if taps is None else tuple(taps), "trust": tuple(trust)}
+    ways |= {"impl": impl, "allow_exec": allow_exec, "doubles": doubles}
     for number, point in enumerate(points):
-        yield (
-            number,
-            develop(graph, frame, point.settings, taps=wanted, impl=impl, trust=packages, allow_exec=allow_exec),
-        )
+        yield number, develop(graph, frame, point.settings, **ways)
 
 
 def _by_real_thing(

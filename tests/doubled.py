@@ -39,7 +39,7 @@ pipeline chain(image: rgb<camera, f32>) -> (out: rgb<camera, f32>) {
     -> contrast(amount = 10%, pivot = fixed 0.18)
     -> saturation(amount = 120%)
     -> tap coloured
-    -> contrast(amount = 20%)
+    -> contrast(amount = 20%) as contrast_2
 }
 """
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,7 @@ from ispdsl.cli.options import (
     AllowExec,
     Backend,
     ColourOption,
+    DoublesOption,
     Implementations,
     Json,
     PipelineFile,
@@ -29,7 +30,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import Step, progress
-from ispdsl.cli.run import check_output, check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.run import check_doubles, check_output, check_permission, check_trust, cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.diagnostics import nearest
@@ -53,6 +54,12 @@ class Way:
     trust: tuple[str, ...]
     allow_exec: bool
     seed: int
+    doubles: Path | None = None
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """The choice of implementations without that of doubles."""
+        return {address: kind for address, kind in self.impl.items() if kind != "proxy"}
 
 
 @guarded
@@ -88,6 +95,7 @@ def compare(
     ] = None,
     no_sidecar: Annotated[bool, typer.Option("--no-sidecar", help="Do not read RAW.isp.json.")] = False,
     impl: Implementations = None,
+    doubles: DoublesOption = None,
     trust: Annotated[
         list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
     ] = None,
@@ -105,11 +113,12 @@ def compare(
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(graph, chosen_impl)
+    check_doubles(doubles, first, second)
+    check_implementations(graph, chosen_impl, doubles)
     check_trust(trust or [])
     for backend in dict.fromkeys((first, second)):
         check_permission(graph, backend, allow_exec)
-    way = Way(wanted_taps(graph, taps), chosen_impl, tuple(trust or ()), allow_exec, seed)
+    way = Way(wanted_taps(graph, taps), chosen_impl, tuple(trust or ()), allow_exec, seed, doubles)
     beside = None if no_sidecar else sidecar.path_of(raw)
     chosen = choose(graph, beside, presets or [], values)
     given = (*inputs_of(graph, find_pipeline(file)), *inputs_of_raw(raw, describe, beside, presets or []))
@@ -119,7 +128,12 @@ def compare(
     for text in frame.notes:
         note(f"note: {clean(text)}")
     made, seconds = _both(graph, frame, chosen, (first, second), way, colour)
-    found = paired(graph, made, way.taps, border)
+    shown = (
+        way.taps
+        if way.taps is not None or doubles is None
+        else tuple(name for name in made[0].taps if name in made[1].taps)
+    )
+    found = paired(graph, made, shown, border)
     say(found, made, (first, second), seconds, output, within, as_json)
     if any(pair.refused for pair in found) or (within is not None and not all(pair.within(within) for pair in found)):
         raise typer.Exit(ExitCode.DIAGNOSTICS)
@@ -162,15 +176,23 @@ def _both(
     """Both developments, and the seconds that each took."""
     made: list[tuple[Development, float]] = []
     with progress(colour is Colour.NEVER) as step:
-        for backend, label in zip(backends, labels(backends), strict=True):
+        for index, (backend, label) in enumerate(zip(backends, labels(backends), strict=True)):
             begun = time.perf_counter()
-            development = _develop(graph, frame, settings, backend, way, _named(step, label))
+            mine = (
+                way if way.doubles is None or index == doubled(backends) else replace(way, doubles=None, impl=way.plain)
+            )
+            development = _develop(graph, frame, settings, backend, mine, _named(step, label))
             made.append((development, time.perf_counter() - begun))
     (one, took), (two, took_two) = made
     for development, label in zip((one, two), labels(backends), strict=True):
         for text in development.notes:
             note(f"note: {label}: {clean(text)}")
     return (one, two), (took, took_two)
+
+
+def doubled(backends: tuple[Backend, Backend]) -> int:
+    """Which of both runs doubles: the first composite, so that a second one shows the programs themselves."""
+    return 0 if backends[0] is Backend.COMPOSITE else 1
 
 
 def _named(step: Step, label: str) -> Callable[[int, int, str], None]:
@@ -188,7 +210,7 @@ def _develop(graph: Graph, frame: Frame, settings: Settings, backend: Backend, w
 
     torch.manual_seed(way.seed)
     with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
-        return develop(graph, frame, settings, impl=way.impl, trust=way.trust, **options)
+        return develop(graph, frame, settings, impl=way.impl, trust=way.trust, doubles=way.doubles, **options)
 
 
 def paired(

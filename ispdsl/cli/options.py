@@ -94,6 +94,14 @@ Implementations = Annotated[
 ]
 
 
+DoublesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--doubles", metavar="RUN", help="Trained doubles in the places of stages: a run, a folder of them, or a file."
+    ),
+]
+
+
 class Backend(StrEnum):
     """What runs a pipeline: the programs of its stages, or the real thing that its executor line names."""
 

@@ -25,6 +25,7 @@ from ispdsl.cli.options import (
     Backend,
     BackendOption,
     ColourOption,
+    DoublesOption,
     Implementations,
     Json,
     PipelineFile,
@@ -75,6 +76,7 @@ class Work:
     """Whether the progress bar goes without colours."""
     backend: Backend = Backend.COMPOSITE
     allow_exec: bool = False
+    doubles: Path | None = None
 
 
 @guarded
@@ -106,6 +108,7 @@ def run(
         bool, typer.Option("--no-sidecar", help="Neither read RAW.isp.json nor save settings.")
     ] = False,
     impl: Implementations = None,
+    doubles: DoublesOption = None,
     trust: Annotated[
         list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
     ] = None,
@@ -133,7 +136,8 @@ def run(
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(graph, chosen_impl)
+    check_doubles(doubles, backend)
+    check_implementations(graph, chosen_impl, doubles)
     check_trust(trust or [])
     check_permission(graph, backend, allow_exec)
     beside = None if no_sidecar else sidecar.path_of(raw)
@@ -141,7 +145,18 @@ def run(
     saved = save_settings or (None if no_sidecar else sidecar.path_of(output))
     plain = colour is Colour.NEVER
     work = Work(
-        output, taps, tap_format, None, saved, depth, chosen_impl, tuple(trust or ()), plain, backend, allow_exec
+        output,
+        taps,
+        tap_format,
+        None,
+        saved,
+        depth,
+        chosen_impl,
+        tuple(trust or ()),
+        plain,
+        backend,
+        allow_exec,
+        doubles,
     )
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
@@ -167,6 +182,17 @@ def check_places(graph: Graph, file: Path, given: Iterable[Use], work: Work) -> 
     outputs += [Use("the contact sheet", work.sheet)] if work.sheet else []
     outputs += [Use(SETTINGS, work.sidecar)] if work.sidecar else []
     refuse_collisions((*inputs_of(graph, file), *given), outputs)
+
+
+def check_doubles(doubles: Path | None, *backends: Backend) -> None:
+    """Refuse doubles where no programs run, into whose places they could step.
+
+    Raises:
+        CommandError: a real thing runs all of it.
+    """
+    if doubles is not None and Backend.COMPOSITE not in backends:
+        message = f"--doubles takes the places of programs, and {backends[0].value} runs none"
+        raise CommandError(message, "leave --backend out")
 
 
 def check_trust(packages: Iterable[str]) -> None:
@@ -319,6 +345,7 @@ def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: i
             trust=work.trust,
             progress=step,
             allow_exec=work.allow_exec,
+            doubles=work.doubles,
         )
 
 

@@ -17,6 +17,7 @@ from ispdsl.cli.files import find_pipeline, write_whole
 from ispdsl.cli.options import (
     Backend,
     ColourOption,
+    DoublesOption,
     Implementations,
     Json,
     Output,
@@ -30,6 +31,7 @@ from ispdsl.errors import PlanError
 if TYPE_CHECKING:
     from ispdsl.graph import Graph
     from ispdsl.ir.model import Implementation, Module
+    from ispdsl.proxies.card import Card
 
 
 LEGEND = """reach  how far from its own place a pixel of an output looks into the step's input; all: everywhere
@@ -119,6 +121,7 @@ def plan(
         str | None, typer.Option("--cfa", metavar="CFA", help="Plan for this mosaic: rggb, bggr, grbg, gbrg, linear.")
     ] = None,
     impl: Implementations = None,
+    doubles: DoublesOption = None,
     backend: Annotated[
         Backend | None,
         typer.Option("--backend", help="What is to run it; default: the programs, where there are any."),
@@ -138,15 +141,15 @@ def plan(
     built = build_graph(file, pipeline, inline=False)
     if cfa is not None and cfa not in CFAS:
         raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
-    if backend is None and not impl and _is_real_alone(built):
+    if backend is None and not impl and doubles is None and _is_real_alone(built):
         _plan_real(built, None, cfa, parameters, as_json)
         return
     if backend not in (None, Backend.COMPOSITE):
         _plan_real(built, backend, cfa, parameters, as_json)
         return
     chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(built, chosen)
-    made = make_plan(built, cfa=cfa, impl=chosen)
+    check_implementations(built, chosen, doubles)
+    made = make_plan(built, cfa=cfa, impl=chosen, doubles=cards_of(doubles))
     slots = made.graph.slots
     if as_json:
         emit(json.dumps({**json.loads(made.to_json()), "parameters": rows(slots)}, indent=2))
@@ -185,18 +188,33 @@ def _plan_real(graph: Graph, backend: Backend | None, cfa: str | None, parameter
         emit(table(found.slots) if parameters else outline(found))
 
 
-def check_implementations(graph: Graph, impl: Mapping[str, str]) -> None:
+def cards_of(doubles: Path | None) -> dict[str, Card] | None:
+    """The cards of the doubles that --doubles names.
+
+    Raises:
+        CompileError: there are none, or one cannot be read.
+    """
+    if doubles is None:
+        return None
+    from ispdsl.backends.doubles import cards
+
+    return cards(doubles)
+
+
+def check_implementations(graph: Graph, impl: Mapping[str, str], doubles: Path | None = None) -> None:
     """Find out before the work whether every stage has the implementation that was asked for.
 
     Raises:
-        CommandError: a word of --impl names no stage, or nothing that it has.
+        CommandError: a word of --impl names no stage, or nothing that it has; a double does not fit.
+        CompileError: --doubles names none.
     """
     from ispdsl.plan import prepared
 
-    if not impl:
+    if not impl and doubles is None:
         return
+    found = cards_of(doubles)
     try:
-        prepared(graph, impl=impl)
+        prepared(graph, impl=impl, doubles=found)
     except PlanError as error:
         prepared(graph)  # what is wrong without --impl as well is no fault of the command line
         raise as_usage(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -20,6 +21,7 @@ from ispdsl.cli.options import (
     AllowExec,
     Backend,
     BackendOption,
+    DoublesOption,
     Implementations,
     Json,
     PipelineFile,
@@ -27,7 +29,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.run import check_doubles, check_permission, check_trust, cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.render.characters import clean
@@ -68,6 +70,7 @@ def sweep(
     backend: BackendOption = Backend.COMPOSITE,
     allow_exec: AllowExec = False,
     impl: Implementations = None,
+    doubles: DoublesOption = None,
     trust: Annotated[
         list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
     ] = None,
@@ -87,7 +90,8 @@ def sweep(
 
     graph = build_graph(file, pipeline, inline=False)
     chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(graph, chosen)
+    check_doubles(doubles, backend)
+    check_implementations(graph, chosen, doubles)
     check_trust(trust or [])
     check_permission(graph, backend, allow_exec)
     base = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
@@ -99,7 +103,7 @@ def sweep(
         output.mkdir(parents=True, exist_ok=True)
     head = {"pipeline": graph.name, "sha256": graph.sha256, "frame": frame.content_hash, "backend": backend.value}
     record = Record(output, head, _kept(output, head) if resume else _fresh(output), points)
-    wanted = keys(graph, frame, points, backend.value, {**chosen, "format": suffix})
+    wanted = keys(graph, frame, points, backend.value, {**chosen, **_doubles(doubles), "format": suffix})
     by = _version(graph, backend, allow_exec) if record.rows else ""
     todo = [point for point in points if not _is_done(record.rows.get(point.name), output, wanted[point.name], by)]
     if len(todo) < len(points):
@@ -112,6 +116,7 @@ def sweep(
 
         packages, lanes = tuple(trust or ()), jobs or os.cpu_count() or 1
         ways: dict[str, Any] = {"impl": chosen, "trust": packages, "backend": backend.value, "lanes": lanes}
+        ways["doubles"] = doubles
         found = developments(graph, frame, todo, **ways, allow_exec=allow_exec, told=told)
         with closing(found), closing(record):
             for number, result in found:
@@ -185,6 +190,16 @@ def _kept(output: Path, head: dict[str, str]) -> dict[str, Any]:
     if other:
         raise CommandError(f"{path} is of another {' and '.join(other)}", "choose another folder")
     return rows
+
+
+def _doubles(doubles: Path | None) -> dict[str, str]:
+    """The hash of each double's file, by what stands for it in a key."""
+    if doubles is None:
+        return {}
+    from ispdsl.backends.doubles import files
+
+    found = files(doubles)
+    return {f"double of {name}": hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
 
 
 def _is_done(row: Mapping[str, Any] | None, output: Path, key: str, by: str) -> bool:

@@ -83,15 +83,15 @@ def segments(graph: Graph, whole: bool = False) -> tuple[Segment, ...]:
 
 def between(graph: Graph, seen: Mapping[str, Value], ends: tuple[str, ...]) -> Segment:
     """The segment that ends in some of the watched values `seen`, found backwards from there."""
-    names = {value: name for name, value in seen.items()}
-    inside = _inside(graph, frozenset(seen.values()), [seen[name] for name in ends])
+    names = {value: name for name, value in seen.items() if name not in ends}
+    inside = _inside(graph, frozenset(names), [seen[name] for name in ends])
     nodes = tuple(call.address for call in graph.calls if call.address in inside)
     last = graph.call(nodes[-1])
     if len(nodes) == 1 and len(ends) == sum(type_.is_image for type_ in last.outputs.values()):
         reads = tuple(names[last.inputs[port.name]] for port in last.signature.inputs)
         return Segment(last.address, nodes, reads, ends)
     read = {value for address in nodes for value in _images(graph.call(address))}
-    reads = tuple(name for name, value in seen.items() if value in read)
+    reads = tuple(name for value, name in names.items() if value in read)
     return Segment(_unused(graph, ends[0]), nodes, reads, ends)
 
 

@@ -90,7 +90,7 @@ pipeline branches(image: rgb<camera, f32>) -> (out: rgb<camera, f32>, side: rgb<
   trunk = image -> exposure(ev = 1ev)
   bent  = trunk -> contrast -> tap left
   side  = trunk -> saturation
-  out   = (bent, side) -> mix
+  out   = mix(bent, side)
 }
 """
 MIX = """

@@ -24,7 +24,10 @@ from ispdsl.store.blobs import put_blob
 from ispdsl.store.runs import Run, acknowledge, done_keys, fail
 
 LOOK = 0.1
-"""Seconds between two looks at what other processes have done, at least; a look that takes long is taken seldom."""
+"""Seconds between two looks at what other processes have done, at least."""
+
+SHARE = 50
+"""How many times as long as a look the time until the next one is, at least."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class _Todo:
         if begun >= self._next:
             self._done = done_keys(self._run)
             taken = time.monotonic() - begun
-            self._next = begun + max(LOOK, 50 * taken)
+            self._next = begun + max(LOOK, SHARE * taken)
 
 
 # ---- by the programs of the stages --------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Areawise(nn.Module):
         self.head: heads.Head = head
         self.finish: Finish = shape.finish
         self.margin = REACH if bank else depth
-        self.radius = self.margin * (2 if shape.mosaic else 1)
+        self.radius = shape.radius(self.margin)
         size = 1 if bank else 3
         seen = shape.features * (1 + len(SIGMAS)) if bank else shape.features
         channels = [seen, *[width] * depth]

@@ -83,6 +83,10 @@ class Shape:
     mosaic: bool
     finish: Finish = "free"
 
+    def radius(self, margin: int) -> int:
+        """In pixels, of a network that looks `margin` pixels of its planes far; a bilinear start adds one."""
+        return 2 * margin + 2 if self.mosaic else margin
+
     @property
     def features(self) -> int:
         """Channels that `features` makes of it."""

@@ -81,7 +81,7 @@ class Double(nn.Module):
         base = self.base(images, keywords) if self.codec.program else None
         results = self.predict(stacked, condition, keywords.get("cfa"), base)
         given = tuple((each[0] if alone else each).to(images[0].dtype) for each in results)
-        return given if len(given) > 1 else given[0]
+        return given[0] if len(given) == 1 else given
 
     def condition(self, keywords: Mapping[str, Any], like: Tensor) -> Tensor:
         """What `predict` is conditioned on: ``(B or 1, K)`` in the dtype of `like`."""

@@ -1,8 +1,8 @@
 """A double of a whole pipeline: the U-Net of Tseng et al.
 
-"Hyperparameter optimization in black-box image processing using differentiable proxies", SIGGRAPH 2019: 32, 64, 128,
-256 and 512 channels; every setting is a plane, put beside the input and beside every downsampled layer; a raw comes in
-as four planes at half size, and twelve planes leave, which a pixel shuffle makes colour. The block of two 3x3
+"Hyperparameter optimization in black-box image processing using differentiable proxies", SIGGRAPH 2019, section 4.3:
+32, 64, 128, 256 and 512 channels; every setting is a plane, put beside the input and beside every downsampled layer; a raw
+comes in as four planes at half size, and twelve planes leave, which a pixel shuffle makes colour. The block of two 3x3
 convolutions, the pooling and the way up are those of Ronneberger et al., "U-Net", MICCAI 2015.
 """
 
@@ -51,8 +51,7 @@ class Unet(nn.Module):
         super().__init__()
         self.skip, self.step = skip, 2 ** (levels - 1)
         self.finish: Finish = shape.finish
-        factor = self.step * (2 if shape.mosaic else 1)
-        self.radius: int | None = None if levels > 1 else 2 * factor
+        self.radius: int | None = None if levels > 1 else shape.radius(2)
         widths = [width * 2**level for level in range(levels)]
         self.front = heads.Front(shape) if skip else None
         channels = [shape.features if skip else shape.values, *widths]

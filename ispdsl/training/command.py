@@ -65,7 +65,7 @@ def train_run(
     """
     begun = time.monotonic() if begun is None else begun
     ground = ground_of(run, options.file, options.whole, options.trust)
-    roles = roles_of(run, options.hold_out)
+    roles_of(run, options.hold_out)  # what is wrong with it is said before anything is trained
     jobs = jobs_of(ground, options)
     tuning = 60 * options.fine_tune
     ends = None if options.seconds is None else begun + max(options.seconds - tuning, 0.0)

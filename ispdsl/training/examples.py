@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ispdsl.backends.feeding import driven, example, task_of
+from ispdsl.backends.feeding import Example, driven, example, task_of
 from ispdsl.errors import UserError
 from ispdsl.graph import Graph
 from ispdsl.ir.params import Register, Slider, Table
-from ispdsl.ir.types import CFAS, Type
+from ispdsl.ir.types import Type
 from ispdsl.ir.units import canonical
 from ispdsl.passes.segments import Segment, cut
 from ispdsl.passes.single import constants, declaration
+from ispdsl.proxies import kinds
 from ispdsl.proxies.card import Card
 from ispdsl.proxies.codec import code_range
 from ispdsl.proxies.conditioning import Statistics, measure
@@ -36,10 +37,8 @@ MOST_BYTES = 800_000_000
 """Memory for the images of any other stage."""
 LARGEST_WINDOW = 256
 """Side of what is kept of a part, for stages that look around."""
-HELD_PIXELS = {"pointwise": 4096}
+HELD_PIXELS = 4096
 """Pixels of a held-out scene, for networks that look at pixels."""
-PIXELWISE = frozenset({"pointwise"})
-"""Networks that are trained on pixels."""
 
 
 @dataclass(frozen=True)
@@ -179,24 +178,32 @@ def _reduced(
 ) -> _Kept:
     """What is kept of a sample for one segment."""
     found = example(ground.collapsed, address, sample, ground.trust)
-    mosaic = str(Type.parse(sample.type).args[0])
+    base = _corrected(ground, address, found, sample.type) if kinds.kind(network.kind).program else ()
+    cfa = found.keywords.get("cfa")  # of calls that read a mosaic
     scene = Scene(
-        found.images,
+        (*found.images, *base),
         found.targets,
         torch.zeros(0),
         sample.raw,
         number,
-        str(found.keywords.get("cfa", mosaic)) if mosaic in CFAS[:4] else None,
+        None if cfa is None else str(cfa),
         bool(sample.extra.get("chart")),
     )
-    if network.kind in PIXELWISE:
-        most = HELD_PIXELS["pointwise"] if held else max(MOST_PIXELS // expected, 64)
+    if network.pixelwise:
+        most = HELD_PIXELS if held else max(MOST_PIXELS // expected, 64)
         scene = data.quads(scene, most, seed)
     else:
         planes = sum(each.shape[0] for each in (*scene.images, *scene.targets))
         side = math.isqrt(MOST_BYTES // (4 * planes * expected))
         scene = data.window(scene, min(max(side, 32), LARGEST_WINDOW), seed)
     return _Kept(scene, found.keywords, sample.metadata)
+
+
+def _corrected(ground: Ground, address: str, found: Example, type_: str) -> tuple[Tensor, ...]:
+    """What the program that a grey box corrects makes of an example."""
+    with torch.no_grad():
+        made = ground.program(address, type_)(*found.images, **found.keywords)
+    return tuple(made) if isinstance(made, tuple | list) else (made,)
 
 
 def _material(ground: Ground, segment: Segment, network: Network, kept: Sequence[_Kept], roles: Roles) -> Material:

@@ -25,7 +25,9 @@ from ispdsl.training.distributed import ALONE, Group
 EVALUATIONS = 24
 """How often a training looks at the held-out raws."""
 PATIENCE = 10
-"""Evaluations without a better one, after which it stops: a high rate alone may take several."""
+"""Evaluations without a better one, after which it stops."""
+PATIENT = 0.3
+"""The part of a training in which they are not counted: a high rate makes everything worse at first."""
 TIMED = 10
 """Steps that are timed before the number of steps is known."""
 LATE, GRACE_SECONDS = 1.05, 3.0
@@ -225,7 +227,7 @@ class _Session:
             best = (self._psnr if self._psnr is not None else -math.inf, progress.step)
             self.progress, self.best = replace(progress, best=best, stale=0), _copied(work.model)
         else:
-            self.progress = replace(progress, stale=progress.stale + 1)
+            self.progress = replace(progress, stale=progress.stale + (progress.pace.at(progress.step) > PATIENT))
         rate = rate_at(progress.pace, progress.step, work.recipe.rate)
         self._curve.add(progress.step, progress.seconds, loss, self._psnr, rate)
         if self.progress.stale >= work.recipe.patience:

@@ -23,7 +23,7 @@ from ispdsl.training import checkpoint, criteria, data
 from ispdsl.training.checkpoint import CHECKPOINT, Progress
 from ispdsl.training.data import Batch, Scene, Source
 from ispdsl.training.distributed import Group
-from ispdsl.training.examples import PIXELWISE, Material
+from ispdsl.training.examples import Material
 from ispdsl.training.loop import Recipe, Told, Work, train
 from ispdsl.training.options import Habit, Job, Options, Outcome, habit_of
 
@@ -73,12 +73,12 @@ def train_stage(
         conditions = [double.condition(keywords, like)[0] for keywords in material.keywords]
     habit = habit_of(job.network.kind)
     training, held_out = material.scenes(conditions)
-    loss = criteria.named(options.loss or criteria.suited(job.network.kind))
+    loss = criteria.suited(options.loss, job.network.pixelwise)
     recipe = Recipe(
         name=job.name,
         batch=options.batch or habit.batch,
         rate=options.rate or habit.rate,
-        loss=options.loss or criteria.suited(job.network.kind),
+        loss=loss,
         seed=seed,
         steps=options.steps,
         seconds=allotted(folder, seconds, options.resume) if group.writes else seconds,
@@ -86,9 +86,11 @@ def train_stage(
         peaks=material.peaks,
         data=material.fingerprint,
     )
-    source, judges = sources(double, job.network.kind in PIXELWISE, habit, training, held_out)
+    source, judges = sources(double, job.network.pixelwise, habit, training, held_out)
     with checkpoint.locked(folder, group.writes):
-        progress = train(Work(double, loss, source, judges, recipe, folder, group), told, options.resume)
+        progress = train(
+            Work(double, criteria.named(loss), source, judges, recipe, folder, group), told, options.resume
+        )
         double.card = described(double.card, recipe, progress, options, group)
         path = path_of(run, options, job)
         if group.writes:

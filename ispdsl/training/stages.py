@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ispdsl.backends import programs
 from ispdsl.calls import Call
 from ispdsl.diagnostics import nearest
+from ispdsl.errors import CompileError
 from ispdsl.graph import Graph, build
 from ispdsl.ir.types import Type
 from ispdsl.lower.loader import load
 from ispdsl.passes.segments import Segment, collapse, segments
-from ispdsl.passes.select import match
+from ispdsl.passes.select import match, specialise, type_variables
 from ispdsl.proxies import kinds
 from ispdsl.proxies.codec import is_mosaic
 from ispdsl.sampling.views import flat_of
@@ -48,6 +51,14 @@ class Ground:
         """The segment of this address."""
         return next(segment for segment in self.segments if segment.address == address)
 
+    def program(self, address: str, type_: str) -> Callable[..., Any]:
+        """The stage's own program, for frames of this type; it takes the keywords of an example.
+
+        Raises:
+            CompileError: the stage has none, or it is not trusted.
+        """
+        return _program(self, address, type_)
+
     def call(self, address: str) -> Call:
         """The call in the place of a segment."""
         return self.collapsed.call(address)
@@ -59,6 +70,11 @@ class Network:
 
     kind: str
     arguments: Mapping[str, Any]
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether it looks at pixels alone, and is trained on them."""
+        return kinds.kind(self.kind).layout(self.arguments) == "sites"
 
 
 def ground_of(run: Run, file: Path, whole: bool = False, trust: Sequence[str] = ()) -> Ground:
@@ -152,3 +168,22 @@ def read_network(text: str) -> tuple[str, Network]:
             raise TrainingError(f"--network {text}: {word.strip()} is not of the form NAME=VALUE")
         arguments[name] = int(value) if value.isdigit() else value
     return form[1] or EVERY, Network(form[2], arguments)
+
+
+@lru_cache(maxsize=64)
+def _program(ground: Ground, address: str, type_: str) -> Callable[..., Any]:
+    graph = ground.collapsed
+    mosaics = {port.name: Type.parse(type_) for port in graph.inputs if port.type.name == "raw"}
+    if type_variables(graph) and mosaics:
+        graph = specialise(graph, match(graph, mosaics))
+    call = graph.call(address)
+    own = next((item for item in call.signature.implementations if item.kind == "program"), None)
+    if own is None:
+        raise CompileError(f"{address} has no program that a network could correct", "choose another --network")
+    bound = programs.bind(replace(call, implementation=own), ground.trust)
+
+    def program(*images: Any, **keywords: Any) -> Any:
+        plain = {name: value for name, value in keywords.items() if name != "cfa"}
+        return bound.function(*images, **{**plain, **bound.layout})
+
+    return program

@@ -150,26 +150,28 @@ def _outside(
             continue
         value, slot = settings[address], slots[address]
         if name in knobs:
-            if not _inside(knobs[name], value):
+            if not inside(knobs[name], value):
                 yield f"{address} {_shown(slot, value)}: it saw {_range(knobs[name], slot)}"
-        elif name in card.constants and not _equal(value, card.constants[name]):
+        elif name in card.constants and not equal(value, card.constants[name]):
             yield f"{address} {_shown(slot, value)}: it saw {_shown(slot, card.constants[name])} alone"
     for meta in call.signature.metas:
         name = call.metas[meta.name].meta
         if name is None or meta.name not in card.constants or name not in metadata:
             continue
-        if not _equal(metadata[name], card.constants[meta.name]):
+        if not equal(metadata[name], card.constants[meta.name]):
             yield f"another {name} than the one it saw"
 
 
-def _inside(knob: Knob, value: Any) -> bool:
+def inside(knob: Knob, value: Any) -> bool:
+    """Whether a canonical value lies in the range that was sampled."""
     if knob.kind in ("choice", "toggle"):
         return True
     numbers, near = _numbers(value), NEAR * max(knob.high - knob.low, abs(knob.high), abs(knob.low))
     return all(knob.low - near <= number <= knob.high + near for number in numbers)
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal(one: Any, other: Any) -> bool:
+    """Whether a canonical value is the constant of a card."""
     if isinstance(other, dict):
         return True  # a table that is kept in a file: its numbers are not on the card
     if isinstance(one, str | bool) or isinstance(other, str | bool):

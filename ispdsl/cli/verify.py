@@ -15,7 +15,7 @@ from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.doctor import ispdsl_version
 from ispdsl.cli.files import isp_files, named_or_shipped, require_file
-from ispdsl.cli.options import AllowExec, Json, complete_file
+from ispdsl.cli.options import AllowExec, DoublesOption, Json, complete_file
 from ispdsl.cli.progress import progress
 from ispdsl.diagnostics import nearest
 
@@ -59,6 +59,7 @@ def verify(
         FOLDER
     ),
     allow_exec: AllowExec = False,
+    doubles: DoublesOption = None,
     as_json: Json = False,
 ) -> None:
     """Test every property of every stage on every implementation, and show the smallest call that breaks one."""
@@ -70,7 +71,7 @@ def verify(
     paths = _sources([named_or_shipped(path) for path in files or [Path()]], save)
     for path in paths:
         require_file(path)
-    order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed, allow_exec)
+    order = Order(paths, stage, tuple(properties or ()), impl, tuple(trust or ()), examples, seed, allow_exec, doubles)
     todo = order.tasks()
     _demand_something(order, todo)
     found: dict[int, Verdict] = {}
@@ -144,7 +145,7 @@ def _absent(order: Order) -> list[str]:
     return [
         f"{each.name}: {name} is not tested, {why}"
         for each in found
-        for name, why in absent(each, order.kind, order.allow_exec)
+        for name, why in absent(each, order.kind, order.allow_exec, order.doubles)
     ]
 
 
@@ -177,6 +178,8 @@ def _row(verdict: Verdict, folder: Path) -> dict[str, Any]:
         "examples": verdict.examples,
         "seconds": round(verdict.seconds, 3),
     }
+    if verdict.reason:
+        row["reason"] = verdict.reason
     if verdict.violation is not None:
         kept, place = saved(verdict, folder)
         row["counterexample"] = {**asdict(counterexample(verdict)), "folder": place if kept else None}

@@ -146,7 +146,9 @@ def report(verdict: Verdict, folder: Path = FOLDER) -> str:
     """A line that does not hold, as people read it; its counterexample is saved where that is possible."""
     head = f"{verdict.line.location}: {verdict.subject.name}: {verdict.line}\n"
     if verdict.violation is None:
-        return f"{head}  untested for {verdict.implementation}: no legal call meets its conditions"
+        return (
+            f"{head}  untested for {verdict.implementation}: {verdict.reason or 'no legal call meets its conditions'}"
+        )
     found = counterexample(verdict)
     kept, place = saved(verdict, folder)
     numbers = [f"  {name} = {value}" for name, value in found.numbers.items()]

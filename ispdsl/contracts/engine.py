@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from unittest import SkipTest
 
@@ -20,6 +21,7 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.checks import CHECKERS
 from ispdsl.contracts.checks.responses import Response, expected, responds
+from ispdsl.contracts.doubled import beyond, narrowed
 from ispdsl.contracts.implementations import Implementation, implementations, proportioned
 from ispdsl.contracts.implied import PROGRAMS
 from ispdsl.contracts.subject import Line, Subject
@@ -61,6 +63,8 @@ class Verdict:
     examples: int = 0
     seconds: float = 0.0
     violation: ViolationError | None = field(default=None, repr=False)
+    reason: str = ""
+    """Why it is untested, where that is not for want of a legal call."""
 
 
 Progress = Callable[[int, int, str], None]
@@ -75,6 +79,8 @@ class Task:
     line: Line
     implementation: Implementation
     others: Mapping[str, Implementation]
+    reason: str = ""
+    """Why it cannot be tested."""
 
     @property
     def title(self) -> str:
@@ -89,6 +95,7 @@ def tasks(
     lines: Callable[[Line], bool] = lambda line: True,
     also: Mapping[str, Sequence[Implementation]] | None = None,
     allow_exec: bool = False,
+    doubles: Path | None = None,
 ) -> list[Task]:
     """What there is to test; see `verify`. Lines that compare with what cannot run here are left out.
 
@@ -98,7 +105,7 @@ def tasks(
     """
     todo: list[Task] = []
     for declared in found:
-        mine = implementations(declared, "executor" if kind == "executor" else None, trust, allow_exec)
+        mine = implementations(declared, "executor" if kind == "executor" else None, trust, allow_exec, doubles)
         every = (*mine, *(also or {}).get(declared.name, ()))
         subject = proportioned(declared, every[0]) if every else declared
         here = [each for each in every if kind in (None, each.kind)]
@@ -106,8 +113,17 @@ def tasks(
             for implementation in here:
                 others = _others(subject, line, implementation, every, trust)
                 if _applies(subject, line, implementation, others):
-                    todo.append(Task(subject, line, implementation, others))
+                    todo.append(_task(subject, line, implementation, others))
     return todo
+
+
+def _task(subject: Subject, line: Line, implementation: Implementation, others: Mapping[str, Implementation]) -> Task:
+    """A line for an implementation; of doubles within what they were trained on."""
+    cards = [each.card for each in (implementation, *others.values()) if each.card is not None]
+    for card in cards:
+        subject = narrowed(subject, card)
+    reasons = (beyond(line, card) for card in cards)
+    return Task(subject, line, implementation, others, next(filter(None, reasons), ""))
 
 
 def _applies(
@@ -152,6 +168,7 @@ def verify(
     also: Mapping[str, Sequence[Implementation]] | None = None,
     allow_exec: bool = False,
     progress: Progress | None = None,
+    doubles: Path | None = None,
 ) -> Iterator[Verdict]:
     """Test the contracts of stages and pipelines, line by line.
 
@@ -165,12 +182,13 @@ def verify(
         also: implementations besides those that the files declare, by the name of the stage.
         allow_exec: test executors whose program or device the text names, whoever wrote it.
         progress: called before each line.
+        doubles: a run, folder or file with trained doubles; each is held to the contract of its stage.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage.
         PlanError: a pipeline cannot be planned.
     """
-    todo = tasks(found, kind, trust, lines, also, allow_exec)
+    todo = tasks(found, kind, trust, lines, also, allow_exec, doubles)
     for number, task in enumerate(todo):
         if progress is not None:
             progress(number, len(todo), task.title)
@@ -179,6 +197,8 @@ def verify(
 
 def check(task: Task, examples: int, seed: int = 0) -> Verdict:
     """Test one line for one implementation."""
+    if task.reason:
+        return Verdict(task.subject, task.line, str(task.implementation), "untested", reason=task.reason)
     return _sought(task, seed) if task.line.name == "responds" else _refuted(task, examples, seed)
 
 

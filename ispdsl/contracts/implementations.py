@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from hypothesis import reject
@@ -17,6 +18,7 @@ from ispdsl.backends.programs import bind
 from ispdsl.backends.real import run_by
 from ispdsl.calls import Call
 from ispdsl.contracts.case import Case
+from ispdsl.contracts.doubled import files_of, run_of
 from ispdsl.contracts.subject import Subject
 from ispdsl.errors import CompileError, UserError
 from ispdsl.executors.kinds import open_executor
@@ -24,6 +26,7 @@ from ispdsl.executors.trust import check_allowed
 from ispdsl.graph import build
 from ispdsl.ir.model import Implementation as Declared
 from ispdsl.ir.model import Module
+from ispdsl.proxies.card import Card
 
 Kind = Literal["program", "proxy", "executor"]
 Outputs = tuple[Tensor, ...]
@@ -41,18 +44,25 @@ class Implementation:
     kind: Kind
     target: str
     run: Run = field(repr=False)
+    card: Card | None = field(default=None, repr=False)
+    """Of a double: what it was trained on."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"
 
 
 def implementations(
-    subject: Subject, kind: str | None = None, trust: Collection[str] = (), allow_exec: bool = False
+    subject: Subject,
+    kind: str | None = None,
+    trust: Collection[str] = (),
+    allow_exec: bool = False,
+    doubles: Path | None = None,
 ) -> tuple[Implementation, ...]:
     """The implementations of a subject that can run here, of one `kind` or of all.
 
-    A pipeline is run as its composite. Proxies run where they have weights; executors where their program is installed
-    and allowed, and where `kind` asks for them, since every call starts a real thing. `absent` says which do not run.
+    A pipeline is run as its composite. Proxies run where `doubles` (a run, folder or file) holds weights of the stage;
+    executors where their program is installed and allowed, and where `kind` asks for them, since every call starts a
+    real thing. `absent` says which do not run.
 
     Raises:
         CompileError: a program is not trusted, not there, or disagrees with its stage's declaration.
@@ -64,7 +74,20 @@ def implementations(
     found = [_program(subject, each, trust) for each in _declared(subject, "program") if kind != "proxy"]
     if kind == "executor" and _refusal(subject, allow_exec) is None:
         found += [_executor(subject, each) for each in _declared(subject, "executor")]
+    if kind != "executor":
+        found += _doubles(subject, doubles, trust)
     return tuple(found)
+
+
+def _doubles(subject: Subject, doubles: Path | None, trust: Collection[str]) -> list[Implementation]:
+    """The trained doubles of a stage; a run may hold one for each of its calls."""
+    found = files_of(subject, doubles)
+    own = next(iter(_declared(subject, "program")), None)
+    called = None if own is None else lambda types: _call(subject, own, types)
+    return [
+        Implementation("proxy", f"{card.network} of {card.task.name}", run_of(path, called, trust), card)
+        for path, card in found.items()
+    ]
 
 
 def _declared(subject: Subject, kind: str) -> list[Declared]:
@@ -119,10 +142,12 @@ def proportioned(subject: Subject, implementation: Implementation) -> Subject:
     return subject
 
 
-def absent(subject: Subject, kind: str | None = None, allow_exec: bool = False) -> tuple[tuple[str, str], ...]:
+def absent(
+    subject: Subject, kind: str | None = None, allow_exec: bool = False, doubles: Path | None = None
+) -> tuple[tuple[str, str], ...]:
     """Declared implementations that do not run here, each with the reason."""
-    proxies = _declared(subject, "proxy") if kind in (None, "proxy") else []
-    found = [(f"proxy {each.target}", "a proxy needs trained weights") for each in proxies]
+    proxies = _declared(subject, "proxy") if kind in (None, "proxy") and not files_of(subject, doubles) else []
+    found = [(f"proxy {each.target}", "a proxy needs trained weights: --doubles RUN") for each in proxies]
     for each in _declared(subject, "executor") if kind in (None, "executor") else []:
         if subject.is_pipeline:
             reason = "a pipeline's executor develops raw files; its stages are tested"

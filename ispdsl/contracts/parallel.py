@@ -34,6 +34,7 @@ class Order:
     examples: int = 100
     seed: int = 0
     allow_exec: bool = False
+    doubles: Path | None = None
 
     def tasks(self) -> list[Task]:
         """What there is to test.
@@ -59,6 +60,7 @@ class Order:
                 self.trust,
                 lambda line: not self.properties or line.name in self.properties,
                 allow_exec=self.allow_exec,
+                doubles=self.doubles,
             )
 
 

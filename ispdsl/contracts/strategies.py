@@ -84,10 +84,12 @@ class Parts:
 def parts(subject: Subject, conditions: Conditions, shape: Shape) -> Parts:
     """What the calls of a subject are drawn from."""
     codes = largest_code(subject)
+    named = {each.name for each in (*subject.parameters, *subject.metas)}
+    held = {name: st.just(value) for name, value in subject.pinned.items() if name in named}
     return Parts(
         types=variables(subject),
-        parameters={each.name: setting(each, conditions) for each in subject.parameters},
-        metas={each.name: _meta(each, conditions, codes) for each in subject.metas},
+        parameters={each.name: setting(each, conditions) for each in subject.parameters} | held,
+        metas={each.name: _meta(each, conditions, codes) for each in subject.metas if each.name not in held},
         sizes=_sizes(shape),
         picture=_pictures(shape),
         codes=codes,
@@ -177,7 +179,9 @@ def variables(subject: Subject) -> st.SearchStrategy[dict[str, Any]]:
     for port in subject.inputs:
         for role, argument in zip(LAYOUTS[port.type.name], port.type.args, strict=False):
             if is_variable(argument):
-                found.setdefault(str(argument), ARGUMENTS.get(role, ("f32", "unit")))
+                name = str(argument)
+                choices = (subject.pinned[name],) if name in subject.pinned else ARGUMENTS.get(role, ("f32", "unit"))
+                found.setdefault(name, choices)
     return st.sampled_from([dict(zip(found, each, strict=True)) for each in itertools.product(*found.values())])
 
 

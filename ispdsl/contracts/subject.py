@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ispdsl.contracts.implied import implied
 from ispdsl.graph import build
@@ -47,11 +48,15 @@ class Subject:
     """Images that come at half the size of the others, as subsampled chroma beside luma."""
     path: Path | None = None
     """The file that declares it, where it came from one."""
+    narrowed: Signature | None = field(default=None, repr=False)
+    """Its signature with the ranges that an implementation is made for, where those are narrower."""
+    pinned: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What parameters, metadata and type variables are in every call, by name."""
 
     @property
     def signature(self) -> Signature:
         """What its callers see."""
-        return self.module.signature(self.key)
+        return self.narrowed or self.module.signature(self.key)
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.conditions import all_hold
+from ispdsl.contracts.doubled import allowance
 from ispdsl.contracts.implementations import Implementation, Outputs
 from ispdsl.contracts.strategies import PLAIN, Shape, cases, storage, substitute
 from ispdsl.contracts.subject import Line, Subject
@@ -141,13 +142,19 @@ class Trial:
         """The line's ``within`` as an absolute difference."""
         line = self.line.stated
         if line.within is None or line.name in BOUNDED:
-            return APPROXIMATE * max(1.0, largest)
+            return self._usual() * max(1.0, largest)
         if line.within_unit == "dB":
             return 10 ** (-line.within / 20) * max(1.0, largest)
         if line.within_unit == "lsb":
             codes = INTEGER_STORAGE.fullmatch(storage(self.subject.outputs[0].type))
             return line.within if codes else line.within / 255
         return line.within / 100 if line.within_unit == "%" else line.within
+
+    def _usual(self) -> float:
+        """What is forgiven where the line does not say: of doubles by their held-out error."""
+        involved = [each.card for each in (self.implementation, *self.others.values()) if each.card is not None]
+        known = [found for card in involved if (found := allowance(card)) is not None]
+        return max(known) if len(known) == len(involved) > 0 else APPROXIMATE
 
     def same(self, found: Tensor, wanted: Tensor, what: str, case: Case, *seen: Tensor, **shown: Tensor) -> None:
         """Demand that two results agree; `shown` is what else a counterexample should hold.

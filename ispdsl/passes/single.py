@@ -127,8 +127,13 @@ def _footprint(calls: Iterable[Call]) -> Footprint:
 
 def declaration(call: Call) -> str:
     """Hash of what a call declares, without places, texts for people and contract: a double is held to it."""
-    key = call.signature.key
-    content = {"key": key} if key.startswith(MADE_UP) else _declared(call.signature)
+    return declaration_of(call.signature)
+
+
+def declaration_of(signature: Signature) -> str:
+    """The same of a signature."""
+    key = signature.key
+    content = {"key": key} if key.startswith(MADE_UP) else _declared(signature)
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

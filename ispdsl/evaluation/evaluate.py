@@ -15,7 +15,7 @@ import torch
 from ispdsl.evaluation.chains import EvaluationError, chain_of, domain, held_out, note_of, weights
 from ispdsl.evaluation.measure import Chain, Query, measure
 from ispdsl.evaluation.report import Evaluated, stages
-from ispdsl.evaluation.sensitivity import sensitivity
+from ispdsl.evaluation.sensitivity import Sensitivity, sensitivity
 from ispdsl.evaluation.trust import FEWEST, Calibration, Evidence, Trust, TrustError, check, fingerprint, fit_trust
 from ispdsl.evaluation.trust_file import save, trust
 from ispdsl.graph import Graph
@@ -180,7 +180,21 @@ def evaluated(job: Job, chain: Chain, queries: Sequence[Query], refit: bool = Tr
     sensitivities = sensitivity(whole.knobs, [query.values for query in queries], psnr)
     calibration = fitted.calibration if fitted else {}
     table = stages(chain, weights(chain), queries)
-    return Evaluated(job.doubles.name, table, chain.main, queries, sensitivities, calibration, before), fitted
+    alone = _own(chain, queries)
+    return Evaluated(job.doubles.name, table, chain.main, queries, sensitivities, alone, calibration, before), fitted
+
+
+def _own(chain: Chain, queries: Sequence[Query]) -> dict[str, tuple[Sensitivity, ...]]:
+    """The error of each double against its own parameters, by watched value."""
+    found: dict[str, tuple[Sensitivity, ...]] = {}
+    for card in chain.cards.values():
+        knobs = [knob for knob in card.task.knobs if all(knob.address in query.values for query in queries)]
+        for name in card.watched[1]:
+            kept = [query for query in queries if name in query.own]
+            if knobs and kept:
+                psnr = [query.own[name].psnr for query in kept]
+                found[name] = sensitivity(knobs, [query.values for query in kept], psnr)
+    return found
 
 
 def _is_chart(note: Mapping[str, Any]) -> bool:

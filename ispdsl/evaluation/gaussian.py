@@ -1,8 +1,7 @@
 """A Gaussian process: a smooth function of a few dozen features from a few hundred noisy values, with how sure it is.
 
 Rasmussen and Williams, "Gaussian Processes for Machine Learning", MIT Press 2006: chapter 2 for the predictions,
-section 2.7 for the straight part (ridge regression as a process), equation 5.8 for the likelihood that is maximised,
-equations 5.10 to 5.12 for leaving one out.
+section 2.7 for the straight part (ridge regression as a process), equation 5.8 for the likelihood that is maximised.
 """
 
 from __future__ import annotations
@@ -56,14 +55,6 @@ class Process:
         variance = np.maximum(own - np.square(reduced).sum(axis=0), 1e-12)
         return self.offset + self.unit * (cross @ weights), self.unit * np.sqrt(variance)
 
-    def left_out(self) -> tuple[Array, Array]:
-        """What it would have expected `(N,)` of each value from all others, and the standard deviation of that."""
-        from scipy.linalg import cho_solve
-
-        factor, weights = self._solved
-        precision = np.diag(cho_solve((factor, True), np.eye(len(factor))))
-        return self.offset + self.unit * (self.values - weights / precision), self.unit / np.sqrt(precision)
-
     @property
     def _solved(self) -> tuple[Array, Array]:
         return _solve(self.inputs, self.values, self.groups, self.logarithms)
@@ -87,23 +78,56 @@ def fit(features: Array, values: Array, groups: Sequence[int]) -> Process:
     count = int(of.max()) + 1
     step = -(-len(values) // ENOUGH)
     some, seen = inputs[::step], targets[::step]
+    parts = _parts(some, of)
     start = np.concatenate([np.full(count, -3.0), np.full(count, 1.0), [0.0, -1.5]])
     found = minimize(
-        _unlikelihood, start, (some, seen, of), method="L-BFGS-B", bounds=_bounds(count), options={"maxiter": 40}
+        _unlikelihood, start, (parts, seen), "L-BFGS-B", jac=True, bounds=_bounds(count), options={"maxiter": 100}
     )
     return Process(inputs, targets, of, np.asarray(found.x, np.float64), centre, spread, offset, unit)
 
 
 def _bounds(groups: int) -> list[tuple[float, float]]:
-    """Of the logarithms: lengths below a fifth of the spread would learn the values by heart, as would no noise."""
-    return [(-WIDEST, 4.0)] * groups + [(-1.6, WIDEST)] * groups + [(-WIDEST, 4.0), (-7.0, 2.0)]
+    """Of the logarithms: lengths below half of the spread would learn the values by heart, as would no noise."""
+    return [(-WIDEST, 4.0)] * groups + [(-0.7, WIDEST)] * groups + [(-WIDEST, 4.0), (-7.0, 2.0)]
 
 
-def _unlikelihood(logarithms: Array, inputs: Array, values: Array, groups: NDArray[np.intp]) -> float:
-    """Negative logarithm of the marginal likelihood, and a weak prior that holds what the values say nothing of."""
-    factor, weights = _solve(inputs, values, groups, logarithms)
-    prior = 0.02 * float(np.square(logarithms - np.clip(logarithms, -4, 3)).sum())
-    return 0.5 * float(values @ weights) + float(np.log(np.diag(factor)).sum()) + prior
+def _parts(inputs: Array, groups: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Of each group the products and the squared distances `(G, N, N)` of all inputs, over its number of features."""
+    from scipy.spatial.distance import cdist
+
+    own = [inputs[:, groups == group] for group in range(int(groups.max()) + 1)]
+    products = np.stack([each @ each.T / max(each.shape[1], 1) for each in own])
+    return products, np.stack([cdist(each, each, "sqeuclidean") / max(each.shape[1], 1) for each in own])
+
+
+def _unlikelihood(logarithms: Array, parts: tuple[Array, Array], values: Array) -> tuple[float, Array]:
+    """Negative logarithm of the marginal likelihood and its gradient (equation 5.9).
+
+    A weak prior holds the hyperparameters of which the values say nothing.
+    """
+    from scipy.linalg import cho_solve, cholesky
+
+    products, distances = parts
+    count = len(products)
+    weights, inverse = np.exp(logarithms[:count]), np.exp(-2 * logarithms[count : 2 * count])
+    curved = np.exp(logarithms[-2] - 0.5 * np.tensordot(inverse, distances, 1))
+    noise = float(np.exp(logarithms[-1]))
+    covariance = np.tensordot(weights, products, 1) + curved
+    covariance[np.diag_indices(len(values))] += noise + 1e-8
+    factor = cholesky(covariance, lower=True)
+    solved = cho_solve((factor, True), values)
+    beyond = logarithms - np.clip(logarithms, -4, 3)
+    value = 0.5 * float(values @ solved) + float(np.log(np.diag(factor)).sum()) + 0.02 * float(beyond @ beyond)
+    inner = 0.5 * (cho_solve((factor, True), np.eye(len(values))) - np.outer(solved, solved))
+    by_curve = inner * curved
+    gradient = np.concatenate(
+        [
+            weights * np.tensordot(products, inner, 2),
+            inverse * np.tensordot(distances, by_curve, 2),
+            [by_curve.sum(), noise * np.trace(inner)],
+        ]
+    )
+    return value, gradient + 0.04 * beyond
 
 
 def _solve(inputs: Array, values: Array, groups: NDArray[np.intp], logarithms: Array) -> tuple[Array, Array]:

@@ -21,10 +21,9 @@ TIMES = 10
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One query as a row: title, remark, and the real image and that of the doubles `(C, H, W)`, with white `peak`."""
+    """One query as a row: three titles, and the real image and that of the doubles `(C, H, W)`, with white `peak`."""
 
-    title: str
-    remark: str
+    titles: tuple[str, str, str]
     real: Image
     double: Image
     type: Type
@@ -60,4 +59,5 @@ def _row(shot: Shot) -> list[tuple[str, str, Image]]:
         apart = (np.abs(real - double) * TIMES).clip(0, 1).astype(np.float32)
     else:
         apart = np.ones_like(real)
-    return [(shot.title, "real", real), ("", "doubles", double), (shot.remark, f"difference x{TIMES}", apart)]
+    kinds = ("real", "doubles", f"difference x{TIMES}")
+    return list(zip(shot.titles, kinds, (real, double, apart), strict=True))

@@ -48,6 +48,7 @@ class Evaluated:
         main: the watched name of the first output.
         queries: what was measured.
         sensitivities: of the chain's first output, by parameter; the most telling first.
+        own: of each double on the real input, by watched value, against its own parameters.
         calibration: of the trust figure that was fitted to these queries, on settings that it had not seen; empty where
             there were too few.
         before: of a trust figure that was there already, on these queries.
@@ -58,6 +59,7 @@ class Evaluated:
     main: str
     queries: Sequence[Query]
     sensitivities: tuple[Sensitivity, ...]
+    own: Mapping[str, tuple[Sensitivity, ...]] = field(default_factory=dict[str, tuple[Sensitivity, ...]])
     calibration: Mapping[str, Calibration] = field(default_factory=dict[str, Calibration])
     before: Mapping[str, Calibration] = field(default_factory=dict[str, Calibration])
 
@@ -242,13 +244,30 @@ def _parameters(each: Evaluated, pictures: Mapping[str, str]) -> list[str]:
         ]
     lines += ["| parameter | of the error | best piece | mean | worst piece | mean | worst query |"]
     lines += ["|---|---|---|---|---|---|---|"]
-    for one in each.sensitivities[:SHOWN]:
-        pieces = sorted((piece for piece in one.bins if piece.count), key=lambda piece: piece.mean)
-        lines.append(
-            f"| `{one.address}` | {one.explained:.0%} | {pieces[-1].label} | {pieces[-1].mean:.2f} "
-            f"| {pieces[0].label} | {pieces[0].mean:.2f} | {min(piece.worst for piece in pieces):.2f} |"
-        )
-    return [*lines, "", *_shown(pictures, "sensitivity", "Error against each parameter")]
+    lines += map(_pieces, each.sensitivities[:SHOWN])
+    return [*lines, "", *_shown(pictures, "sensitivity", "Error against each parameter"), *_own(each)]
+
+
+def _own(each: Evaluated) -> list[str]:
+    """Which of its own parameters each double is bad at."""
+    found = [(name, one) for name, those in each.own.items() for one in those[:2]]
+    if not found:
+        return []
+    lines = ["Each double on the real input, against its own parameters (the two that say most):", ""]
+    lines += ["| value | parameter | of the error | best piece | mean | worst piece | mean | worst query |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    return [*lines, *(f"| `{name}` {_pieces(one)}" for name, one in found), ""]
+
+
+def _pieces(one: Sensitivity) -> str:
+    """The cells of one parameter: where the error is least and where it is most."""
+    pieces = sorted((piece for piece in one.bins if piece.count), key=lambda piece: piece.mean)
+    best, worst = pieces[-1], pieces[0]
+    lowest = min(piece.worst for piece in pieces)
+    return (
+        f"| `{one.address}` | {one.explained:.0%} | {best.label} | {best.mean:.2f} | {worst.label} | {worst.mean:.2f} "
+        f"| {lowest:.2f} |"
+    )
 
 
 def _trust(each: Evaluated, pictures: Mapping[str, str]) -> list[str]:
@@ -294,16 +313,18 @@ def _values(each: Evaluated) -> dict[str, Any]:
         "main": each.main,
         "chain": asdict(each.chain),
         "stages": [asdict(stage) for stage in each.stages],
-        "parameters": [
-            {"address": one.address, "explained": one.explained, "bins": [asdict(piece) for piece in one.bins]}
-            for one in each.sensitivities
-        ],
+        "parameters": [_sensitivity(one) for one in each.sensitivities],
+        "own_parameters": {name: [_sensitivity(one) for one in those] for name, those in each.own.items()},
         "trust": {
             "fitted": {name: asdict(one) for name, one in each.calibration.items()},
             "before": {name: asdict(one) for name, one in each.before.items()},
         },
         "queries": [_query(query, each.main) for query in each.queries],
     }
+
+
+def _sensitivity(one: Sensitivity) -> dict[str, Any]:
+    return {"address": one.address, "explained": one.explained, "bins": [asdict(piece) for piece in one.bins]}
 
 
 def _query(query: Query, main: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from ispdsl.comparison.pair import peak_of, structure
 from ispdsl.ir.types import Type
 from ispdsl.runtime.spaces import LINEAR, SRGB_CURVE
 
-BEST = 100.0
-"""dB that count for equal images, and for all that are closer: means over queries stay finite."""
+BEST, LEAST = 100.0, -40.0
+"""dB that count for equal images and all that are closer, and for what is no picture at all: means stay finite."""
 
 Image = NDArray[np.float32]
 
@@ -27,8 +27,9 @@ class Score:
     """Of one image against the real one.
 
     Attributes:
-        psnr: in dB, 0..`BEST`, of the numbers of the type. The peak is 1 = white for floats, which scene-linear values
-            may exceed, and the largest code (of a mosaic the white level) for codes. 0 where numbers are not finite.
+        psnr: in dB, `LEAST`..`BEST`, of the numbers of the type. The peak is 1 = white for floats, which scene-linear
+            values may exceed, and the largest code (of a mosaic the white level) for codes. `LEAST` where numbers are
+            not finite.
         coded: of light only: PSNR of the same values clipped to 0..1 and coded by sRGB's curve, closer to what is seen.
         ssim, ciede2000: mean structural similarity, and mean colour difference; None where they were not asked for or
             the image has none.
@@ -73,11 +74,11 @@ def score(real: Image, double: Image, type_: Type, metadata: Mapping[str, Any], 
         detailed: also SSIM and CIEDE2000, which take longer than many a double.
     """
     if not np.isfinite(double).all():
-        return Score(0.0)
+        return Score(LEAST)
     try:
         first, second = overlap(real.shape, double.shape, mosaic=type_.name == "raw").cut(real, double)
     except IncomparableError:
-        return Score(0.0)
+        return Score(LEAST)
     peak = peak_of(type_, metadata)
     coded = limited(psnr(_coded(first), _coded(second), 1.0)) if is_light(type_) else None
     if not detailed:
@@ -89,8 +90,8 @@ def score(real: Image, double: Image, type_: Type, metadata: Mapping[str, Any], 
 
 
 def limited(decibel: float) -> float:
-    """PSNR within 0..`BEST`."""
-    return min(max(decibel, 0.0), BEST)
+    """PSNR within `LEAST`..`BEST`."""
+    return min(max(decibel, LEAST), BEST)
 
 
 def _coded(light: Image) -> Image:

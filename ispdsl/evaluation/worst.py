@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,9 +48,20 @@ def draw(path: Path, found: Evaluated, job: Job, source: Run, tasks: Sequence[Ta
         type_ = chain.types[found.main]
         psnr = query.chain[found.main].psnr
         real = np.ascontiguousarray(sample.images[found.main])
-        remark = f"{psnr:.1f} dB, {query.raw}"
-        shots.append(Shot(name, remark, real, made, type_, peak_of(type_, sample.metadata)))
+        titles = (f"{name}: {psnr:.1f} dB", _settings(found, query), query.raw)
+        shots.append(Shot(titles, real, made, type_, peak_of(type_, sample.metadata)))
     sheet(path, shots)
+
+
+def _settings(found: Evaluated, query: Query) -> str:
+    """What the parameters that say most about the error are set to, in declared units."""
+    told = [(one.address, query.settings.get(one.address)) for one in found.sensitivities[:2]]
+    return ", ".join(f"{address.rpartition('.')[2]} {_short(value)}" for address, value in told)
+
+
+def _short(value: object) -> str:
+    """A value as the sidecar writes it, with two decimals."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", str(value))[:16]
 
 
 def save_settings(path: Path, query: Query, pipeline: PipelineHead) -> Path:

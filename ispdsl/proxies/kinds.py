@@ -11,6 +11,7 @@ from torch import nn
 from ispdsl.errors import CompileError
 from ispdsl.proxies import residual
 from ispdsl.proxies.areawise import Areawise
+from ispdsl.proxies.camera import Camera
 from ispdsl.proxies.codec import Codec, Layout, Shape, is_mosaic
 from ispdsl.proxies.heads import HEADS
 from ispdsl.proxies.pointwise import Pointwise
@@ -78,6 +79,10 @@ def _unet(shape: Shape, given: Checked) -> nn.Module:
     return Unet(shape, given["width"], given["levels"], skip=given["skip"] == "on", film=given["film"] == "on")
 
 
+def _camera(shape: Shape, given: Checked) -> nn.Module:
+    return Camera(shape, given["width"], given["levels"])
+
+
 def _srcnn(shape: Shape, given: Checked) -> nn.Module:
     return Srcnn(shape, given["width"])
 
@@ -98,6 +103,7 @@ UNET: Mapping[str, Argument] = {
     "skip": Name("off", SWITCH),
     "film": Name("off", SWITCH),
 }
+CAMERA: Mapping[str, Argument] = {"width": Whole(16, 1, 4096), "levels": Whole(4, 1, 8)}
 RESIDUAL: Mapping[str, Argument] = {
     "network": Name("pointwise", residual.NETWORKS),
     "width": WIDTH,
@@ -110,6 +116,7 @@ KINDS: Mapping[str, Kind] = {
     "pointwise": Kind(lambda _: "sites", POINTWISE, _pointwise),
     "areawise": Kind(lambda _: "planes", AREAWISE, _areawise),
     "unet": Kind(lambda _: "planes", UNET, _unet),
+    "camera": Kind(lambda _: "planes", CAMERA, _camera),
     "srcnn": Kind(lambda _: "planes", {"width": Whole(64, 2, 4096)}, _srcnn),
     "residual": Kind(residual.layout, RESIDUAL, residual.build, program=True),
 }
@@ -158,6 +165,8 @@ def codec(name: str, task: Task, arguments: Checked) -> Codec:
     if layout == "sites" and mixed:
         hint = "choose areawise or unet"
         raise CompileError(f"proxy {name} of {task.name}: it makes no colour of a mosaic, nor a mosaic of colour", hint)
+    if name == "camera" and (len(task.inputs), [each.name for each in task.outputs]) != (1, ["rgb"]):
+        raise CompileError(f"proxy camera of {task.name}: it makes one colour image of one image", "choose unet")
     for each in (*task.inputs, *task.outputs):
         if not each.is_image:
             raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")

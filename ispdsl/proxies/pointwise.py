@@ -37,6 +37,7 @@ class Pointwise(nn.Module):
         self.condition = nn.Linear(shape.condition, width, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.weighing = nn.ModuleList([nn.Linear(shape.condition, WEIGHING), nn.Linear(WEIGHING, width)])
+        nn.init.ones_(torch.as_tensor(self.weighing[1].bias))
         self.last = nn.Linear(width, heads.numbers(head, shape.start))
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)

@@ -1,9 +1,9 @@
 """A double of a whole pipeline: the U-Net of Tseng et al.
 
 "Hyperparameter optimization in black-box image processing using differentiable proxies", SIGGRAPH 2019, section 4.3:
-32, 64, 128, 256 and 512 channels; every setting is a plane, put beside the input and beside every downsampled layer; a raw
-comes in as four planes at half size, and twelve planes leave, which a pixel shuffle makes colour. The block of two 3x3
-convolutions, the pooling and the way up are those of Ronneberger et al., "U-Net", MICCAI 2015.
+32, 64, 128, 256 and 512 channels; every setting is a plane, put beside the input and beside every downsampled layer; a
+raw comes in as four planes at half size, and twelve planes leave, which a pixel shuffle makes colour. The block of two
+3x3 convolutions, the pooling and the way up are those of Ronneberger et al., "U-Net", MICCAI 2015.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def test_gradients_derivatives_and_vmap_pass() -> None:
 
     given = (torch.tensor(1.0).double(), torch.tensor(5000.0).double(), hist)
     assert torch.autograd.gradcheck(call, tuple(each.clone().requires_grad_() for each in given))
-    _, slope = torch.func.jvp(lambda ev: call(ev, *given[1:]), (given[0],), (torch.ones((), dtype=torch.float64),))
+    along = torch.ones((), dtype=torch.float64)
+    slope = torch.func.jvp(lambda ev: call(ev, *given[1:]), (given[0],), (along,))[1]
     assert slope[0, 0].item() == 0.25
     many = torch.func.vmap(call, in_dims=(0, None, None))(torch.tensor([0.0, 4.0]).double(), *given[1:])
     assert many[:, 0, 0].tolist() == [0, 1]

@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pointwise": {"width": 8},
     "areawise": {"width": 4, "depth": 2},
     "unet": {"width": 4, "levels": 3},
+    "camera": {"width": 4, "levels": 2},
     "srcnn": {"width": 4},
 }
 KEYWORDS: dict[str, Any] = {"ev": 1.0, "mode": "soft"}
@@ -99,10 +100,10 @@ def test_the_result_has_the_dtype_of_the_image() -> None:
 
 
 @pytest.mark.parametrize("head", ["companded", "affine", "residual"])
-@pytest.mark.parametrize(("network", "more"), [("pointwise", {}), ("areawise", {}), ("areawise", {"bank": "on"})])
-def test_the_start_is_the_identity_to_the_bit(network: str, more: dict[str, str], head: str) -> None:
+@pytest.mark.parametrize(("network", "bank"), [("pointwise", {}), ("areawise", {}), ("areawise", {"bank": "on"})])
+def test_the_start_is_the_identity_to_the_bit(network: str, bank: dict[str, Any], head: str) -> None:
     for readings in ([], [HIST]):
-        double = make(card(network, readings=readings, head=head, **SMALL[network], **more))
+        double = make(card(network, readings=readings, head=head, **SMALL[network], **bank))
         image = 100 * noise(3, 5, 4)
         assert torch.equal(double(image, ev=-9.0, mode="hard", hist=torch.rand(64)), image)
 
@@ -123,6 +124,15 @@ def test_a_unet_with_a_skip_starts_as_the_bilinear_demosaic() -> None:
     flat = torch.tensor([[10.0, 20], [20, 40]]).repeat(3, 3)[None] * 1000
     expected = torch.tensor([10.0, 20, 40])[:, None, None].expand(3, 6, 6) * 1000 / 65535
     torch.testing.assert_close(double(flat, cfa="rggb", **KEYWORDS), expected)
+
+
+def test_a_camera_starts_as_the_bilinear_demosaic_for_a_display() -> None:
+    double = make(card("camera", [RAW], [DISPLAY], **SMALL["camera"]))
+    flat = torch.tensor([[0.0, 20], [20, 60]]).repeat(3, 3)[None] * 1000
+    expected = torch.tensor([0.0, 20, 60])[:, None, None].expand(3, 6, 6) * 1000 / 65535
+    torch.testing.assert_close(double(flat, cfa="rggb", **KEYWORDS), expected ** (1 / 2.2), atol=0.002, rtol=0)
+    with pytest.raises(CompileError, match="one colour image of one image; choose unet"):
+        make(card("camera", [RAW], [RAW]))
 
 
 def test_levels_of_the_metadata_scale_codes() -> None:
@@ -221,9 +231,9 @@ def test_blocks_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
 # ---- derivatives -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", ["pointwise", "areawise", "unet"])
+@pytest.mark.parametrize("network", ["pointwise", "areawise", "unet", "camera"])
 def test_gradients_are_exact(network: str) -> None:
-    more = {"skip": "on", "film": "on"} if network == "unet" else {}
+    more: dict[str, Any] = {"skip": "on", "film": "on"} if network == "unet" else {}
     double = shaken(make(card(network, readings=[HIST], **{**SMALL[network], "width": 3}, **more))).double()
     given = (noise(3, 3, 2).double(), torch.tensor(0.5).double(), torch.rand(64).double() + 0.1)
 
@@ -231,11 +241,11 @@ def test_gradients_are_exact(network: str) -> None:
         return double(image, ev=ev, mode="soft", hist=hist)
 
     assert torch.autograd.gradcheck(call, tuple(each.clone().requires_grad_() for each in given), fast_mode=True)
-    value, slope = torch.func.jvp(lambda ev: call(given[0], ev, given[2]), (given[1],), (torch.ones(()).double(),))
+    along = torch.ones((), dtype=torch.float64)
+    slope = torch.func.jvp(lambda ev: call(given[0], ev, given[2]), (given[1],), (along,))[1]
     step = 1e-6
     numeric = (call(given[0], given[1] + step, given[2]) - call(given[0], given[1] - step, given[2])) / (2 * step)
     torch.testing.assert_close(slope, numeric, rtol=1e-5, atol=1e-7)
-    assert value.shape == (3, 3, 2)
 
 
 @pytest.mark.parametrize("network", SMALL)
@@ -257,7 +267,13 @@ class Call(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("network", "task"), [("pointwise", ([RGB], [RGB])), ("areawise", ([RAW], [RGB])), ("unet", ([RAW], [DISPLAY]))]
+    ("network", "task"),
+    [
+        ("pointwise", ([RGB], [RGB])),
+        ("areawise", ([RAW], [RGB])),
+        ("unet", ([RAW], [DISPLAY])),
+        ("camera", ([RAW], [DISPLAY])),
+    ],
 )
 def test_export(network: str, task: tuple[list[str], list[str]]) -> None:
     call = Call(shaken(make(card(network, *task, **SMALL[network])))).eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -48,9 +49,10 @@ def gc(run: Run, age: float = AGE) -> Collected:
             for path in old[start : start + BATCH]:
                 named = base.execute("SELECT 1 FROM samples WHERE blob = ?", (path.stem,)).fetchone()
                 if not named and _modified(path) < oldest:  # it may have been written again
-                    size += path.lstat().st_size
-                    path.unlink()
-                    files += 1
+                    with contextlib.suppress(FileNotFoundError):  # or renamed, by one who slept for a minute
+                        found = path.lstat().st_size
+                        path.unlink()
+                        files, size = files + 1, size + found
     return Collected(files, size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def kept(file: Path, *, rough: bool = False, **more: object) -> Path:
+def kept(file: Path, *, rough: bool = False, **more: Any) -> Path:
     """A run with an untrained double, the identity; `rough` is one with random weights."""
     from ispdsl.graph import build
     from ispdsl.lower.loader import load
@@ -65,8 +66,8 @@ def test_a_double_is_held_to_every_line(file: Path):
     found = verdicts(file, kept(file), *names)
     assert {name: each.outcome for name, each in found.items()} == dict.fromkeys(names, "holds")
     assert {each.implementation for each in found.values()} == {"proxy pointwise of brighten"}
-    rough = verdicts(file, kept(file, rough=True), "identity", "linear", "pointwise")
-    assert rough["identity"].outcome == rough["linear"].outcome == "fails"
+    rough = verdicts(file, kept(file, rough=True), "identity", "pointwise")
+    assert rough["identity"].outcome == "fails"
     assert rough["pointwise"].outcome == "holds", "by its very form"
 
 

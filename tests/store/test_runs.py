@@ -110,6 +110,8 @@ def test_what_is_forgotten_can_be_put_again(tmp_path: Path) -> None:
 
 def test_a_run_is_not_made_over_another(tmp_path: Path) -> None:
     run = made(tmp_path / "run")
+    with pytest.raises(StoreError, match="holds a run already"):
+        create(run.path, HEAD)
     put(run, sample_of(1), key_of(1), 1)
     with pytest.raises(StoreError, match="holds a run already"):
         create(run.path, HEAD)

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -92,6 +92,7 @@ def evaluate(
     The real thing is asked for what is not there yet, so that a stopped evaluation goes on. The report lies in
     RUN/evaluation; the trust figure that is fitted on the way lies with the doubles.
     """
+    from ispdsl.evaluation.chains import held_out, trained
     from ispdsl.evaluation.fresh import WHOLE, Plan
     from ispdsl.store.runs import open_run
 
@@ -106,11 +107,11 @@ def evaluate(
     keep_pages()
     chains, jobs_of = _chains(opened, graph, folders, frames, tuple(trust or ()))
     if frames:
-        source, folder, only = _asked(opened, graph, frames, plan, output, lanes, tuple(trust or ()), allow_exec)
+        seen = trained(opened, chains)
+        source, folder = _asked(opened, graph, frames, plan, output, seen, lanes, tuple(trust or ()), allow_exec)
+        only = None
         words = f"{settings} settings over the {ranges.value} ranges, on {len(frames)} raws"
     else:
-        from ispdsl.evaluation.chains import held_out
-
         source, only = opened, held_out(opened, chains)
         folder = output or run / "evaluation" / "held-out"
         words = "the held-out samples of the run"
@@ -183,10 +184,11 @@ def _asked(
     frames: Mapping[str, Frame],
     plan: Plan,
     output: Path | None,
+    seen: Collection[str],
     lanes: int,
     packages: tuple[str, ...],
     allow_exec: bool,
-) -> tuple[Run, Path, None]:
+) -> tuple[Run, Path]:
     """Ask the real thing for the queries that are not there yet."""
     from ispdsl.cli.options import Backend
     from ispdsl.evaluation.fresh import fresh, name_of
@@ -202,6 +204,7 @@ def _asked(
             frames,
             plan,
             folder,
+            seen,
             jobs=lanes,
             trust=packages,
             allow_exec=allow_exec,
@@ -212,7 +215,7 @@ def _asked(
     note(f"the real thing: {outcome.made} queries in {outcome.seconds:.1f} s{there}")
     if outcome.failed:
         note(f"{outcome.failed} queries failed and are left out; `ispdsl runs show {clean(str(folder))}` says why")
-    return source, folder, None
+    return source, folder
 
 
 def _evaluate(

@@ -96,12 +96,26 @@ def note_of(run: Run, line: Row) -> dict[str, Any]:
     return found
 
 
+def trained(run: Run, chains: Iterable[Chain]) -> set[str]:
+    """Names of the raws that any double was trained on: as its card says, else as the run says."""
+    found: set[str] = set()
+    for card in (card for chain in chains for card in chain.cards.values()):
+        told = card.data.get("raws")
+        if isinstance(told, list | tuple):
+            found |= {str(each.get("name")) for each in told if isinstance(each, dict)}
+        else:
+            found |= {raw.name for raw in run.head.raws if raw.role == "training"}
+    return found
+
+
 def held_out(run: Run, chains: Iterable[Chain]) -> tuple[str, ...]:
-    """Names of the raws that no double was trained on: as the cards say, else as the run says."""
-    told = [card.data.get("held_out") for chain in chains for card in chain.cards.values()]
-    lists = [set(map(str, names)) for names in told if isinstance(names, list | tuple)]
-    found = set.intersection(*lists) if lists else {raw.name for raw in run.head.raws if raw.role != "training"}
-    return tuple(raw.name for raw in run.head.raws if raw.name in found)
+    """Names of the raws of a run that no double was trained on; those kept for tests alone where there are some.
+
+    Raws for validation have no part in the training either, but decide when it ends.
+    """
+    seen = trained(run, chains)
+    left = [raw for raw in run.head.raws if raw.name not in seen]
+    return tuple(raw.name for raw in [raw for raw in left if raw.role == "test"] or left)
 
 
 def domain(run: Run, graph: Graph, chain: Chain, trained: Sequence[Mapping[str, Any]]) -> Domain:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ispdsl.evaluation.chains import EvaluationError, chain_of, domain, held_out, note_of, weights
+from ispdsl.evaluation.chains import EvaluationError, chain_of, domain, note_of, trained, weights
 from ispdsl.evaluation.measure import Chain, Query, measure
 from ispdsl.evaluation.report import Evaluated, stages
 from ispdsl.evaluation.sensitivity import Sensitivity, sensitivity
@@ -168,9 +168,8 @@ def evaluated(job: Job, chain: Chain, queries: Sequence[Query], refit: bool = Tr
         UserError: the trust figure cannot be written.
     """
     known = [line for line in map(partial(note_of, job.run), rows(job.run)) if not _is_chart(line)]
-    out = set(held_out(job.run, [chain]))
-    trained = [line["settings"] for line in known if line["raw"] not in out]
-    whole = domain(job.run, job.graph, chain, trained)
+    seen = trained(job.run, [chain])
+    whole = domain(job.run, job.graph, chain, [line["settings"] for line in known if line["raw"] in seen])
     found = evidence(chain, queries)
     before = _before(job.doubles, found)
     fitted = fit_trust(found, whole) if len(found) >= FEWEST else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,7 @@ def fresh(
     raws: Mapping[str, Frame],
     plan: Plan,
     folder: Path,
+    trained: Collection[str],
     *,
     jobs: int,
     trust: Sequence[str] = (),
@@ -67,6 +68,7 @@ def fresh(
         raws: frames by the name of their file.
         plan: how queries are drawn.
         folder: the run directory of the queries.
+        trained: names of the run's raws that were trained on.
         jobs: processes, or real things, that work side by side.
         trust: packages besides ispdsl whose programs may run.
         allow_exec: run the programs and devices that the text names.
@@ -78,7 +80,7 @@ def fresh(
             queries.
         UserError: as sampling.
     """
-    known = {raw.sha256: raw.name for raw in run.head.raws if raw.role == "training"}
+    known = {raw.sha256 for raw in run.head.raws if raw.name in trained}
     seen = [name for name, frame in raws.items() if frame.source.sha256 in known]
     if seen:
         raise EvaluationError(f"{seen[0]} was trained on", "name raws that were not, or none for those held out")

@@ -127,7 +127,7 @@ def _unlikelihood(logarithms: Array, parts: tuple[Array, Array], values: Array) 
             [by_curve.sum(), noise * np.trace(inner)],
         ]
     )
-    return value, gradient + 0.04 * beyond
+    return value, np.asarray(gradient + 0.04 * beyond, np.float64)
 
 
 def _solve(inputs: Array, values: Array, groups: NDArray[np.intp], logarithms: Array) -> tuple[Array, Array]:

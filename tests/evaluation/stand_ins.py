@@ -113,5 +113,5 @@ def small_run(folder: Path, count: int = 24, side: int = 24) -> Run:
 def train(run: Run, graph: Graph, variant: str, addresses: tuple[str, ...]) -> None:
     """Doubles that leave the image as it is, as untrained ones do."""
     for address in addresses:
-        made = doubled.double_of(graph, address, data={"held_out": [run.head.raws[1].name]})
+        made = doubled.double_of(graph, address, data={"raws": [{"name": run.head.raws[0].name}]})
         save(made, run.path / "doubles" / variant / f"{address}.safetensors")

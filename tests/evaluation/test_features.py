@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_a_row_has_a_number_for_each_name() -> None:
 
 def test_what_lies_outside_is_named_with_how_far() -> None:
     knobs = (EV, KELVIN, METHOD, LID, CURVE)
-    inside = {"exposure.ev": 4.0, "balance.t": 2500.0, "demosaic.method": "menon", "lift.lid": True}
+    inside: dict[str, Any] = {"exposure.ev": 4.0, "balance.t": 2500.0, "demosaic.method": "menon", "lift.lid": True}
     inside["curve.points"] = np.full(16, 2.0)
     assert outside(knobs, {"gain.by": 2.0}, {**inside, "gain.by": 2.0}) == ()
     table = np.full(16, 1.0)

@@ -28,7 +28,7 @@ from ispdsl.runtime.values import Settings
 from ispdsl.store.runs import get, rows
 from ispdsl.store.sample import Sample
 from ispdsl.training import data
-from ispdsl.training.budget import Pace, due, rate_at
+from ispdsl.training.budget import REPLANS, Pace, due, rate_at
 from ispdsl.training.data import TrainingError, seeded
 from ispdsl.training.examples import Roles
 from ispdsl.training.loop import Told, psnr
@@ -36,10 +36,12 @@ from ispdsl.training.stages import Ground
 
 NAME = "chain"
 RATE = 3e-4
-HELD_OUT = 16
-EVALUATIONS = 8
+HELD_OUT = 12
+EVALUATIONS = 6
 TIMED = 5
 MOST_SAMPLES = 400
+READING = 0.25
+"""The part of the time after which no more samples are read."""
 OUTPUT_WEIGHT = 2.0
 """How much an output counts, when a tap counts 1."""
 
@@ -96,7 +98,8 @@ def fine_tune(
     known = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        training, held = _queries(ground, roles, seed)
+        until = math.inf if seconds is None else begun + READING * seconds
+        training, held = _queries(ground, roles, seed, until)
         chain = _Chain(ground, doubles, {query.type for query in (*training, *held)})
         before = chain.score(held)
         kept = {address: _state(double) for address, double in doubles.items()}
@@ -183,10 +186,8 @@ def _descend(
     marks = [part / EVALUATIONS for part in range(1, EVALUATIONS + 1)]
     while pace.at(step) < 1.0:
         spent = time.monotonic() - begun
-        if seconds is not None and (step == TIMED or due(pace, step, (0.25, 0.5, 0.75, 0.9))):
-            pace = pace.replanned(step, seconds - spent, spent / max(step, 1))
-            if pace.at(step) >= 1.0:
-                break
+        if seconds is not None and step and (step == TIMED or due(pace, step, REPLANS) or spent > seconds):
+            pace = pace.replanned(step, seconds - spent, spent / step)
         chosen = int(torch.randint(len(training), (1,), generator=seeded(seed, NAME, step)))
         for group in optimiser.param_groups:
             group["lr"] = rate_at(pace, step, RATE)
@@ -219,7 +220,7 @@ def _state(double: Double) -> dict[str, Tensor]:
 # ---- queries -------------------------------------------------------------------------------------------------
 
 
-def _queries(ground: Ground, roles: Roles, seed: int) -> tuple[list[Query], list[Query]]:
+def _queries(ground: Ground, roles: Roles, seed: int, until: float) -> tuple[list[Query], list[Query]]:
     """Calls of the whole pipeline: to train on, small ones, and held-out ones."""
     names = set(watched(ground.collapsed))
     every = rows(ground.run)
@@ -228,6 +229,8 @@ def _queries(ground: Ground, roles: Roles, seed: int) -> tuple[list[Query], list
     held: list[Query] = []
     for index in order:
         if len(training) >= MOST_SAMPLES and len(held) >= HELD_OUT:
+            break
+        if training and held and time.monotonic() > until:
             break
         sample = get(ground.run, every[index].blob)
         if sample.raw in roles.unused or sample.extra.get("chart") or not names <= sample.images.keys():

@@ -66,30 +66,23 @@ def train_stage(
         TrainingError: the loss diverges, the checkpoint is of another training, or somebody else trains it.
         CompileError: the network cannot do this task, or the double cannot be written.
     """
-    folder, seed = folder_of(run, options, job), options.seed + job.member
-    double = make(material.card, material.statistics, seed)
+    folder, wanted = folder_of(run, options, job), recipe_of(job, options)
+    double = make(material.card, material.statistics, wanted.seed)
     like = next(double.parameters())
     with torch.no_grad():
         conditions = [double.condition(keywords, like)[0] for keywords in material.keywords]
     habit = habit_of(job.network.kind)
     training, held_out = material.scenes(conditions)
-    loss = criteria.suited(options.loss, job.network.pixelwise)
-    recipe = Recipe(
-        name=job.name,
-        batch=options.batch or habit.batch,
-        rate=options.rate or habit.rate,
-        loss=loss,
-        seed=seed,
-        steps=options.steps,
+    recipe = replace(
+        wanted,
         seconds=allotted(folder, seconds, options.resume) if group.writes else seconds,
-        bf16=options.bf16,
         peaks=material.peaks,
         data=material.fingerprint,
     )
     source, judges = sources(double, job.network.pixelwise, habit, training, held_out)
     with checkpoint.locked(folder, group.writes):
         progress = train(
-            Work(double, criteria.named(loss), source, judges, recipe, folder, group), told, options.resume
+            Work(double, criteria.named(recipe.loss), source, judges, recipe, folder, group), told, options.resume
         )
         double.card = described(double.card, recipe, progress, options, group)
         path = path_of(run, options, job)
@@ -99,6 +92,20 @@ def train_stage(
             card = json.dumps(double.card.model_dump(mode="json"), indent=2) + "\n"
             checkpoint.write_atomically(path.with_suffix(".json"), card.encode())
     return outcome_of(job, path, double.card)
+
+
+def recipe_of(job: Job, options: Options) -> Recipe:
+    """How a double is trained, as far as options say."""
+    habit = habit_of(job.network.kind)
+    return Recipe(
+        name=job.name,
+        batch=options.batch or habit.batch,
+        rate=options.rate or habit.rate,
+        loss=criteria.suited(options.loss, job.network.pixelwise),
+        seed=options.seed + job.member,
+        steps=options.steps,
+        bf16=options.bf16,
+    )
 
 
 def sources(
@@ -166,7 +173,9 @@ def finished(run: Run, options: Options, job: Job) -> Outcome | None:
     if not options.resume or not path.exists():
         return None
     progress = checkpoint.peek(folder_of(run, options, job) / CHECKPOINT)
-    same = progress is not None and progress.finished and progress.recipe.get("steps") == options.steps
+    known = {} if progress is None or not progress.finished else progress.recipe
+    told = recipe_of(job, options).identity
+    same = bool(known) and all(known.get(name) == told[name] for name in told.keys() - {"peaks", "data"})
     try:
         return outcome_of(job, path, read_card(path)) if same else None
     except UserError:

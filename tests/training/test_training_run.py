@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,11 +26,11 @@ def text_of(run: Run) -> Path:
     return run.path.parent / "small.isp"
 
 
-def options(run: Run, **changes) -> Options:
-    return Options(**{"file": text_of(run), "steps": 6, **changes})
+def options(run: Run, **changes: Any) -> Options:
+    return replace(Options(file=text_of(run), steps=6), **changes)
 
 
-def trained(run: Run, **changes) -> list[Outcome]:
+def trained(run: Run, **changes: Any) -> list[Outcome]:
     return list(train_run(run, options(run, **changes), lambda news: None).outcomes)
 
 

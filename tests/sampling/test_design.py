@@ -35,6 +35,12 @@ def mired(settings: Settings) -> float:
     return 1e6 / value
 
 
+def curve(settings: Settings) -> tuple[float, ...]:
+    value = settings[POINTS]
+    assert isinstance(value, Array)
+    return value.values
+
+
 def test_what_is_free_is_varied_and_what_was_set_is_not(settings: Settings, photo: Settings) -> None:
     free = [slot.address for slot in varied(photo)]
     assert free == [
@@ -72,9 +78,8 @@ def test_a_latin_hypercube_has_one_point_in_each_part_of_each_axis(settings: Set
     low, high = 1e6 / 8000, 1e6 / 3000
     parts = [int(40 * (mired(point) - low) / (high - low)) for point in points]
     assert sorted(parts) == list(range(40))
-    curves = [point[POINTS] for point in points]
     for element in range(4):
-        numbers = [curve.values[element] for curve in curves if isinstance(curve, Array)]
+        numbers = [curve(point)[element] for point in points]
         assert sorted(int(40 * number) for number in numbers) == list(range(40))
 
 
@@ -99,9 +104,7 @@ def test_soft_and_hard_ranges(settings: Settings) -> None:
 
 def test_sobol_is_more_even_than_chance(settings: Settings) -> None:
     points = design(settings, "sobol", 64, 3, only=[WARMTH, POINTS], vary={WARMTH: "4000..8000"})
-    cells = Counter(
-        (int(8 * (mired(p) - 125) / 125), int(8 * p[POINTS].values[0])) for p in points if isinstance(p[POINTS], Array)
-    )
+    cells = Counter((int(8 * (mired(point) - 125) / 125), int(8 * curve(point)[0])) for point in points)
     assert len(points) == 64
     assert len(cells) >= 56  # of 64 points drawn without order 40 cells would be met
 
@@ -121,8 +124,7 @@ def test_corners_are_ends_and_are_drawn_where_they_are_many(settings: Settings) 
     assert {p[LEVEL] for p in points} == {0.0, 3.0}
     some = design(settings, "corners", 20, 0, only=[WARMTH, LEVEL, MODE, LID, POINTS])
     assert len({repr(sorted(p.changed.items())) for p in some}) == 20
-    curves = [point[POINTS] for point in some]
-    assert {number for curve in curves if isinstance(curve, Array) for number in curve.values} == {0.0, 1.0}
+    assert {number for point in some for number in curve(point)} == {0.0, 1.0}
 
 
 def test_one_at_a_time_moves_one_number_from_end_to_end(settings: Settings) -> None:
@@ -131,11 +133,9 @@ def test_one_at_a_time_moves_one_number_from_end_to_end(settings: Settings) -> N
     assert [list(point.changed) for point in points] == [[WARMTH]] * 3 + [[MODE]] * 3 + [[POINTS]] * 12
     identity = np.linspace(0, 1, 4)
     for index, point in enumerate(points[6:]):
-        curve = point[POINTS]
-        assert isinstance(curve, Array)
         wanted = identity.copy()
         wanted[index // 3] = (0.0, 0.5, 1.0)[index % 3]
-        assert np.allclose(curve.values, wanted)
+        assert np.allclose(curve(point), wanted)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

@@ -188,15 +188,20 @@ def _by_turns(groups: Iterable[Sequence[Region]]) -> Iterator[Region]:
     return (region for row in zip_longest(*groups) for region in row if region is not None)
 
 
-def write(regions: Iterable[Region], folder: Path) -> list[Path]:
+def write(regions: Iterable[Region], folder: Path, one_matrix: bool = False) -> list[Path]:
     """Write regions as DNG files, which any raw program opens.
 
-    A DNG holds whole black levels, so codes are doubled where one lies between two.
+    A DNG holds whole black levels, so codes are doubled where one lies between two. With `one_matrix` the colour matrix
+    for daylight stands for both illuminants: every program has its own way to choose between two.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for region in regions:
         frame = whole_levels(region.read())
+        if one_matrix:
+            known = frame.metadata
+            daylight = {"colour_matrix_1": known["colour_matrix_2"], "illuminant_1": known["illuminant_2"]}
+            frame = replace(frame, metadata={**known, **daylight})
         path = folder / f"{region.title}.dng"
         (data,) = encode_dng(path.name, frame.image.astype(np.uint16), frame.type, frame).values()
         path.write_bytes(data)
@@ -223,6 +228,7 @@ def main() -> None:
     )
     parser.add_argument("--cfa", choices=[*BAYER, "any"], default="rggb", help="how every region begins")
     parser.add_argument("--output", type=Path, help="write the regions below this folder, as DNGs")
+    parser.add_argument("--one-matrix", action="store_true", help="one colour matrix in each of them")
     given = parser.parse_args()
     if given.data is None:
         parser.error("where are raws? --data FOLDER, or set ISPDSL_DATA")
@@ -232,7 +238,7 @@ def main() -> None:
             top, left, height, width = region.place
             print(f"{role:8}  {region.name}  {width} x {height} at {left}, {top}  {region.camera or 'camera unknown'}")
         if given.output:
-            write(regions, given.output / role)
+            write(regions, given.output / role, given.one_matrix)
     for line in (*(f"skipped   {name}: {why}" for name, why in chosen.skipped), *chosen.notes):
         print(line)
 

@@ -1,0 +1,157 @@
+"""What is doubled: each target's pipeline, the real thing behind it, and ranges within which pictures stay pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PIPELINES = ROOT / "pipelines"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to double a target: what `ispdsl train` is told, and the PSNR that is wanted after so many minutes."""
+
+    name: str
+    train: tuple[str, ...] = ()
+    wanted: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A pipeline to double, in the words of `ispdsl sample`.
+
+    Attributes:
+        name, title: of the target.
+        pipeline: its file.
+        backend: what runs it.
+        variants: how it is doubled.
+        minutes: of training, each.
+        only: what varies over its soft range, choices too; empty for all free numbers.
+        vary: what varies over narrower ranges.
+        programs: stages whose formulas are known: they are left programs, and are exact.
+        one_matrix: whether the raws are written with one colour matrix.
+        count: renders.
+        charts: of the training raws, how many are charts of colours.
+        served: arguments of the interpreter for what runs beside it.
+    """
+
+    name: str
+    title: str
+    pipeline: Path
+    backend: str
+    variants: tuple[Variant, ...]
+    minutes: tuple[float, ...] = (20.0,)
+    only: tuple[str, ...] = ()
+    vary: Mapping[str, str] = field(default_factory=dict[str, str])
+    programs: tuple[str, ...] = ()
+    one_matrix: bool = False
+    count: int = 500
+    charts: int = 0
+    served: tuple[str, ...] = ()
+
+    @property
+    def sample(self) -> list[str]:
+        """What varies, as `ispdsl sample` is told it, and whose programs may run."""
+        options = [("--only", address) for address in self.only]
+        options += [("--vary", f"{address}={values}") for address, values in self.vary.items()]
+        trust = ["--trust", "benchmarks"] if self.programs else []
+        return [*trust, *(word for pair in options for word in pair)]
+
+
+def target(name: str) -> Target:
+    """The target of this name."""
+    return next(each for each in TARGETS if each.name == name)
+
+
+FRONT = ("black_white", "white_balance", "highlights", "input_profile")
+
+TARGETS = (
+    Target(
+        "photo_finish",
+        "Photo finishing",
+        PIPELINES / "photo_finish.isp",
+        "composite",
+        (Variant("chain", wanted=((5.0, 35.3), (20.0, 40.0))),),
+        minutes=(5.0, 20.0),
+    ),
+    Target(
+        "darktable",
+        "darktable",
+        HERE / "darktable_five.isp",
+        "darktable",
+        (Variant("chain", wanted=((20.0, 33.0),)),),
+        only=(
+            "sharpen.radius",
+            "sharpen.amount",
+            "sharpen.threshold",
+            "sigmoid.skew",
+            "sigmoid.preserve_hue",
+            "velvia.strength",
+            "velvia.midtones_bias",
+        ),
+        vary={
+            "exposure.ev": "-0.5ev..2ev",
+            "sigmoid.contrast": "0.8..2.5",
+            "sigmoid.target_black": "0%..0.5%",
+            "colisa.contrast": "-60%..60%",
+            "colisa.brightness": "-40%..40%",
+            "colisa.saturation": "-60%..60%",
+            "vibrance.amount": "0%..60%",
+        },
+        programs=(*FRONT, "exposure", "output_profile"),
+        one_matrix=True,
+    ),
+    Target(
+        "libraw",
+        "LibRaw",
+        HERE / "libraw_stages.isp",
+        "libraw",
+        (Variant("chain", wanted=((20.0, 33.0),)),),
+        only=("interpolate.method",),
+        vary={
+            "scale_colours.red": "1.4..2.8",
+            "scale_colours.blue": "1.2..2.4",
+            "expose.shift": "0.5..2",
+            "expose.preserve": "0%..100%",
+            "median.passes": "0,1,2,3",
+            "brighten.bright": "0.6..1.8",
+            "encode_srgb.power": "1.8..2.8",
+            "encode_srgb.slope": "4..16",
+        },
+        programs=("to_srgb",),
+        one_matrix=True,
+    ),
+    Target(
+        "registers",
+        "Simulated register ISP",
+        PIPELINES / "hardware_isp.isp",
+        "registers",
+        (Variant("unet", ("--whole",), ((20.0, 32.0),)),),
+        count=2400,
+        served=("-m", "ispdsl.device", "--tcp", "7171"),
+    ),
+    Target(
+        "local_laplacian",
+        "Local Laplacian, by darktable",
+        HERE / "local_laplacian.isp",
+        "darktable",
+        (Variant("chain"),),
+        only=("local_contrast.detail", "local_contrast.midtone_range"),
+        vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
+        programs=FRONT,
+        one_matrix=True,
+    ),
+    Target(
+        "block_matching",
+        "BM3D, by ffmpeg",
+        HERE / "block_matching.isp",
+        "command",
+        (Variant("chain"),),
+        only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
+    ),
+)
+"""In the order of the table that they end up in."""

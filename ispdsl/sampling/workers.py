@@ -1,6 +1,6 @@
 """Worker processes for the composite: each compiles once, renders ask after ask, and writes its blobs itself.
 
-Each worker has one thread for torch and one that writes, so that hashing and syncing a blob overlap with rendering the
+Each worker has one thread for torch and some that write, so that hashing and syncing blobs overlap with rendering the
 next. A pipe joins it to the parent, with a few asks on their way; a worker that finds its pipe closed ends by itself,
 so that none outlives a parent that was killed.
 """
@@ -31,8 +31,11 @@ from ispdsl.store.blobs import Stored, put_blob
 from ispdsl.store.errors import StoreError
 from ispdsl.store.sample import Sample
 
-AHEAD = 3
-"""Asks that a worker has: one that it renders, one that it writes, one that waits."""
+WRITERS = 3
+"""Blobs that a worker writes at once: each waits for the disk, while the next are rendered."""
+
+AHEAD = WRITERS + 2
+"""Asks that a worker has: those that it writes, one that it renders, one that waits."""
 
 PATIENCE = 3.0
 """Seconds that a worker has to finish what it is at when it shall end."""
@@ -81,9 +84,13 @@ def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -
     render = renderer(recipe)
     gone = threading.Event()
 
-    def tell(make: Callable[[], Result | UserError]) -> None:
+    turn = threading.Lock()
+
+    def tell(number: int, make: Callable[[], Result | UserError]) -> None:
+        answer = make()
         try:
-            pipe.send(make())
+            with turn:
+                pipe.send((number, answer))
         except OSError:
             gone.set()
 
@@ -93,7 +100,7 @@ def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -
         except StoreError as error:
             return error
 
-    with suppress(EOFError, OSError), ThreadPoolExecutor(1) as writer:
+    with suppress(EOFError, OSError), ThreadPoolExecutor(WRITERS) as writers:
         while not gone.is_set():
             ask: Ask = pipe.recv()
             try:
@@ -102,7 +109,7 @@ def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -
                 answer = partial(_itself, error)
             except Exception as error:  # whatever a program does costs no more than this sample
                 answer = partial(_itself, Failed(*_said(error)))
-            writer.submit(tell, answer)
+            writers.submit(tell, ask.number, answer)
 
 
 def _itself(answer: Result | UserError) -> Result | UserError:
@@ -124,11 +131,11 @@ def _said(error: Exception) -> tuple[str, str]:
 
 @dataclass
 class _Worker:
-    """A worker as its parent sees it: `asked` are on their way, in order."""
+    """A worker as its parent sees it: `asked` are on their way by number, oldest first."""
 
     process: BaseProcess
     pipe: Connection
-    asked: deque[Ask] = field(default_factory=deque[Ask])
+    asked: dict[int, Ask] = field(default_factory=dict[int, Ask])
 
 
 def render_all(
@@ -173,30 +180,31 @@ def render_all(
             ask = waiting.popleft() if waiting else next(asks, None)
             if ask is None:
                 return
-            worker.asked.append(ask)
+            worker.asked[ask.number] = ask
             with suppress(OSError):  # one that has died is found when its pipe is read
                 worker.pipe.send(ask)
 
     try:
         for ask in itertools.islice(asks, jobs):
             workers.append(hired())
-            workers[-1].asked.append(ask)
+            workers[-1].asked[ask.number] = ask
             workers[-1].pipe.send(ask)
         while busy := [worker for worker in workers if worker.asked]:
             ready = wait([worker.pipe for worker in busy])
             for worker in [each for each in busy if each.pipe in ready]:
-                result = _received(worker)
-                if isinstance(result, UserError):
-                    raise result
-                if result is not None:
+                answer = _received(worker)
+                if answer is not None:
+                    number, result = answer
+                    if isinstance(result, UserError):
+                        raise result
                     deaths = 0
-                    done = worker.asked.popleft()
+                    done = worker.asked.pop(number)
                     fill(worker)  # before anything else, so that it need not wait
                     yield done, result
                     continue
                 deaths += 1
-                lost = worker.asked.popleft()
-                waiting.extendleft(reversed(worker.asked))
+                lost, *others = worker.asked.values()
+                waiting.extendleft(reversed(others))
                 workers.remove(worker)
                 message = _death(worker)
                 if deaths >= DEATHS:
@@ -208,8 +216,8 @@ def render_all(
         _end(workers)
 
 
-def _received(worker: _Worker) -> Result | UserError | None:
-    """What a worker says; None where it has died."""
+def _received(worker: _Worker) -> tuple[int, Result | UserError] | None:
+    """What a worker says of which ask; None where it has died."""
     try:
         return worker.pipe.recv()
     except (EOFError, OSError):

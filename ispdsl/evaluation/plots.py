@@ -188,7 +188,7 @@ def plot_stages(path: Path, names: Sequence[str], own: Sequence[float | None], c
         sheet.text((180, top + 11), _short(name, 26), "rm")
         for offset, value, colour in ((0, own[index], BLUE), (12, chain[index], ORANGE)):
             if value is not None:
-                right, _ = axes.at(value, 0)
+                right = max(axes.at(value, 0)[0], axes.box[0])
                 sheet.bar((axes.box[0], top + offset, right, top + offset + 10), colour)
                 sheet.text((right + 5, top + offset + 9), f"{value:.1f}", colour=FAINT, size=10)
     sheet.save(path)

@@ -41,6 +41,12 @@ def test_a_longer_bar_is_a_higher_psnr(tmp_path: Path) -> None:
     assert has(tmp_path / "high.png", ORANGE) == has(tmp_path / "low.png", ORANGE)
 
 
+def test_a_psnr_below_zero_has_no_bar(tmp_path: Path) -> None:
+    plot_stages(tmp_path / "bad.png", ["a"], [-12.0], [30.0])
+    plot_stages(tmp_path / "none.png", ["a"], [None], [30.0])
+    assert has(tmp_path / "bad.png", BLUE) < 1.2 * has(tmp_path / "none.png", BLUE)
+
+
 def test_queries_outside_of_their_interval_have_another_colour(tmp_path: Path) -> None:
     expected = np.array([[40.0, 38.0, 42.0], [35.0, 33.0, 37.0]])
     plot_trust(tmp_path / "held.png", expected, np.array([41.0, 36.0]), "Trust")

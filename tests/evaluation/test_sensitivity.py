@@ -68,3 +68,9 @@ def test_what_is_explained_lies_within_0_and_1() -> None:
     assert explained(of, np.array([1.0, 5.0, 1.0, 5.0])) == 0
     assert explained(of, np.ones(4)) == 0
     assert explained(np.zeros(4, int), np.arange(4.0)) == 0
+
+
+def test_chance_explains_little_even_with_few_queries() -> None:
+    rng = np.random.default_rng(3)
+    found = [explained(np.arange(24) % 6, rng.normal(size=24)) for _ in range(200)]
+    assert np.mean(found) < 0.12, "without the correction it would be 5/23"

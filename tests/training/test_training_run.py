@@ -196,18 +196,19 @@ def test_processes_side_by_side_train_the_same_bits_as_one(run: Run) -> None:
 
 
 def test_minutes_are_for_everything(run: Run) -> None:
-    made = train_run(run, options(run, steps=None, minutes=0.08, stages=("exposure", "texture")), lambda news: None)
-    assert made.seconds < 0.08 * 60 + 3
+    minutes = 0.15
+    made = train_run(run, options(run, steps=None, minutes=minutes, stages=("exposure", "texture")), lambda news: None)
     assert all(outcome.error is None for outcome in made.outcomes)
     seconds = {outcome.name: outcome.seconds for outcome in made.outcomes}
+    assert sum(seconds.values()) < 60 * minutes + 3
     assert seconds["texture"] > seconds["exposure"]
 
 
 def test_a_chain_is_tuned_and_never_made_worse(run: Run) -> None:
-    kept = options(run, steps=60, fine_tune=0.05, skip=("black_white", "demosaic"), batch=64)
+    kept = options(run, steps=24, fine_tune=0.05, skip=("black_white", "demosaic"), batch=64)
     made = train_run(run, kept, lambda news: None)
     assert made.tuned is not None
-    assert made.tuned.steps > 5
+    assert made.tuned.steps >= 5
     assert made.tuned.after >= made.tuned.before
     assert not math.isnan(made.tuned.before)
     path = made.outcomes[0].path

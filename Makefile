@@ -1,15 +1,17 @@
 # Every target works in a fresh clone: it first makes .venv and installs ispdsl there.
 #   make demo      render a photograph with its taps into OUT
 #   make test      the tests        make lint    style and types
-#   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL), by apt as root
+#   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL, ffmpeg), by apt as root
 #   make bench     the benchmarks   make clean   remove what these made
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
+#   make reproduce-approximation   double photo finishing, darktable, LibRaw, a register processor and two hard stages from
+#                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
 OUT    ?= out/demo
 PYTEST ?= -n 2 -q
-PROGRAMS := darktable rawtherapee imagemagick gegl
+PROGRAMS := darktable rawtherapee imagemagick gegl ffmpeg
 BIN    := .venv/bin
 STAMP  := .venv/installed
 
@@ -17,7 +19,7 @@ STAMP  := .venv/installed
 test bench reproduce-faults: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -45,9 +47,13 @@ bench: install
 	$(BIN)/python -m benchmarks.overhead_registers
 	$(BIN)/python -m benchmarks.overhead_libraw
 	$(BIN)/python -m benchmarks.overhead_darktable
+	$(BIN)/python -m benchmarks.sampling
 
 reproduce-neutral: install
 	$(BIN)/python -m benchmarks.reproduce.neutral $(if $(DATA),--data "$(DATA)")
+
+reproduce-approximation: install
+	$(BIN)/python -m benchmarks.reproduce.approximation $(if $(DATA),--data "$(DATA)") $(TARGETS:%=--target %)
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

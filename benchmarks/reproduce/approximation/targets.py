@@ -55,11 +55,20 @@ class Target:
 
     @property
     def sample(self) -> list[str]:
-        """What varies, as `ispdsl sample` is told it, and whose programs may run."""
+        """What varies, as `ispdsl sample` is told it."""
         options = [("--only", address) for address in self.only]
         options += [("--vary", f"{address}={values}") for address, values in self.vary.items()]
-        trust = ["--trust", "benchmarks"] if self.programs else []
-        return [*trust, *(word for pair in options for word in pair)]
+        return [word for pair in options for word in pair]
+
+    @property
+    def trust(self) -> list[str]:
+        """Whose programs may run."""
+        return ["--trust", "benchmarks"] if self.programs else []
+
+    @property
+    def skip(self) -> list[str]:
+        """Which stages stay programs, as `ispdsl train` is told it."""
+        return [word for name in self.programs for word in ("--skip", name)]
 
 
 def target(name: str) -> Target:
@@ -67,23 +76,32 @@ def target(name: str) -> Target:
     return next(each for each in TARGETS if each.name == name)
 
 
+DEFINED = ("--skip", "demosaiced", "--skip", "colour_balance")
+"""What the DNG specification defines stays a program, as in Tseng et al. 2022, section 4.1."""
+
 FRONT = ("black_white", "white_balance", "highlights", "input_profile")
 
 TARGETS = (
     Target(
         "photo_finish",
-        "Photo finishing",
+        "Photo finishing: `pipelines/photo_finish.isp`, opaque but for its taps",
         PIPELINES / "photo_finish.isp",
         "composite",
-        (Variant("chain", wanted=((5.0, 35.3), (20.0, 40.0))),),
+        (
+            Variant("stages", DEFINED, wanted=((5.0, 35.3), (20.0, 40.0))),
+            Variant("unet", ("--whole", "--network", "unet")),
+            Variant("srcnn", (*DEFINED, "--network", "srcnn")),
+        ),
         minutes=(5.0, 20.0),
+        count=360,
+        charts=2,
     ),
     Target(
         "darktable",
-        "darktable",
+        "darktable: modules between their own taps",
         HERE / "darktable_five.isp",
         "darktable",
-        (Variant("chain", wanted=((20.0, 33.0),)),),
+        (Variant("stages", wanted=((20.0, 33.0),)),),
         only=(
             "sharpen.radius",
             "sharpen.amount",
@@ -107,10 +125,10 @@ TARGETS = (
     ),
     Target(
         "libraw",
-        "LibRaw",
+        "LibRaw: steps between their own taps",
         HERE / "libraw_stages.isp",
         "libraw",
-        (Variant("chain", wanted=((20.0, 33.0),)),),
+        (Variant("stages", wanted=((20.0, 33.0),)),),
         only=("interpolate.method",),
         vary={
             "scale_colours.red": "1.4..2.8",
@@ -127,19 +145,19 @@ TARGETS = (
     ),
     Target(
         "registers",
-        "Simulated register ISP",
+        "Simulated register processor: opaque, raw in, 32 registers",
         PIPELINES / "hardware_isp.isp",
         "registers",
-        (Variant("unet", ("--whole",), ((20.0, 32.0),)),),
+        (Variant("camera", ("--whole", "--network", "camera"), ((20.0, 32.0),)),),
         count=2400,
         served=("-m", "ispdsl.device", "--tcp", "7171"),
     ),
     Target(
         "local_laplacian",
-        "Local Laplacian, by darktable",
+        "Local Laplacian filters, by darktable",
         HERE / "local_laplacian.isp",
         "darktable",
-        (Variant("chain"),),
+        (Variant("stages"),),
         only=("local_contrast.detail", "local_contrast.midtone_range"),
         vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
         programs=FRONT,
@@ -147,10 +165,10 @@ TARGETS = (
     ),
     Target(
         "block_matching",
-        "BM3D, by ffmpeg",
+        "Block-matching denoiser: BM3D, by ffmpeg",
         HERE / "block_matching.isp",
         "command",
-        (Variant("chain"),),
+        (Variant("stages"),),
         only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
     ),
 )

@@ -65,6 +65,8 @@ class Development:
     """What the real thing has to say, such as a border that it cut off."""
     made_by: str = ""
     """Name and version of the real thing; empty for the composite."""
+    doubles: tuple[str, ...] = ()
+    """Addresses of the doubles that ran."""
 
 
 def develop(
@@ -198,7 +200,8 @@ def _develop_composite(
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}
     statistics = {name: _array(value) for name, value in rendering.statistics.items()}
-    return Development(frame, settings, outputs, kept, statistics, _notes(composite, values, frame))
+    notes, ran = _notes(composite, values, frame), tuple(composite.cards)
+    return Development(frame, settings, outputs, kept, statistics, notes, doubles=ran)
 
 
 def _notes(composite: Composite, settings: Mapping[str, Any], frame: Frame) -> tuple[str, ...]:

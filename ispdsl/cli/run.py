@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.believed import SEEN, believed, of
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
@@ -299,21 +300,27 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
         note(f"note: {clean(text)}")
     if any(call.previous for call in inline(graph).calls):
         note(f"note: {graph.name} reads statistics of the frame before; a still runs twice, as its own predecessor")
+    doubled = believed(work.doubles) if work.doubles else None
     begun = time.perf_counter()
     with progress(work.plain) as step:
         if work.backend is Backend.COMPOSITE:
             step(0, 1, "loading torch")
-        development = _develop(graph, frame, settings, work, seed, step)
+        watching = doubled is not None and doubled.watches and frame.image[0].size <= SEEN
+        development = _develop(graph, frame, settings, work, seed, step, watching)
         step(1, 1, "writing")
         written = write(development, work)
     seconds = time.perf_counter() - begun
     for text in development.notes:
         note(f"note: {clean(text)}")
+    foretold, belief = of(doubled, development) if doubled else ("", None)
+    if foretold:
+        note(f"trust: {clean(foretold)}")
     by = development.made_by or "composite"
     if as_json:
         shown: dict[str, Any] = {kind: [str(path) for path in paths] for kind, paths in written.items()}
         source = {"file": frame.source.path, "sha256": frame.source.sha256, "decoder": frame.source.decoder}
         notes = (*frame.notes, *development.notes)
+        shown |= {"trust": belief} if doubled else {}
         emit(json.dumps({**shown, "by": by, "frame": source, "notes": notes, "seconds": round(seconds, 3)}, indent=2))
         return
     for paths in written.values():
@@ -324,10 +331,12 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     note(f"{width} x {height} px developed by {graph.name}{real} in {seconds:.1f} s")
 
 
-def _develop(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, step: Step) -> Development:
+def _develop(
+    graph: Graph, frame: Frame, settings: Settings, work: Work, seed: int, step: Step, watching: bool
+) -> Development:
     from ispdsl.darkroom import develop
 
-    kept = None if work.taps or work.sheet else ()
+    kept = None if work.taps or work.sheet or watching else ()
     if work.backend is not Backend.COMPOSITE:
         real = work.backend.value
         return develop(graph, frame, settings, taps=kept, progress=step, backend=real, allow_exec=work.allow_exec)

@@ -17,6 +17,7 @@ from ispdsl.evaluation.features import row
 from ispdsl.evaluation.gaussian import Array
 from ispdsl.evaluation.measure import LARGEST_TABLE, Chain
 from ispdsl.evaluation.trust import Domain, canonical
+from ispdsl.evaluation.trust_file import hashes, members
 from ispdsl.graph import Graph
 from ispdsl.ir.params import Choice, Register, Slider, Table, Toggle
 from ispdsl.ir.types import Type
@@ -41,7 +42,7 @@ class EvaluationError(UserError):
 
 
 def chain_of(graph: Graph, doubles: Path, type_: Type, trust: Iterable[str] = ()) -> Chain:
-    """The doubles of a folder in their places.
+    """The doubles of a folder in their places, and beside them the further members of their ensemble.
 
     Args:
         graph: the pipeline, as built.
@@ -54,7 +55,11 @@ def chain_of(graph: Graph, doubles: Path, type_: Type, trust: Iterable[str] = ()
         EvaluationError: there is no double that the pipeline could run.
     """
     types = match(graph, {mosaic_input(graph): type_})
-    composite = compile(graph, types=types, doubles=doubles, taps=None, trust=tuple(trust))
+    others = members(doubles)
+    known = hashes(doubles, others)
+    composite, *further = (
+        compile(graph, types=types, doubles=each, taps=None, trust=tuple(trust)) for each in (doubles, *others)
+    )
     flat = composite.plan.graph
     placed: dict[str, Double] = {}
     for module in composite.doubles.values():
@@ -63,7 +68,9 @@ def chain_of(graph: Graph, doubles: Path, type_: Type, trust: Iterable[str] = ()
     if not placed:
         raise EvaluationError(f"no double of {doubles} runs in {graph.name}", "train some with `ispdsl train RUN`")
     seen = {name: flat.type_of(value) for name, value in watched(flat).items()}
-    return Chain(flat, composite, placed, {address: each.card for address, each in placed.items()}, seen)
+    cards = {address: each.card for address, each in placed.items()}
+    whole = tuple(each for each in further if each.doubles.keys() == composite.doubles.keys())
+    return Chain(flat, composite, placed, cards, seen, whole, known)
 
 
 def weights(chain: Chain) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ def _measured(job: Job, source: Run, task: Task) -> Query:
 def evidence(chain: Chain, queries: Sequence[Query]) -> list[Evidence]:
     """What a trust figure is fitted to."""
     return [
-        Evidence(query.values, query.image, query.watched, query.chain[chain.main].psnr)
+        Evidence(query.values, query.image, query.watched, query.chain[chain.main].psnr, query.spread)
         for query in queries
         if chain.main in query.chain
     ]
@@ -172,7 +172,7 @@ def evaluated(job: Job, chain: Chain, queries: Sequence[Query], refit: bool = Tr
     whole = domain(job.run, job.graph, chain, [line["settings"] for line in known if line["raw"] in seen])
     found = evidence(chain, queries)
     before = _before(job.doubles, found)
-    fitted = fit_trust(found, whole) if len(found) >= FEWEST else None
+    fitted = replace(fit_trust(found, whole), doubles=chain.hashes) if len(found) >= FEWEST else None
     if fitted is not None and refit:
         save(fitted, job.doubles)
     psnr = [query.chain[chain.main].psnr for query in queries]

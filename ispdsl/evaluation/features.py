@@ -21,6 +21,9 @@ CHUNKS = 8
 TOLERANCE = 1e-4
 """Of the width of a range: a number this little outside is inside, as float32 has it."""
 
+FINEST = 2.0**-16
+"""Of the range from black to white: spreads of an ensemble below it count as none."""
+
 FACTS = ("mean", "spread", "clipped", "dark", "detail")
 """Of an image, as `facts` gives them."""
 
@@ -69,17 +72,6 @@ def row(knobs: Sequence[Knob], settings: Mapping[str, Any]) -> Floats:
         for knob, part in zip(knobs, parts, strict=True)
     ]
     return np.concatenate([*short, np.zeros(0)])
-
-
-def names(knobs: Sequence[Knob]) -> list[str]:
-    """The addresses behind the numbers of `row`, one for each."""
-    return [knob.address for knob in knobs for _ in range(_width(knob))]
-
-
-def _width(knob: Knob) -> int:
-    if knob.kind == "table":
-        return min(CHUNKS, int(np.prod(knob.shape, dtype=int)))
-    return len(knob.options) if knob.kind == "choice" else 1
 
 
 def outside(knobs: Sequence[Knob], constants: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Outside, ...]:
@@ -144,6 +136,23 @@ def facts(image: NDArray[Any], type_: Type, metadata: Mapping[str, ArrayLike]) -
     mean, spread = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
     clipped, dark = float(np.mean(pixels >= 0.98)), float(np.mean(pixels <= 0.005))
     return np.array([_log(mean), _log(spread), clipped, dark, _log(detail)])
+
+
+def apart(images: Sequence[NDArray[Any]], type_: Type, metadata: Mapping[str, ArrayLike]) -> float:
+    """How far the members of an ensemble are apart: binary logarithm of the root mean square of their spread.
+
+    Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017.
+
+    Args:
+        images: what each member made, `(C, H, W)`, in the numbers of the type.
+        type_: of all.
+        metadata: of the frame, for the white level of a mosaic.
+    """
+    stacked = np.stack([np.asarray(image, np.float32) for image in images])
+    variance = float(np.square(stacked - stacked.mean(axis=0)).mean(dtype=np.float64))
+    if not np.isfinite(variance):
+        return 0.0
+    return float(np.log2(np.sqrt(variance) / max(peak_of(type_, metadata), 1e-9) + FINEST))
 
 
 def _log(value: float) -> float:

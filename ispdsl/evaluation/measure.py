@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from ispdsl.backends.composite import Composite
 from ispdsl.backends.feeding import example
 from ispdsl.backends.vector import tensors
-from ispdsl.evaluation.features import Floats, facts
+from ispdsl.evaluation.features import Floats, apart, facts
 from ispdsl.evaluation.scores import Image, Score, score
 from ispdsl.evaluation.trust import canonical
 from ispdsl.graph import Graph
@@ -37,6 +37,8 @@ class Chain:
         doubles: by the address of their call.
         cards: of the doubles, by address.
         types: of the watched values by name, in order; of the inputs first.
+        members: the same pipeline by each further member of an ensemble.
+        hashes: of the files of all doubles, as `ispdsl.evaluation.trust_file.hashes` has them.
     """
 
     graph: Graph
@@ -44,6 +46,8 @@ class Chain:
     doubles: Mapping[str, Doubled]
     cards: Mapping[str, Card]
     types: Mapping[str, Type]
+    members: tuple[Composite, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -74,6 +78,7 @@ class Query:
         own: scores by watched value: of the double that gives it, on the real input of its stage.
         chain: scores by watched value when every double reads what the one before it gave.
         image: `facts` of the input; `watched` those of what the doubles made of it, by name.
+        spread: of an ensemble, how far `apart` its members are, by name.
     """
 
     number: int
@@ -85,6 +90,7 @@ class Query:
     chain: Mapping[str, Score]
     image: Floats
     watched: Mapping[str, Floats]
+    spread: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def measure(chain: Chain, sample: Sample, number: int, detailed: bool = False) -> Query:
@@ -102,6 +108,7 @@ def measure(chain: Chain, sample: Sample, number: int, detailed: bool = False) -
     """
     settings = settings_of(chain.graph, sample)
     made = render(chain, sample, settings)
+    others = [render(chain, sample, settings, member) for member in chain.members]
     metadata = sample.metadata
     kept = {name: value for name, value in canonical(settings, metadata).items() if not _is_large(value)}
     return Query(
@@ -118,6 +125,10 @@ def measure(chain: Chain, sample: Sample, number: int, detailed: bool = False) -
         },
         facts(sample.images[chain.inputs[0]], chain.types[chain.inputs[0]], metadata),
         {name: facts(made[name], chain.types[name], metadata) for name in chain.values},
+        {
+            name: apart([made[name], *(each[name] for each in others)], chain.types[name], metadata)
+            for name in (chain.values if others else ())
+        },
     )
 
 
@@ -143,15 +154,23 @@ def own(chain: Chain, sample: Sample, detailed: bool = False) -> dict[str, Score
     return found
 
 
-def render(chain: Chain, sample: Sample, settings: Settings) -> dict[str, Image]:
-    """Watched values by name, as the doubles in a row make them from the input of a sample."""
+def render(chain: Chain, sample: Sample, settings: Settings, composite: Composite | None = None) -> dict[str, Image]:
+    """Watched values by name, as the doubles in a row make them from the input of a sample.
+
+    Args:
+        chain: the variant.
+        sample: whose input and metadata are taken.
+        settings: of the pipeline.
+        composite: one of `chain.members`, in place of the variant's own.
+    """
+    composite = composite or chain.composite
     images = {name: torch.from_numpy(sample.images[name]) for name in chain.inputs}
     metadata = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in sample.metadata.items()}
     values = tensors(settings)
     with torch.no_grad():
-        rendering = chain.composite(images, values, metadata)
-        if chain.composite.feeds_back:
-            rendering = chain.composite(images, values, metadata, rendering.statistics)
+        rendering = composite(images, values, metadata)
+        if composite.feeds_back:
+            rendering = composite(images, values, metadata, rendering.statistics)
     made = {**rendering.outputs, **rendering.taps}
     return {name: _array(made[name]) for name in chain.values}
 

@@ -125,7 +125,11 @@ def sentence(each: Evaluated) -> str:
     told = each.calibration.get("blind")
     if told:
         words += f"; trust: rank correlation {told.rank:.2f}"
-        words += f" (with taps {each.calibration['seen'].rank:.2f})" if "seen" in each.calibration else ""
+        further = {"seen": "with taps", "ensemble": "with the ensemble"}
+        known = [
+            f"{what} {each.calibration[name].rank:.2f}" for name, what in further.items() if name in each.calibration
+        ]
+        words += f" ({', '.join(known)})" if known else ""
     return words
 
 
@@ -277,7 +281,11 @@ def _trust(each: Evaluated, pictures: Mapping[str, str]) -> list[str]:
     rows = [("this evaluation, by parts left out", each.calibration), ("the figure that was there before", each.before)]
     lines += ["| checked on | knows | queries | rank correlation | inside the interval | off by (median) |"]
     lines += ["|---|---|---|---|---|---|"]
-    knows = {"blind": "settings and input", "seen": "also what the doubles made"}
+    knows = {
+        "blind": "settings and input",
+        "seen": "also what the doubles made",
+        "ensemble": "also how far the members of the ensemble are apart",
+    }
     for what, calibrations in rows:
         lines += [
             f"| {what} | {knows[name]} | {one.count} | {one.rank:.2f} | {one.coverage:.0%} | {one.off:.2f} dB |"

@@ -5,7 +5,8 @@ believed.of(settings, frame)            # Belief(psnr=41.2, low=37.9, high=44.5,
 
 Two Gaussian processes are fitted to what the chain of doubles got wrong on samples that none of them was trained on.
 The first knows the settings, where they lie among those that were trained on, and plain facts of the picture that goes
-in; the second also knows facts of what the doubles made of it, which the composite gives along the way.
+in; the second also knows facts of what the doubles made of it, which the composite gives along the way. Of an
+ensemble there is a third: it also knows how far the members are apart.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ispdsl.errors import UserError
-from ispdsl.evaluation.features import FACTS, Outside, facts, names, outside, row
+from ispdsl.evaluation.features import Outside, apart, facts, outside, row
 from ispdsl.evaluation.gaussian import Array, Process, fit
 from ispdsl.ir.types import Type
 from ispdsl.proxies.task import Knob
@@ -76,12 +77,14 @@ class Evidence:
         image: `facts` of the pipeline's input.
         watched: `facts` of what the doubles made of it, by name.
         psnr: of the chain's first output, in dB.
+        spread: of an ensemble, how far `apart` its members are, by watched name; empty where there are no members.
     """
 
     settings: Mapping[str, Any]
     image: Array
     watched: Mapping[str, Array]
     psnr: float
+    spread: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,22 @@ class Trust:
     seen: Figure | None
     """Knows what the doubles made of it as well."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict[str, Calibration])
-    """Of ``blind`` and ``seen``."""
+    """Of each of `figures`."""
     fitted: frozenset[str] = frozenset()
     """`fingerprint` of the settings that it was fitted to."""
     tried: Mapping[str, Array] = field(default_factory=dict[str, Array])
     """What the calibration is of: PSNR expected and its interval `(N, 3)` of each query, by figures that had not seen
     it. Not kept in the file."""
+    ensemble: Figure | None = None
+    """Knows how far the members of an ensemble are apart as well."""
+    doubles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """SHA-256 of the doubles that it is about, by address; of further members of an ensemble by ``1/ADDRESS``."""
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """By what they know: ``blind``, ``seen``, ``ensemble``."""
+        known = {"blind": self.blind, "seen": self.seen, "ensemble": self.ensemble}
+        return {name: figure for name, figure in known.items() if figure is not None}
 
     def of(
         self,
@@ -174,6 +187,7 @@ class Trust:
         image: Frame | NDArray[Any] | Shown,
         metadata: Mapping[str, Any] | None = None,
         watched: Mapping[str, NDArray[Any] | Shown] | None = None,
+        members: Sequence[Mapping[str, NDArray[Any] | Shown]] = (),
     ) -> Belief:
         """What to expect of the doubles.
 
@@ -183,6 +197,7 @@ class Trust:
             metadata: of the image where it is no frame.
             watched: what the composite of doubles made of it, by name of tap and output; sharpens the figure. Others
                 than those that it was fitted to are ignored; where one of these is missing none is used.
+            members: the same of each further member of an ensemble; sharpens the figure of an ensemble further.
 
         Raises:
             TrustError: a setting that was varied is not given.
@@ -192,11 +207,15 @@ class Trust:
         values = canonical(settings, known)
         pixels = image.image if isinstance(image, Frame) else _numpy(image)
         base = [*self.domain.settings(values), facts(pixels, self.domain.types[""], known)]
-        wanted = [name for name in self.domain.types if name]
+        types = {name: type_ for name, type_ in self.domain.types.items() if name}
         figure = self.blind
-        if self.seen is not None and watched is not None and all(name in watched for name in wanted):
+        if self.seen is not None and watched is not None and watched.keys() >= types.keys():
             figure = self.seen
-            base += [facts(_numpy(watched[name]), self.domain.types[name], known) for name in wanted]
+            base += [facts(_numpy(watched[name]), type_, known) for name, type_ in types.items()]
+            if self.ensemble is not None and members and all(each.keys() >= types.keys() for each in members):
+                figure = self.ensemble
+                made = {name: [_numpy(each[name]) for each in (watched, *members)] for name in types}
+                base.append(np.array([apart(made[name], type_, known) for name, type_ in types.items()]))
         psnr, low, high = figure.belief(np.concatenate(base))
         return Belief(psnr, low, high, outside(self.domain.knobs, self.domain.constants, values))
 
@@ -242,15 +261,23 @@ def fit_trust(evidence: Sequence[Evidence], domain: Domain, seed: int = 0) -> Tr
     figures: dict[str, Figure] = {}
     calibration: dict[str, Calibration] = {}
     tried: dict[str, Array] = {}
-    watched = any(name for name in domain.types)
-    for name in ("blind", "seen") if watched else ("blind",):
-        features, groups = _table(evidence, domain, name == "seen")
+    for name in _kinds(evidence, domain):
+        features, groups = _table(evidence, domain, name)
         mean, deviation = _crossed(features, values, groups, folds)
         figures[name] = Figure(fit(features, values, groups), _scale(mean, deviation, values))
         tried[name] = _intervals(mean, deviation, values, folds)
         calibration[name] = _calibration(tried[name], values)
     fitted = frozenset(fingerprint(domain.knobs, each.settings) for each in evidence)
-    return Trust(domain, figures["blind"], figures.get("seen"), calibration, fitted, tried)
+    return Trust(domain, figures["blind"], figures.get("seen"), calibration, fitted, tried, figures.get("ensemble"))
+
+
+def _kinds(evidence: Sequence[Evidence], domain: Domain) -> tuple[str, ...]:
+    """The figures that evidence is enough for."""
+    watched = [name for name in domain.types if name]
+    if not watched:
+        return ("blind",)
+    members = all(each.spread.keys() >= set(watched) for each in evidence)
+    return ("blind", "seen", "ensemble") if members else ("blind", "seen")
 
 
 def fingerprint(knobs: Sequence[Knob], settings: Mapping[str, Any]) -> str:
@@ -259,14 +286,18 @@ def fingerprint(knobs: Sequence[Knob], settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(places.tobytes()).hexdigest()[:16]
 
 
-def _table(evidence: Sequence[Evidence], domain: Domain, seen: bool) -> tuple[Array, list[int]]:
+def _table(evidence: Sequence[Evidence], domain: Domain, knows: str) -> tuple[Array, list[int]]:
     """Features `(N, D)` as `Trust.of` finds them, and the group of each."""
+    watched = [name for name in domain.types if name]
     rows: list[list[Array]] = []
     for each in evidence:
         parts = [*domain.settings(each.settings), each.image]
-        rows.append(parts + ([each.watched[name] for name in domain.types if name] if seen else []))
-    count = len(rows[0])
-    groups = [group for index in range(count) for group in [min(index, 4)] * len(rows[0][index])]
+        if knows != "blind":
+            parts.append(np.concatenate([each.watched[name] for name in watched]))
+        if knows == "ensemble":
+            parts.append(np.array([each.spread[name] for name in watched]))
+        rows.append(parts)
+    groups = [group for group, part in enumerate(rows[0]) for _ in part]
     used = {group: number for number, group in enumerate(sorted(set(groups)))}
     return np.stack([np.concatenate(parts) for parts in rows]), [used[group] for group in groups]
 
@@ -321,19 +352,11 @@ def _calibration(expected: Array, values: Array) -> Calibration:
 
 
 def check(trust: Trust, evidence: Sequence[Evidence]) -> dict[str, Calibration]:
-    """How good a fitted figure is on queries that it has not seen, ``blind`` and ``seen``."""
+    """How good a fitted figure is on queries that it has not seen, by what it knows."""
     values = np.array([min(each.psnr, BEST) for each in evidence])
     found: dict[str, Calibration] = {}
-    for name, figure in (("blind", trust.blind), ("seen", trust.seen)):
-        if figure is not None:
-            features, _ = _table(evidence, trust.domain, name == "seen")
-            found[name] = _calibration(np.array([figure.belief(each) for each in features]), values)
+    for name in _kinds(evidence, trust.domain):
+        if name in trust.figures:
+            features, _ = _table(evidence, trust.domain, name)
+            found[name] = _calibration(np.array([trust.figures[name].belief(each) for each in features]), values)
     return found
-
-
-def labels(domain: Domain, seen: bool) -> list[str]:
-    """What each feature is, in the order of the tables."""
-    settings = names(domain.knobs)
-    first = [*settings, *(f"{name} squared" for name in settings), "nearest sample", "fifth nearest sample"]
-    shown = ["", *(name for name in domain.types if name)] if seen else [""]
-    return first + [f"{name or 'input'} {fact}" for name in shown for fact in FACTS]

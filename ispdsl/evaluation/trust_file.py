@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from ispdsl.runtime.pictures import atomic_write
 NAME = "trust-figure.json"
 """No address has a hyphen, so it is the name of no double's card."""
 
-FORMAT = 1
+FORMAT = 2
 LARGEST = 1 << 26
+
+DOUBLES = "*.safetensors"
 
 Rows = list[list[float]]
 
@@ -49,6 +54,7 @@ class _File(_Closed):
     figures: dict[str, _Figure]
     calibration: dict[str, dict[str, float]]
     fitted: list[str]
+    doubles: dict[str, str]
 
 
 def save(trust: Trust, folder: Path) -> Path:
@@ -57,16 +63,16 @@ def save(trust: Trust, folder: Path) -> Path:
     Raises:
         PictureError: the file cannot be written.
     """
-    figures = {"blind": trust.blind, **({"seen": trust.seen} if trust.seen else {})}
     content = _File(
         format=FORMAT,
         knobs=list(trust.domain.knobs),
         constants={address: _plain(value) for address, value in trust.domain.constants.items()},
         points=_rows(trust.domain.points),
         types={name: str(type_) for name, type_ in trust.domain.types.items()},
-        figures={name: _written(figure) for name, figure in figures.items()},
+        figures={name: _written(figure) for name, figure in trust.figures.items()},
         calibration={name: asdict(found) for name, found in trust.calibration.items()},
         fitted=sorted(trust.fitted),
+        doubles=dict(trust.doubles),
     )
     path = folder / NAME
     atomic_write(path, content.model_dump_json().encode())
@@ -77,23 +83,61 @@ def trust(folder: Path) -> Trust:
     """The trust figure of the doubles in a folder, or in ``doubles/default`` of a run.
 
     Raises:
-        TrustError: there is none yet, or its file is damaged.
+        TrustError: there is none yet, its file is damaged, or the doubles were trained since it was fitted.
     """
     places = (folder / NAME, folder / "doubles" / "default" / NAME)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise TrustError(f"the doubles in {folder} have no trust figure", "`ispdsl evaluate RUN` fits one")
+        raise TrustError(f"the doubles in {folder} have no trust figure", "`ispdsl evaluate RUN RAW...` fits one")
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
         found = _File.model_validate_json(path.read_bytes())
         if found.format != FORMAT:
             raise ValueError(f"its format is {found.format}, and this version reads {FORMAT}")
-        return _read(found)
+        figure = _read(found)
     except (OSError, ValueError, LookupError, TypeError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        hint = "`ispdsl evaluate RUN` writes it anew"
+        hint = "`ispdsl evaluate RUN RAW...` writes it anew"
         raise TrustError(f"{path} is no trust figure: {first}", hint) from error
+    return _current(figure, path.parent)
+
+
+def hashes(folder: Path, members: Iterable[Path] = ()) -> dict[str, str]:
+    """SHA-256 of the doubles of a folder by address, and of further members of their ensemble as ``1/ADDRESS``."""
+    found = {path.stem: _sha256(path) for path in sorted(folder.glob(DOUBLES))}
+    for number, member in enumerate(members, 1):
+        found |= {f"{number}/{path.stem}": _sha256(path) for path in sorted(member.glob(DOUBLES))}
+    return found
+
+
+def members(folder: Path) -> tuple[Path, ...]:
+    """Folders of the further members of an ensemble: ``default.1``, ``default.2`` and so on beside ``default``."""
+    found = folder.resolve().parent.glob(f"{folder.resolve().name}.*")
+    numbered = {int(path.suffix[1:]): path for path in found if re.fullmatch(r"\.[1-9]\d{0,3}", path.suffix)}
+    count = next(number for number in range(1, len(numbered) + 2) if number not in numbered)
+    return tuple(numbered[number] for number in range(1, count))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _current(figure: Trust, folder: Path) -> Trust:
+    """The figure, if the doubles are those that it was fitted to; without its ensemble where that has changed.
+
+    Raises:
+        TrustError: they are others.
+    """
+    now = hashes(folder, members(folder))
+    changed = sorted(name for name, _ in figure.doubles.items() ^ now.items())
+    own = [name for name in dict.fromkeys(changed) if "/" not in name]
+    if own:
+        more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+        message = f"the trust figure in {folder} is of other doubles: {own[0]}{more} changed since it was fitted"
+        raise TrustError(message, "`ispdsl evaluate RUN RAW...` fits one to these")
+    return replace(figure, ensemble=None) if changed else figure
 
 
 def _read(found: _File) -> Trust:
@@ -112,7 +156,15 @@ def _read(found: _File) -> Trust:
         for name, row in found.calibration.items()
     }
     domain = Domain(knobs, constants, points, types)
-    return Trust(domain, figures["blind"], figures.get("seen"), calibration, frozenset(found.fitted))
+    return Trust(
+        domain,
+        figures["blind"],
+        figures.get("seen"),
+        calibration,
+        frozenset(found.fitted),
+        ensemble=figures.get("ensemble"),
+        doubles=found.doubles,
+    )
 
 
 def _figure(found: _Figure) -> Figure:

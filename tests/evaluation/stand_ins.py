@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def drawn(count: int, seed: int = 0, noise: float = 0.5) -> list[Evidence]:
         psnr = 46 - 9 * places[0] ** 2 - 3 * places[1] * image[0] - 1.5 * shown[1] + noise * rng.normal()
         found.append(Evidence(settings, image, {"toned": shown}, float(psnr)))
     return found
+
+
+def spread(evidence: list[Evidence], seed: int = 0) -> list[Evidence]:
+    """The same of an ensemble: PSNR falls by a decibel with each doubling of how far its members are apart."""
+    rng = np.random.default_rng(seed)
+    drawn = [(each, float(rng.uniform(-12, -6))) for each in evidence]
+    return [replace(each, psnr=each.psnr - (apart + 9), spread={"toned": apart}) for each, apart in drawn]
 
 
 def domain(points: int = 80, constants: Mapping[str, Any] | None = None) -> Domain:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ispdsl.evaluation.features import facts, names, outside, place, row
+from ispdsl.evaluation.features import apart, facts, outside, place, row
 from ispdsl.ir.types import Type
 from ispdsl.proxies.task import Knob
 
@@ -35,7 +35,7 @@ def test_a_row_has_a_number_for_each_name() -> None:
         "curve.points": np.repeat([0.0, 2.0], 8),
     }
     found = row(knobs, settings)
-    assert len(found) == len(names(knobs)) == 1 + 2 + 1 + 8
+    assert len(found) == 1 + 2 + 1 + 8
     assert found.tolist() == [0.75, 1, 0, 0, *[0] * 4, *[1] * 4]
 
 
@@ -72,3 +72,13 @@ def test_facts_of_a_mosaic_take_black_and_white_from_the_frame() -> None:
     found = facts(mosaic, type_, metadata)
     assert found[0] == pytest.approx(np.log2(0.4375), abs=0.01)
     assert found[4] == pytest.approx(-10, abs=0.1)
+
+
+def test_members_are_apart_by_their_spread() -> None:
+    image = np.full((3, 4, 4), 0.5, np.float32)
+    type_ = Type.parse("rgb<srgb, unit>")
+    assert apart([image, image + np.float32(0.25)], type_, {}) == pytest.approx(-3, abs=1e-3)
+    assert apart([image, image], type_, {}) == -16
+    codes = Type.parse("rgb<srgb, u8>")
+    assert apart([image * 255, image * 255 + np.float32(63.75)], codes, {}) == pytest.approx(-3, abs=1e-3)
+    assert apart([image, image * np.float32("nan")], type_, {}) == 0, "no picture at all"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from ispdsl.evaluation.chains import chain_of, domain, held_out, knob_of, note_of, weights
 from ispdsl.evaluation.evaluate import Job, evaluated, measured, tasks
@@ -12,8 +16,10 @@ from ispdsl.evaluation.report import markdown, table, values
 from ispdsl.evaluation.scores import score
 from ispdsl.graph import Graph
 from ispdsl.ir.types import Type
+from ispdsl.proxies.double import save
 from ispdsl.runtime.values import Settings
 from ispdsl.store.runs import Run, rows, samples
+from tests import doubled
 from tests.evaluation.stand_ins import small_graph
 
 
@@ -131,3 +137,22 @@ def test_several_processes_measure_the_same(run: Run, graph: Graph) -> None:
     assert [query.number for query in beside] == [query.number for query in alone]
     assert [query.chain["out"].psnr for query in beside] == pytest.approx([query.chain["out"].psnr for query in alone])
     assert told == [1, 2, 3]
+
+
+def test_the_members_of_an_ensemble_are_run_beside_it(run: Run, graph: Graph, tmp_path: Path) -> None:
+    for name in ("default", "default.1"):
+        shutil.copytree(run.path / "doubles" / "default", tmp_path / name)
+    other = doubled.double_of(graph, "exposure")
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 0.05
+    save(other, tmp_path / "default.1" / "exposure.safetensors")
+    found = chain_of(graph, tmp_path / "default", Type.parse(run.head.types["mosaic"]))
+    assert len(found.members) == 1
+    assert set(found.hashes) == {"exposure", "contrast", "1/exposure", "1/contrast"}
+    spread = measure(found, next(samples(run)), 0).spread
+    assert spread["light"] == -16, "before the doubles"
+    assert spread["lit"] > -12
+    assert set(spread) == {"light", "lit", "out"}
+    (tmp_path / "default.1" / "contrast.safetensors").unlink()
+    assert chain_of(graph, tmp_path / "default", Type.parse(run.head.types["mosaic"])).members == ()

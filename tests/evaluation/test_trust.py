@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ispdsl.evaluation.trust import FEWEST, Trust, TrustError, check, fingerprint, fit_trust
-from ispdsl.evaluation.trust_file import NAME, save, trust
-from tests.evaluation.stand_ins import KNOBS, domain, drawn
+from ispdsl.evaluation.trust_file import NAME, hashes, members, save, trust
+from tests.evaluation.stand_ins import KNOBS, domain, drawn, spread
 
 SETTINGS = {knob.address: 1.0 for knob in KNOBS}
 IMAGE = np.full((1, 16, 16), 9000, np.float32)
@@ -121,3 +121,75 @@ def test_a_missing_or_damaged_file_is_told(fitted: Trust, tmp_path: Path) -> Non
         path.write_text(damaged)
         with pytest.raises(TrustError, match="is no trust figure"):
             trust(tmp_path)
+
+
+# ---- doubles that change ----------------------------------------------------------------------------------
+
+
+def placed(fitted: Trust, run: Path) -> Path:
+    """The figure beside two doubles and those of a further member."""
+    folder, member = run / "doubles" / "default", run / "doubles" / "default.1"
+    for each in (folder, member):
+        each.mkdir(parents=True)
+        for name in ("exposure", "contrast"):
+            (each / f"{name}.safetensors").write_bytes(f"{each.name} {name}".encode())
+    save(replace(fitted, doubles=hashes(folder, members(folder))), folder)
+    return folder
+
+
+def test_a_figure_of_doubles_that_were_trained_since_is_refused(fitted: Trust, tmp_path: Path) -> None:
+    folder = placed(fitted, tmp_path)
+    assert set(trust(tmp_path).doubles) == {"exposure", "contrast", "1/exposure", "1/contrast"}
+    (folder / "contrast.safetensors").write_bytes(b"trained again")
+    with pytest.raises(TrustError, match="of other doubles: contrast changed") as refused:
+        trust(tmp_path)
+    assert "ispdsl evaluate" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("change", ["added", "removed"])
+def test_a_figure_of_more_or_fewer_doubles_is_refused(fitted: Trust, tmp_path: Path, change: str) -> None:
+    folder = placed(fitted, tmp_path)
+    if change == "added":
+        (folder / "toned.safetensors").write_bytes(b"new")
+    else:
+        (folder / "contrast.safetensors").unlink()
+    with pytest.raises(TrustError, match="of other doubles"):
+        trust(folder)
+
+
+# ---- ensembles --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> Trust:
+    return fit_trust(spread(drawn(70)), domain())
+
+
+def test_members_that_disagree_say_more(ensemble: Trust) -> None:
+    found = check(ensemble, spread(drawn(150, seed=5)))
+    assert found["ensemble"].rank > found["seen"].rank + 0.02
+    assert set(ensemble.calibration) == {"blind", "seen", "ensemble"}
+
+
+def test_the_further_the_members_are_apart_the_less_they_are_believed(ensemble: Trust) -> None:
+    near, far = ([{"toned": SHOWN["toned"] + np.float32(by)}] for by in (2.0**-9, 2.0**-6))
+    seen, agreed, quarrelled = (ensemble.of(SETTINGS, IMAGE, METADATA, SHOWN, each).psnr for each in ([], near, far))
+    assert quarrelled < agreed - 1
+    assert seen not in (agreed, quarrelled)
+    assert ensemble.of(SETTINGS, IMAGE, METADATA, SHOWN, [{"other": IMAGE}]).psnr == seen
+
+
+def test_a_member_that_changed_is_no_longer_listened_to(ensemble: Trust, tmp_path: Path) -> None:
+    folder = placed(ensemble, tmp_path)
+    assert trust(folder).ensemble is not None
+    (tmp_path / "doubles" / "default.1" / "exposure.safetensors").write_bytes(b"trained again")
+    again = trust(folder)
+    assert again.ensemble is None
+    assert again.seen is not None
+
+
+def test_members_are_counted_without_gaps(tmp_path: Path) -> None:
+    for name in ("default", "default.1", "default.2", "default.4", "default.x", "unet.3"):
+        (tmp_path / name).mkdir()
+    assert [each.name for each in members(tmp_path / "default")] == ["default.1", "default.2"]
+    assert members(tmp_path / "unet") == ()

@@ -1,0 +1,75 @@
+"""`ispdsl run --doubles` says how far to believe its picture, or how to find out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ispdsl.store.runs import Run
+from tests.cli.conftest import Invoke
+from tests.evaluation.stand_ins import small_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_run(Path(tmp_path_factory.mktemp("run")), count=32)
+
+
+@pytest.fixture
+def evaluated(invoke: Invoke, made: Run, tmp_path: Path) -> Path:
+    """A copy of the run with a trust figure."""
+    shutil.copytree(made.path, tmp_path / "run")
+    assert invoke("evaluate", tmp_path / "run", "-j", 1).exit_code == 0
+    return tmp_path / "run"
+
+
+def words(run: Path, made: Run, folder: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    output = ("-o", folder / "out.png", "--no-sidecar")
+    return ("run", made.head.pipeline.file, made.head.raws[1].path, *output, "--doubles", run, *more)
+
+
+def test_the_expected_error_is_said_in_one_line(invoke: Invoke, made: Run, evaluated: Path, tmp_path: Path) -> None:
+    result = invoke(*words(evaluated, made, tmp_path))
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("trust: ")]
+    assert line.startswith("trust: expected PSNR ")
+    assert "for nine queries of ten" in line
+    assert "a guess" not in line
+    assert not (tmp_path / "taps").exists(), "taps are kept for the figure, and not written"
+
+
+def test_what_lies_outside_is_said_once_with_how_far(
+    invoke: Invoke, made: Run, evaluated: Path, tmp_path: Path
+) -> None:
+    beyond = words(evaluated, made, tmp_path, "--set", "exposure.ev=6ev")
+    result = invoke(*beyond)
+    assert "note: the double of exposure was not trained for exposure.ev 6ev" in result.stderr
+    assert "a guess, since it lies outside of what was sampled: exposure.ev by " in result.stderr
+    told = json.loads(invoke(*beyond, "--json").stdout)
+    (outside,) = told["trust"]["outside"]
+    assert outside["address"] == "exposure.ev"
+    assert 0 < outside["by"] < 1
+    assert told["trust"]["low"] < told["trust"]["psnr"] < told["trust"]["high"]
+
+
+def test_where_there_is_no_figure_it_says_how_to_get_one(invoke: Invoke, made: Run, tmp_path: Path) -> None:
+    result = invoke(*words(made.path, made, tmp_path))
+    assert result.exit_code == 0, result.stderr
+    assert "have no trust figure: `ispdsl evaluate RUN RAW...` fits one" in result.stderr
+    assert json.loads(invoke(*words(made.path, made, tmp_path, "--json")).stdout)["trust"] is None
+
+
+def test_a_figure_of_other_doubles_is_not_used(invoke: Invoke, made: Run, evaluated: Path, tmp_path: Path) -> None:
+    fewer = invoke(*words(evaluated, made, tmp_path, "--impl", "contrast=program"))
+    assert "no error is foretold: the trust figure is of all doubles in a row, and contrast did not run" in fewer.stderr
+    (evaluated / "doubles" / "default" / "contrast.safetensors").unlink()
+    assert "is of other doubles: contrast changed" in invoke(*words(evaluated, made, tmp_path)).stderr
+
+
+def test_without_doubles_nothing_is_said(invoke: Invoke, made: Run, tmp_path: Path) -> None:
+    plain = words(made.path, made, tmp_path)[:-2]
+    assert "trust" not in invoke(*plain).stderr
+    assert "trust" not in json.loads(invoke(*plain, "--json").stdout)

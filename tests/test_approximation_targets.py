@@ -11,6 +11,7 @@ import torch
 import ispdsl
 from benchmarks.reproduce.approximation.programs import camera_to_rec2020, camera_to_srgb, highlights, white_balance
 from benchmarks.reproduce.approximation.targets import TARGETS, Target
+from ispdsl.ir.params import Register
 from ispdsl.sampling.design import axes
 from ispdsl.synthetic import synthesise, write_dng
 
@@ -32,9 +33,11 @@ def test_the_registers_vary_about_their_defaults() -> None:
     )
     assert len(settings.slots) == 32
     for slot in settings.slots:
-        low, high = slot.declaration.soft
-        assert slot.declaration.hard[0] <= low <= slot.declaration.default <= high <= slot.declaration.hard[1]
-        assert (low, high) != slot.declaration.hard or slot.address in (
+        declaration = slot.declaration
+        assert isinstance(declaration, Register)
+        low, high = declaration.soft
+        assert declaration.hard[0] <= low <= declaration.default <= high <= declaration.hard[1]
+        assert (low, high) != declaration.hard or slot.address in (
             "isp.fc_slope",
             "isp.strength_1",
             "isp.strength_4",

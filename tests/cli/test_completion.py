@@ -24,7 +24,7 @@ def complete(words: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 def test_commands_and_options(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert complete("ispdsl ch", invoke, monkeypatch) == ["check"]
+    assert complete("ispdsl ch", invoke, monkeypatch) == ["check", "chart"]
     assert "--format" in complete("ispdsl graph --for", invoke, monkeypatch)
 
 

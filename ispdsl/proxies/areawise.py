@@ -1,9 +1,7 @@
-"""A double of a stage that looks at a neighbourhood: 3x3 convolutions, or fixed Gaussians in front of a perceptron.
+"""A double of a stage that looks at a neighbourhood: a cascade of 3x3 convolutions.
 
 The cascade is that of Tseng et al., "Neural Photo-Finishing", SIGGRAPH Asia 2022, section 3.2, conditioned by FiLM
-(Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018, eq. 2) instead of by planes. With
-``bank`` the pixels' differences to a few fixed Gaussian means go into 1x1 convolutions: far fewer weights to learn, for
-stages that are differences of blurs (sharpening, texture, clarity).
+(Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018, eq. 2) instead of by planes.
 """
 
 from __future__ import annotations
@@ -17,12 +15,6 @@ from torch import Tensor, nn
 from ispdsl.proxies import heads
 from ispdsl.proxies.codec import Finish, Seen, Shape, features
 from ispdsl.proxies.mosaic import pad
-
-SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0)
-"""Standard deviations of the bank in pixels of the planes."""
-
-REACH = 10
-"""Radius of the bank: 2.5 of its largest standard deviation."""
 
 
 class Film(nn.Module):
@@ -47,23 +39,19 @@ class Areawise(nn.Module):
     `radius` pixels around it.
     """
 
-    def __init__(self, shape: Shape, width: int, depth: int, head: heads.Head, *, bank: bool) -> None:
+    def __init__(self, shape: Shape, width: int, depth: int, head: heads.Head) -> None:
         super().__init__()
         self.head: heads.Head = head
         self.finish: Finish = shape.finish
-        self.margin = REACH if bank else depth
-        self.radius = shape.radius(self.margin)
-        size = 1 if bank else 3
-        seen = shape.features * (1 + len(SIGMAS)) if bank else shape.features
-        channels = [seen, *[width] * depth]
+        self.margin = depth
+        self.radius = shape.radius(depth)
+        channels = [shape.features, *[width] * depth]
         self.front = heads.Front(shape)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, size) for a, b in pairwise(channels))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(channels))
         self.films = nn.ModuleList(Film(shape.condition, width) for _ in range(depth))
         self.last = nn.Conv2d(width, heads.numbers(head, shape.start), 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))
-        self.bank = bank
-        self.register_buffer("kernels", gaussians(), persistent=False)
 
     def forward(self, seen: Seen, condition: Tensor) -> Tensor:
         """``(B, n, h, w)`` with a condition ``(B or 1, k)``."""
@@ -71,24 +59,7 @@ class Areawise(nn.Module):
         start = self.front(*heads.rows(seen), condition).transpose(1, 2).unflatten(2, seen.start.shape[-2:])
         shown = features(seen.values, start, None, 1)
         now = pad(shown, m, m, m, m)
-        if self.bank:
-            now = self._bank(shown, now)
         for layer, film in zip(self.layers, self.films, strict=True):
             now = F.silu(film(layer(now), condition))
         given = self.last(now).movedim(1, -1)
         return heads.apply(self.head, self.finish, given, start.movedim(1, -1)).movedim(-1, 1)
-
-    def _bank(self, shown: Tensor, padded: Tensor) -> Tensor:
-        """What is shown, and its differences to each Gaussian mean of it."""
-        kernels, channels = self.get_buffer("kernels").to(shown), shown.shape[1]
-        count = kernels.shape[0]
-        rows = F.conv2d(padded, kernels[:, None, :, None].repeat(channels, 1, 1, 1), groups=channels)
-        means = F.conv2d(rows, kernels[:, None, None, :].repeat(channels, 1, 1, 1), groups=channels * count)
-        return torch.cat([shown, means - shown.repeat_interleave(count, 1)], 1)
-
-
-def gaussians() -> Tensor:
-    """The bank ``(count, 2 REACH + 1)``, each of sum 1."""
-    offsets = torch.arange(-REACH, REACH + 1).float()
-    kernels = torch.stack([torch.exp(-0.5 * (offsets / sigma) ** 2) for sigma in SIGMAS])
-    return kernels / kernels.sum(1, keepdim=True)

@@ -269,7 +269,8 @@ class Codec:
         if alike:
             place = alike[min(index, len(alike) - 1)]
             same = self.task.inputs[place].args[1] == own.args[1] and self.task.inputs[place].name == own.name
-            return values[place], packed[place] if same else None
+            factor = 4 if self.mosaic else 1  # behind a bank's image stand its features
+            return values[place][:, : own.planes * factor], packed[place] if same else None
         return self._made(self.task.inputs[0], own, values[0]), None
 
     def _made(self, given: Type, wanted: Type, value: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ispdsl.errors import CompileError, RunError
+from ispdsl.ir.types import Type
 from ispdsl.proxies import kinds
 from ispdsl.proxies.card import Card
-from ispdsl.proxies.codec import Levels, is_mosaic, levels
+from ispdsl.proxies.codec import Levels, code_range, is_mosaic, levels
 from ispdsl.proxies.conditioning import Compression, Conditioning, Statistics, measure, positive
 from ispdsl.proxies.weights import HINT, MARK, read_card, write_whole
 
@@ -66,7 +67,8 @@ class Double(nn.Module):
 
         Keywords that were the same in all samples, and ``space``, may be given and change nothing; ``cfa`` says the
         phase of mosaics whose type leaves it open. The result has the dtype of the first image, and a batch dimension
-        where an image or a keyword has one.
+        where an image or a keyword has one. Where its type has limits (``unit``, codes) it is cut there, as the real
+        thing's is; `predict` leaves it as the network made it.
 
         Raises:
             RunError: images or keywords are not those of the task.
@@ -79,7 +81,8 @@ class Double(nn.Module):
         batch = max([condition.shape[0], *(image.shape[0] for image in images if image.dim() == 4)])
         stacked = [image.expand(batch, *image.shape[-3:]) for image in plain]
         base = self.base(images, keywords) if self.codec.program else None
-        results = self.predict(stacked, condition, keywords.get("cfa"), base)
+        made = self.predict(stacked, condition, keywords.get("cfa"), base)
+        results = (legal(image, each) for image, each in zip(made, self.card.task.outputs, strict=True))
         given = tuple((each[0] if alone else each).to(images[0].dtype) for each in results)
         return given[0] if len(given) == 1 else given
 
@@ -169,6 +172,12 @@ class Double(nn.Module):
                 shape = tuple(image.shape)
                 hint = f"{each} is ({planes}, H, W), or (B, {planes}, H, W)"
                 raise RunError(f"the double of {task.name} was given an image of shape {shape}", hint)
+
+
+def legal(image: Tensor, each: Type) -> Tensor:
+    """An image within what its type can hold: 0..1 of ``unit``, 0 to the largest code of codes; floats as they are."""
+    top = code_range(each) or (1 if "unit" in each.args else None)
+    return image if top is None else image.clamp(0, top)
 
 
 def make(card: Card, statistics: Statistics | None = None, seed: int = 0) -> Double:

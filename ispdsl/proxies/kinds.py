@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ispdsl.errors import CompileError
-from ispdsl.proxies import residual
+from ispdsl.proxies import bank, residual
 from ispdsl.proxies.areawise import Areawise
+from ispdsl.proxies.bank import Bank
 from ispdsl.proxies.camera import Camera
-from ispdsl.proxies.codec import Codec, Layout, Shape, is_mosaic
+from ispdsl.proxies.codec import Codec, Layout, Shape, code_range, is_mosaic
 from ispdsl.proxies.heads import HEADS
 from ispdsl.proxies.pointwise import Pointwise
 from ispdsl.proxies.srcnn import Srcnn
@@ -65,6 +66,8 @@ class Kind:
     arguments: Mapping[str, Argument]
     build: Callable[[Shape, Checked], nn.Module]
     program: bool = False
+    prepared: Callable[[Tensor], Tensor] | None = None
+    """What of an image its pixels are trained on, where that is more than themselves."""
 
 
 def _pointwise(shape: Shape, given: Checked) -> nn.Module:
@@ -72,7 +75,11 @@ def _pointwise(shape: Shape, given: Checked) -> nn.Module:
 
 
 def _areawise(shape: Shape, given: Checked) -> nn.Module:
-    return Areawise(shape, given["width"], given["depth"], given["head"], bank=given["bank"] == "on")
+    return Areawise(shape, given["width"], given["depth"], given["head"])
+
+
+def _bank(shape: Shape, given: Checked) -> nn.Module:
+    return Bank(shape, given["width"], given["depth"])
 
 
 def _unet(shape: Shape, given: Checked) -> nn.Module:
@@ -95,7 +102,6 @@ AREAWISE: Mapping[str, Argument] = {
     "width": WIDTH,
     "depth": Whole(5, 1, 64),
     "head": Name("companded", HEADS),
-    "bank": Name("off", SWITCH),
 }
 UNET: Mapping[str, Argument] = {
     "width": WIDTH,
@@ -109,11 +115,11 @@ RESIDUAL: Mapping[str, Argument] = {
     "width": WIDTH,
     "depth": Whole(3, 1, 64),
     "head": Name("companded", HEADS),
-    "bank": Name("off", SWITCH),
 }
 
 KINDS: Mapping[str, Kind] = {
     "pointwise": Kind(lambda _: "sites", POINTWISE, _pointwise),
+    "bank": Kind(lambda _: "sites", {"width": WIDTH, "depth": Whole(3, 1, 64)}, _bank, prepared=bank.prepared),
     "areawise": Kind(lambda _: "planes", AREAWISE, _areawise),
     "unet": Kind(lambda _: "planes", UNET, _unet),
     "camera": Kind(lambda _: "planes", CAMERA, _camera),
@@ -167,7 +173,17 @@ def codec(name: str, task: Task, arguments: Checked) -> Codec:
         raise CompileError(f"proxy {name} of {task.name}: it makes no colour of a mosaic, nor a mosaic of colour", hint)
     if name == "camera" and (len(task.inputs), [each.name for each in task.outputs]) != (1, ["rgb"]):
         raise CompileError(f"proxy camera of {task.name}: it makes one colour image of one image", "choose unet")
+    if name == "bank" and not _single_colour(task):
+        hint = "choose areawise"
+        raise CompileError(f"proxy bank of {task.name}: it makes one image of one of as many planes, in floats", hint)
     for each in (*task.inputs, *task.outputs):
         if not each.is_image:
             raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")
     return Codec(task, layout, kind(name).program)
+
+
+def _single_colour(task: Task) -> bool:
+    """Whether one image goes in, one of as many planes comes out, and neither holds codes or a mosaic."""
+    every = (*task.inputs, *task.outputs)
+    alike = len(task.inputs) == len(task.outputs) == 1 and every[0].planes == every[1].planes
+    return alike and not any(is_mosaic(each) or code_range(each) for each in every)

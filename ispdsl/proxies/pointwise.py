@@ -20,11 +20,40 @@ BLOCK = 1 << 14
 """Pixels that are worked on at once where no gradient is asked for: they stay in the processor's cache."""
 
 
-class Pointwise(nn.Module):
-    """`depth` layers of `width` with SiLU between a front and a head, the last weighed by the condition.
+class Weighed(nn.Module):
+    """`depth` layers of `width` with SiLU on features and condition; the last hidden one is weighed by the condition.
 
     The weights let a whole change grow with a slider: 3 to 6 dB for tables and curves that are mixed in.
     """
+
+    def __init__(self, features: int, condition: int, width: int, depth: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(features, width)
+        self.condition = nn.Linear(condition, width, bias=False)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.weighing = nn.ModuleList()
+        if condition:
+            self.weighing.extend([nn.Linear(condition, WEIGHING), nn.Linear(WEIGHING, width)])
+        self.last = nn.Linear(width, outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, shown: Tensor, condition: Tensor) -> Tensor:
+        """Features ``(B, P, n)`` with a condition ``(B or 1, k)``, or rows ``(N, n)`` with ``(N or 1, k)``."""
+        images = shown.dim() == 3
+        told = self.condition(condition)
+        now = self.first(shown) + (told[:, None] if images else told)
+        for layer in self.hidden:
+            now = layer(F.silu(now))
+        now = F.silu(now)
+        if self.weighing:
+            weight = self.weighing[1](F.silu(self.weighing[0](condition)))
+            now = now * (weight[:, None] if images else weight)
+        return self.last(now)
+
+
+class Pointwise(nn.Module):
+    """A perceptron (`Weighed`) between a front and a head."""
 
     radius = 0
 
@@ -33,14 +62,7 @@ class Pointwise(nn.Module):
         self.head: heads.Head = head
         self.finish: Finish = shape.finish
         self.front = heads.Front(shape)
-        self.first = nn.Linear(shape.features, width)
-        self.condition = nn.Linear(shape.condition, width, bias=False)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.weighing = nn.ModuleList([nn.Linear(shape.condition, WEIGHING), nn.Linear(WEIGHING, width)])
-        nn.init.ones_(torch.as_tensor(self.weighing[1].bias))
-        self.last = nn.Linear(width, heads.numbers(head, shape.start))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.pixel = Weighed(shape.features, shape.condition, width, depth, heads.numbers(head, shape.start))
 
     def forward(self, seen: Seen, condition: Tensor) -> Tensor:
         """``(B, n, H, W)`` with a condition ``(B or 1, k)``, or rows ``(N, n)`` with ``(N or 1, k)``."""
@@ -61,10 +83,5 @@ class Pointwise(nn.Module):
     def pixels(self, values: Tensor, start: Tensor, sites: Tensor | None, condition: Tensor) -> Tensor:
         """Pixels ``(B, P, n)`` or rows ``(N, n)``."""
         start = self.front(values, start, sites, condition)
-        told = self.condition(condition)
-        now = self.first(features(values, start, sites, -1)) + (told[:, None] if values.dim() == 3 else told)
-        for layer in self.hidden:
-            now = layer(F.silu(now))
-        weight = self.weighing[1](F.silu(self.weighing[0](condition)))
-        given = self.last(F.silu(now) * (weight[:, None] if values.dim() == 3 else weight))
+        given = self.pixel(features(values, start, sites, -1), condition)
         return heads.apply(self.head, self.finish, given, start)

@@ -28,4 +28,4 @@ def build(shape: Shape, arguments: Mapping[str, Any]) -> nn.Module:
     head: Literal["companded", "affine", "residual"] = arguments["head"]
     if arguments["network"] == "pointwise":
         return Pointwise(shape, arguments["width"], arguments["depth"], head)
-    return Areawise(shape, arguments["width"], arguments["depth"], head, bank=arguments["bank"] == "on")
+    return Areawise(shape, arguments["width"], arguments["depth"], head)

@@ -31,6 +31,7 @@ from ispdsl.training import data
 from ispdsl.training.budget import REPLANS, Pace, due, rate_at
 from ispdsl.training.data import TrainingError, seeded
 from ispdsl.training.examples import Roles
+from ispdsl.training.looks import look_of, shown, weighed
 from ispdsl.training.loop import Told, psnr
 from ispdsl.training.stages import Ground
 
@@ -129,6 +130,7 @@ class _Chain:
         seen = {name: value for name, value in watched(graph).items() if value.node is not None}
         self._outputs = {name: value for name, value in seen.items() if value in graph.results.values()}
         self._peaks = {name: float(code_range(graph.type_of(value)) or 1) for name, value in seen.items()}
+        self._looks = {name: look_of(graph.type_of(value)) for name, value in seen.items()}
         reach = (double.radius for double in doubles.values())
         self._margin = sum(8 if radius is None else radius for radius in reach)
 
@@ -144,12 +146,13 @@ class _Chain:
         return {name: found[name] for name in self._peaks if name in found and name in query.targets}
 
     def loss(self, query: Query) -> Tensor:
-        """Mean absolute difference over watched values, without the border."""
+        """Mean squared difference over watched values, as it counts, without the border."""
         losses: list[Tensor] = []
         weights: list[float] = []
         for name, found in self.run(query).items():
-            wanted = query.targets[name]
-            losses.append((self._inner(found) - self._inner(wanted)).abs().mean() / self._peaks[name])
+            given, wanted = (self._inner(image) / self._peaks[name] for image in (found, query.targets[name]))
+            one, other = weighed(given, wanted, self._looks[name])
+            losses.append((one - other).square().mean())
             weights.append(OUTPUT_WEIGHT if name in self._outputs else 1.0)
         return (torch.stack(losses) * torch.tensor(weights)).sum() / sum(weights)
 
@@ -160,8 +163,9 @@ class _Chain:
         for query in queries:
             for name, found in self.run(query).items():
                 if name in self._outputs:
-                    error = (self._inner(found) - self._inner(query.targets[name])) / self._peaks[name]
-                    scores.append(psnr(float(error.square().mean())))
+                    both = (self._inner(image) / self._peaks[name] for image in (found, query.targets[name]))
+                    one, other = (shown(image, self._looks[name]) for image in both)
+                    scores.append(psnr(float((one - other).square().mean())))
         return sum(scores) / len(scores) if scores else math.nan
 
     def _inner(self, image: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ from ispdsl.errors import UserError
 
 LEVELS = 16
 """Steps of each channel, when colours are counted."""
+GROUP = 16
+"""Pixels of a batch that share a condition."""
+EVEN = 512
+"""Pixels of each scene that are drawn evenly over the colours."""
 ALIGNMENT = 2
 """Patches begin at even places, so that a mosaic stays the mosaic that it is."""
 
@@ -117,36 +121,41 @@ def window(scene: Scene, side: int, seed: int) -> Scene:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Pixels of many scenes, in the order of their colour: half of a batch is drawn evenly over the colours.
+    """Pixels of many scenes: half of a batch as they come, half drawn evenly over the colours of all scenes.
 
     Natural pictures have few colours often and most colours seldom; a double that has seen them as they come is wrong
-    where sliders take it. An even half costs nothing and gained more than ten decibels.
+    where sliders take it. An even half costs nothing and gained more than ten decibels. A batch has `GROUP` pixels of
+    each of its scenes, so that whatever a network makes of the condition is made once for all of them.
     """
 
     images: tuple[Tensor, ...]
     targets: tuple[Tensor, ...]
-    scene: Tensor
     conditions: Tensor
     starts: Tensor
     counts: Tensor
+    even: Tensor
+    """For each scene numbers of rows, drawn evenly over the colours."""
+    located: bool = False
+    """Whether rows carry their place in a mosaic, which images of scattered pixels cannot."""
     cfa: str | None = None
-    """Of any of the scenes: rows of a mosaic carry their place."""
 
     def draw(self, generator: Generator, size: int, rank: int = 0, world: int = 1) -> Batch:
-        """`size` pixels for each process."""
-        total = size * world
-        half = total // 2
-        natural = torch.randint(len(self.scene), (total - half,), generator=generator)
-        colour = torch.randint(len(self.starts), (half,), generator=generator)
-        within = (torch.rand(half, generator=generator, dtype=torch.float64) * self.counts[colour]).long()
-        even = self.starts[colour] + torch.minimum(within, self.counts[colour] - 1)
-        chosen = torch.cat([natural, even])[rank::world]
-        return Batch(
-            tuple(image[chosen] for image in self.images),
-            tuple(target[chosen] for target in self.targets),
-            self.conditions[self.scene[chosen]],
-            cfa=self.cfa,
+        """`size` pixels for each process, in groups of `GROUP`: images `(N, C, GROUP, 1)`, or rows if `located`."""
+        groups = max(size // GROUP, 1) * world
+        scene = torch.randint(len(self.starts), (groups,), generator=generator)
+        place = torch.rand(groups, GROUP // 2, generator=generator, dtype=torch.float64)
+        natural = self.starts[scene, None] + (place * self.counts[scene, None]).long()
+        pick = torch.randint(self.even.shape[1], (groups, GROUP // 2), generator=generator)
+        chosen = torch.cat([natural, self.even[scene].gather(1, pick)], 1)[rank::world]
+        condition = self.conditions[scene[rank::world]]
+        if self.located:
+            flat = chosen.flatten()
+            images, targets = (tuple(each[flat] for each in some) for some in (self.images, self.targets))
+            return Batch(images, targets, condition.repeat_interleave(GROUP, 0), cfa=self.cfa)
+        images, targets = (
+            tuple(each[chosen].transpose(1, 2)[..., None] for each in some) for some in (self.images, self.targets)
         )
+        return Batch(images, targets, condition, cfa=self.cfa)
 
 
 def rows(scenes: Sequence[Scene], flat: Flat | None = None) -> Rows:
@@ -165,23 +174,21 @@ def rows(scenes: Sequence[Scene], flat: Flat | None = None) -> Rows:
             raise TrainingError("a pointwise double cannot change the size of an image", "train another network for it")
     images = [flat(scene, False) for scene in scenes]
     targets = [flat(scene, True) for scene in scenes]
-    belongs = torch.repeat_interleave(
-        torch.arange(len(scenes)), torch.tensor([len(of_scene[0]) for of_scene in images])
-    )
+    counts = torch.tensor([len(of_scene[0]) for of_scene in images])
     joined = tuple(torch.cat(column) for column in zip(*images, strict=True))
     wanted = tuple(torch.cat(column) for column in zip(*targets, strict=True))
-    colours = torch.cat([each[:, : scenes[0].images[index].shape[0]] for index, each in enumerate(joined)], 1)
-    _, colour, counts = torch.unique(_colours(colours), return_inverse=True, return_counts=True)
-    order = torch.argsort(colour, stable=True)
-    return Rows(
-        tuple(each[order] for each in joined),
-        tuple(each[order] for each in wanted),
-        belongs[order],
-        torch.stack([scene.condition for scene in scenes]),
-        counts.cumsum(0) - counts,
-        counts,
-        scenes[0].cfa,
-    )
+    planes = [image.shape[0] for image in scenes[0].images]
+    colours = torch.cat([each[:, :count] for each, count in zip(joined, planes, strict=True)], 1)
+    _, colour, often = torch.unique(_colours(colours), return_inverse=True, return_counts=True)
+    seldom = (1.0 / often[colour].double()).split(counts.tolist())
+    starts = counts.cumsum(0) - counts
+    drawn = [
+        start + torch.multinomial(weight, EVEN, replacement=True, generator=seeded(0, "even", index))
+        for index, (start, weight) in enumerate(zip(starts, seldom, strict=True))
+    ]
+    located = any(each.shape[1] != count for each, count in zip(joined, planes, strict=True))
+    conditions = torch.stack([scene.condition for scene in scenes])
+    return Rows(joined, wanted, conditions, starts, counts, torch.stack(drawn), located, scenes[0].cfa)
 
 
 def whole_rows(scene: Scene, flat: Flat | None = None) -> Batch:

@@ -190,6 +190,9 @@ def _reduced(
         bool(sample.extra.get("chart")),
     )
     if network.pixelwise:
+        prepared = kinds.kind(network.kind).prepared
+        if prepared is not None:
+            scene = replace(scene, images=tuple(prepared(image[None])[0] for image in scene.images))
         most = HELD_PIXELS if held else max(MOST_PIXELS // expected, 64)
         scene = data.quads(scene, most, seed)
     else:

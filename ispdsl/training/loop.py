@@ -21,12 +21,13 @@ from ispdsl.training.budget import REPLANS, Pace, due, rate_at
 from ispdsl.training.checkpoint import CHECKPOINT, Progress
 from ispdsl.training.data import Batch, Source, TrainingError, inside, seeded
 from ispdsl.training.distributed import ALONE, Group
+from ispdsl.training.looks import Look, shown, weighed
 
 EVALUATIONS = 24
 """How often a training looks at the held-out raws."""
 PATIENCE = 10
 """Evaluations without a better one, after which it stops."""
-PATIENT = 0.3
+PATIENT = 0.5
 """The part of a training in which they are not counted: a high rate makes everything worse at first."""
 TIMED = 10
 """Steps that are timed before the number of steps is known."""
@@ -57,6 +58,7 @@ class Recipe:
         patience: evaluations without a better one after which it stops.
         bf16: whether the network computes in bfloat16.
         peaks: what counts as white in each image that comes out.
+        looks: how the error of each counts.
         data: says which samples these are; another set is another training.
     """
 
@@ -70,6 +72,7 @@ class Recipe:
     patience: int = PATIENCE
     bf16: bool = False
     peaks: tuple[float, ...] = (1.0,)
+    looks: tuple[Look, ...] = ("free",)
     data: str = ""
 
     @property
@@ -254,12 +257,12 @@ def loss_of(model: nn.Module, batch: Batch, loss: Loss, recipe: Recipe, device: 
     """The loss of a batch: the mean over the images that come out, each over its white and without the margin."""
     predicted = predict(model, batch, recipe.bf16, device)
     losses: list[Tensor] = []
-    for found, wanted, peak in zip(predicted, batch.targets, recipe.peaks, strict=True):
+    for found, wanted, peak, look in zip(predicted, batch.targets, recipe.peaks, recipe.looks, strict=True):
         wanted = wanted.to(device)
         if wanted.dim() > 2:
             by = wanted.shape[-1] / batch.images[0].shape[-1]
             found, wanted = inside(found, batch.margin, by), inside(wanted, batch.margin, by)
-        losses.append(loss(found.float() / peak, wanted / peak))
+        losses.append(loss(*weighed(found.float() / peak, wanted / peak, look)))
     return torch.stack(losses).mean()
 
 
@@ -276,7 +279,7 @@ def predict(model: Any, batch: Batch, bf16: bool = False, device: str = "cpu") -
 
 @torch.no_grad()
 def score(model: nn.Module, held_out: Sequence[Batch], recipe: Recipe, device: str = "cpu") -> float:
-    """Mean over held-out scenes and images of the PSNR in dB, with white as the peak; without scenes NaN.
+    """Mean over held-out scenes and images of the PSNR in dB of what would be seen (`shown`); without scenes NaN.
 
     In float32, as doubles run, whatever they were trained in.
     """
@@ -285,9 +288,10 @@ def score(model: nn.Module, held_out: Sequence[Batch], recipe: Recipe, device: s
     model.eval()
     found: list[float] = []
     for batch in held_out:
-        for image, wanted, peak in zip(predict(model, batch, device=device), batch.targets, recipe.peaks, strict=True):
-            error = float((image.float() / peak - wanted.to(device) / peak).square().mean())
-            found.append(psnr(error))
+        made = predict(model, batch, device=device)
+        for image, wanted, peak, look in zip(made, batch.targets, recipe.peaks, recipe.looks, strict=True):
+            apart = shown(image.float() / peak, look) - shown(wanted.to(device) / peak, look)
+            found.append(psnr(float(apart.square().mean())))
     model.train()
     return sum(found) / len(found)
 

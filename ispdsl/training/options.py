@@ -32,11 +32,12 @@ class Habit:
 
 HABITS = {
     "pointwise": Habit(1024, 0.01, 0, 32, 0),
+    "bank": Habit(1024, 0.01, 0, 32, 0),
     "areawise": Habit(4, 0.003, 64, 24, 96),
     "srcnn": Habit(8, 0.001, 64, 24, 96),
     "unet": Habit(4, 0.001, 128, 12, 128),
 }
-"""Measured on two cores. Small batches win: a step costs little, and many of them are needed."""
+"""Small batches win on a CPU: a step costs little, and many of them are needed."""
 OTHER = HABITS["areawise"]
 
 

@@ -24,6 +24,7 @@ from ispdsl.training.checkpoint import CHECKPOINT, Progress
 from ispdsl.training.data import Batch, Scene, Source
 from ispdsl.training.distributed import Group
 from ispdsl.training.examples import Material
+from ispdsl.training.looks import look_of
 from ispdsl.training.loop import Recipe, Told, Work, train
 from ispdsl.training.options import Habit, Job, Options, Outcome, habit_of
 
@@ -77,6 +78,7 @@ def train_stage(
         wanted,
         seconds=allotted(folder, seconds, options.resume) if group.writes else seconds,
         peaks=material.peaks,
+        looks=tuple(map(look_of, material.card.task.outputs)),
         data=material.fingerprint,
     )
     source, judges = sources(double, job.network.pixelwise, habit, training, held_out)
@@ -101,7 +103,7 @@ def recipe_of(job: Job, options: Options) -> Recipe:
         name=job.name,
         batch=options.batch or habit.batch,
         rate=options.rate or habit.rate,
-        loss=criteria.suited(options.loss, job.network.pixelwise),
+        loss=criteria.suited(options.loss, job.network.kind, job.network.pixelwise),
         seed=options.seed + job.member,
         steps=options.steps,
         bf16=options.bf16,
@@ -175,7 +177,7 @@ def finished(run: Run, options: Options, job: Job) -> Outcome | None:
     progress = checkpoint.peek(folder_of(run, options, job) / CHECKPOINT)
     known = {} if progress is None or not progress.finished else progress.recipe
     told = recipe_of(job, options).identity
-    same = bool(known) and all(known.get(name) == told[name] for name in told.keys() - {"peaks", "data"})
+    same = bool(known) and all(known.get(name) == told[name] for name in told.keys() - {"peaks", "looks", "data"})
     try:
         return outcome_of(job, path, read_card(path)) if same else None
     except UserError:

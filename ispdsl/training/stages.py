@@ -153,7 +153,7 @@ def _suited(ground: Ground, call: Call, whole: bool) -> str:
 
 
 def read_network(text: str) -> tuple[str, Network]:
-    """``ADDRESS=KIND`` or ``KIND``, either with arguments as in ``areawise(width=16, bank=on)``.
+    """``ADDRESS=KIND`` or ``KIND``, either with arguments as in ``areawise(width=16, depth=3)``.
 
     Raises:
         TrainingError: the text is of another form.

@@ -49,10 +49,10 @@ def l1(found: Tensor, wanted: Tensor) -> Tensor:
     return (found - wanted).abs().mean()
 
 
-def work(folder: Path, steps: int | None = 60, batch: int = 32, group: Group | None = None, **changes) -> loop.Work:
+def work(folder: Path, steps: int | None = 60, batch: int = 256, group: Group | None = None, **changes) -> loop.Work:
     """A training that takes a fraction of a second."""
     train, held = data.split(scenes(), frozenset({"raw2"}))
-    recipe = loop.Recipe("gain", batch, 0.01, "l1", 3, steps, **changes)
+    recipe = loop.Recipe("gain", batch, 0.01, "l1", 3, steps, **{"patience": 100, **changes})
     return loop.Work(
         Gain(), l1, data.rows(train), [data.collate([scene]) for scene in held], recipe, folder, group or Group()
     )

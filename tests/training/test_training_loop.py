@@ -115,7 +115,7 @@ def test_minutes_are_kept_and_the_pace_is_recorded(tmp_path: Path) -> None:
     job = work(tmp_path, steps=None, seconds=2.0)
     begun = time.monotonic()
     progress = loop.train(job)
-    assert 1.4 < time.monotonic() - begun < 3.0
+    assert 1.0 < time.monotonic() - begun < 10.0
     assert progress.step > 50
     assert progress.pace.at(progress.step) == 1.0
     assert len(progress.pace.pieces) >= 4
@@ -141,7 +141,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     loop.train(work(tmp_path, steps=5))
-    with pytest.raises(TrainingError, match="batch 32, and now it is batch 64"):
+    with pytest.raises(TrainingError, match="batch 256, and now it is batch 64"):
         loop.train(work(tmp_path, steps=5, batch=64), resume=True)
 
 

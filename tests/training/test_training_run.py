@@ -45,16 +45,16 @@ def test_the_segments_of_a_run_get_the_networks_that_suit_them(sampled: Run) -> 
 def test_what_is_wanted_wins_over_what_suits(sampled: Run) -> None:
     ground = ground_of(sampled, text_of(sampled))
     segment = ground.segment("texture")
-    wanted = {"texture": Network("areawise", {"bank": "on"}), "*": Network("srcnn", {})}
-    assert network_of(ground, segment, wanted).arguments["bank"] == "on"
+    wanted = {"texture": Network("areawise", {"depth": 3}), "*": Network("srcnn", {})}
+    assert network_of(ground, segment, wanted).arguments["depth"] == 3
     assert network_of(ground, ground.segment("exposure"), wanted).kind == "srcnn"
 
 
 def test_networks_are_read_from_the_command_line() -> None:
     assert read_network("unet") == ("*", Network("unet", {}))
-    assert read_network("a.tone = areawise(width=16, bank=on)") == (
+    assert read_network("a.tone = areawise(width=16, head=affine)") == (
         "a.tone",
-        Network("areawise", {"width": 16, "bank": "on"}),
+        Network("areawise", {"width": 16, "head": "affine"}),
     )
     for wrong in ("tone=", "=unet", "areawise(16)", "Unet", "unet)"):
         with pytest.raises(TrainingError, match="is not of the form"):
@@ -196,11 +196,11 @@ def test_processes_side_by_side_train_the_same_bits_as_one(run: Run) -> None:
 
 
 def test_minutes_are_for_everything(run: Run) -> None:
-    minutes = 0.15
+    minutes = 0.06
     made = train_run(run, options(run, steps=None, minutes=minutes, stages=("exposure", "texture")), lambda news: None)
     assert all(outcome.error is None for outcome in made.outcomes)
     seconds = {outcome.name: outcome.seconds for outcome in made.outcomes}
-    assert sum(seconds.values()) < 60 * minutes + 3
+    assert sum(seconds.values()) < 60 * minutes + 15
     assert seconds["texture"] > seconds["exposure"]
 
 

@@ -87,6 +87,6 @@ def test_any_text_is_shown_safely_and_within_the_terminal(
 def test_a_line_of_a_mebibyte_takes_no_time() -> None:
     source = Source("bomb.isp", "é" * 2**20)
     found = [Diagnostic("E101", f"bad {i}", Label(source, Span(i * 10_000, i * 10_000 + 3))) for i in range(100)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(human.render(Report.of(found), width=80)) < 100_000
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0

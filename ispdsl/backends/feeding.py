@@ -19,6 +19,7 @@ from ispdsl.graph import Graph
 from ispdsl.ir.model import Footprint, Value
 from ispdsl.ir.params import Choice, Parameter, Table, Toggle
 from ispdsl.ir.types import Type
+from ispdsl.passes.levels import levelled
 from ispdsl.passes.segments import cut, watched
 from ispdsl.passes.select import PROXY, match, select, specialise, type_variables
 from ispdsl.plan import planned
@@ -60,7 +61,9 @@ def task_of(graph: Graph, address: str, ranges: Mapping[str, tuple[float, float]
     Raises:
         PlanError: the graph has no such call.
     """
-    call = called(graph, address)
+    called(graph, address)
+    graph = levelled(graph, address)
+    call = graph.call(address)
     declarations = {slot.address: slot.declaration for slot in graph.slots}
     varied = [
         _knob(name, slot, declarations[slot], ranges[slot]) for name, slot in driven(graph, call) if slot in ranges
@@ -166,7 +169,7 @@ def _feeder(key: _Same, address: str, type_: str, trust: tuple[str, ...]) -> Cal
     mosaics = {port.name: Type.parse(type_) for port in graph.inputs if port.type.name == "raw"}
     if type_variables(graph) and mosaics:
         graph = specialise(graph, match(graph, mosaics))
-    part = select(cut(graph, address), {address: PROXY}, {address: "recorder"})
+    part = select(levelled(cut(graph, address), address), {address: PROXY}, {address: "recorder"})
     seen = {value: name for name, value in watched(graph).items()}
     ports = [port.name for port in graph.call(address).signature.outputs]
     values = [Value(node=address, port=port) for port in ports]

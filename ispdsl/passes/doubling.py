@@ -11,6 +11,7 @@ from ispdsl.errors import PlanError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Value
 from ispdsl.ir.types import Type, is_variable
+from ispdsl.passes.levels import levelled
 from ispdsl.passes.prune import prune
 from ispdsl.passes.segments import Segment, between, collapse, watched
 from ispdsl.passes.select import EVERY, PROXY
@@ -70,6 +71,7 @@ def place(graph: Graph, doubles: Mapping[str, Card], taps: Collection[str] | Non
     for address in doubles:
         if address in placed.network:
             _check_types(placed.call(address), placed, doubles[address])
+            placed = levelled(placed, address)
     return placed
 
 

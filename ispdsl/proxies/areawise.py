@@ -48,7 +48,7 @@ class Areawise(nn.Module):
         channels = [shape.features, *[width] * depth]
         self.front = heads.Front(shape)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in pairwise(channels))
-        self.films = nn.ModuleList(Film(shape.condition, width) for _ in range(depth))
+        self.films = nn.ModuleList(Film(shape.told, width) for _ in range(depth))
         self.last = nn.Conv2d(width, heads.numbers(head, shape.start), 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(torch.as_tensor(self.last.bias))

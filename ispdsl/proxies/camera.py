@@ -44,14 +44,14 @@ class Camera(nn.Module):
         super().__init__()
         self.mosaic, self.values, self.step = shape.mosaic, shape.values, 2 ** (levels - 1)
         self.radius: int | None = None if levels > 1 else shape.radius(2)
-        known = shape.condition + EMBEDDING
+        known = shape.told + EMBEDDING
         widths = [width * (level + 1) for level in range(levels)]
         self.embedding = nn.Sequential(
-            nn.Linear(shape.condition, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING), nn.SiLU()
+            nn.Linear(shape.told, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING), nn.SiLU()
         )
-        self.gains = perceptron(shape.condition, 2 * shape.values)
-        self.matrix = perceptron(shape.condition, 12)
-        self.curves = perceptron(shape.condition, 3 * KNOTS)
+        self.gains = perceptron(shape.told, 2 * shape.values)
+        self.matrix = perceptron(shape.told, 12)
+        self.curves = perceptron(shape.told, 3 * KNOTS)
         self.down = nn.ModuleList(Block(a, b, known, film=True) for a, b in pairwise([2 * shape.values, *widths]))
         self.up = nn.ModuleList(Block(a + b, a, known, film=True) for a, b in pairwise(widths))
         self.last = nn.Conv2d(width, shape.start, 1)

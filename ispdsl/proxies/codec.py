@@ -73,7 +73,8 @@ class Seen:
 class Shape:
     """Sizes of what a network is given and gives: channels of values, sites and start, elements of the condition.
 
-    `mosaic` is whether planes are at half size, `finish` what comes out.
+    A condition of 0 elements is given as one that is always 0. `mosaic` is whether planes are at half size, `finish`
+    what comes out.
     """
 
     values: int
@@ -82,6 +83,11 @@ class Shape:
     condition: int
     mosaic: bool
     finish: Finish = "free"
+
+    @property
+    def told(self) -> int:
+        """Elements of the condition as it is given."""
+        return max(self.condition, 1)
 
     def radius(self, margin: int) -> int:
         """In pixels, of a network that looks `margin` pixels of its planes far; a bilinear start adds one."""

@@ -8,7 +8,7 @@ quantiles in stops: nine numbers in which a shift of the image is a small change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -153,24 +153,27 @@ def positive(task: Task, weights: Mapping[str, Tensor]) -> dict[str, bool]:
 
 
 class Compression(nn.Module):
-    """Brings the long items of a condition to `NARROW` numbers each by a linear layer, and leaves the others."""
+    """What of a condition the network is shown: long items as `NARROW` numbers each by a linear layer, others as such.
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    Items in `hidden` are left out: levels, by which images are scaled before the network sees them. It would take them
+    for the name of a camera.
+    """
+
+    def __init__(self, sizes: Sequence[int], hidden: Collection[int] = ()) -> None:
         super().__init__()
-        self.sizes = list(sizes)
-        self.layers = nn.ModuleList(nn.Linear(size, NARROW) for size in sizes if size > WIDE)
-
-    @property
-    def size(self) -> int:
-        """Elements that are left."""
-        return max(1, sum(NARROW if size > WIDE else size for size in self.sizes))
+        self.sizes, self.hidden = list(sizes), frozenset(hidden)
+        shown = [size for index, size in enumerate(sizes) if index not in self.hidden]
+        self.size = sum(NARROW if size > WIDE else size for size in shown)
+        self.layers = nn.ModuleList(nn.Linear(size, NARROW) for size in shown if size > WIDE)
 
     def forward(self, condition: Tensor) -> Tensor:
-        """``(..., K)`` to ``(..., k)``."""
-        if not self.layers:
+        """``(..., K)`` to ``(..., k)``, or to a 0 where nothing is left."""
+        if not self.size:
+            return torch.zeros_like(condition[..., :1])
+        if not self.layers and not self.hidden:
             return condition
         layers = iter(self.layers)
-        parts = condition.split(self.sizes, -1)
+        parts = [part for index, part in enumerate(condition.split(self.sizes, -1)) if index not in self.hidden]
         return torch.cat([next(layers)(part) if part.shape[-1] > WIDE else part for part in parts], -1)
 
 

@@ -17,6 +17,7 @@ from ispdsl.proxies import kinds
 from ispdsl.proxies.card import Card
 from ispdsl.proxies.codec import Levels, code_range, is_mosaic, levels
 from ispdsl.proxies.conditioning import Compression, Conditioning, Statistics, measure, positive
+from ispdsl.proxies.task import Task
 from ispdsl.proxies.weights import HINT, MARK, read_card, write_whole
 
 __all__ = ["Double", "Statistics", "load", "make", "measure", "read_card", "save"]
@@ -41,7 +42,7 @@ class Double(nn.Module):
         self.card = card
         self.codec = kinds.codec(card.network, card.task, arguments)
         self.conditioning = Conditioning(card.task, statistics)
-        self.compression = Compression(self.conditioning.sizes)
+        self.compression = Compression(self.conditioning.sizes, _levels_of(card.task))
         self.network = kinds.kind(card.network).build(self.codec.shape(self.compression.size), arguments)
         self._program: Sequence[Program] = ()  # in a tuple: a module in here is no part of this one
 
@@ -172,6 +173,14 @@ class Double(nn.Module):
                 shape = tuple(image.shape)
                 hint = f"{each} is ({planes}, H, W), or (B, {planes}, H, W)"
                 raise RunError(f"the double of {task.name} was given an image of shape {shape}", hint)
+
+
+def _levels_of(task: Task) -> list[int]:
+    """Which items of a condition are levels of codes that come or go."""
+    if not any(each.name == "raw" and code_range(each) for each in (*task.inputs, *task.outputs)):
+        return []
+    names = [each.name for each in (*task.knobs, *task.readings)]
+    return [index for index, name in enumerate(names) if name.endswith(("black_level", "white_level"))]
 
 
 def legal(image: Tensor, each: Type) -> Tensor:

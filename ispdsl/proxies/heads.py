@@ -35,7 +35,7 @@ class Front(nn.Module):
         super().__init__()
         self.start, self.values, self.sites = shape.start, shape.values, shape.sites
         self.gains = shape.sites or 1
-        self.hidden = nn.ModuleList([nn.Linear(shape.condition, HIDDEN), nn.Linear(HIDDEN, HIDDEN)])
+        self.hidden = nn.ModuleList([nn.Linear(shape.told, HIDDEN), nn.Linear(HIDDEN, HIDDEN)])
         self.last = nn.Linear(HIDDEN, self.gains + shape.start * shape.values)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)

@@ -29,7 +29,7 @@ class Weighed(nn.Module):
     def __init__(self, features: int, condition: int, width: int, depth: int, outputs: int) -> None:
         super().__init__()
         self.first = nn.Linear(features, width)
-        self.condition = nn.Linear(condition, width, bias=False)
+        self.condition = nn.Linear(max(condition, 1), width, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.weighing = nn.ModuleList()
         if condition:

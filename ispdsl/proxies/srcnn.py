@@ -23,7 +23,7 @@ class Srcnn(nn.Module):
     def __init__(self, shape: Shape, width: int) -> None:
         super().__init__()
         self.radius = shape.radius(RADIUS)
-        self.first = nn.Conv2d(shape.values + shape.condition, width, 9)
+        self.first = nn.Conv2d(shape.values + shape.told, width, 9)
         self.second = nn.Conv2d(width, max(width // 2, 1), 1)
         self.third = nn.Conv2d(max(width // 2, 1), shape.start, 5)
 

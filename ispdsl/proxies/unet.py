@@ -55,10 +55,8 @@ class Unet(nn.Module):
         widths = [width * 2**level for level in range(levels)]
         self.front = heads.Front(shape) if skip else None
         channels = [shape.features if skip else shape.values, *widths]
-        self.down = nn.ModuleList(
-            Block(a, b, shape.condition, film=film) for a, b in zip(channels, widths, strict=False)
-        )
-        self.up = nn.ModuleList(Block(a + b, a, shape.condition, film=film) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(Block(a, b, shape.told, film=film) for a, b in zip(channels, widths, strict=False))
+        self.up = nn.ModuleList(Block(a + b, a, shape.told, film=film) for a, b in pairwise(widths))
         self.last = nn.Conv2d(width, shape.start, 1)
         if skip:
             nn.init.zeros_(self.last.weight)

@@ -36,6 +36,7 @@ HABITS = {
     "areawise": Habit(4, 0.003, 64, 24, 96),
     "srcnn": Habit(8, 0.001, 64, 24, 96),
     "unet": Habit(4, 0.001, 128, 12, 128),
+    "camera": Habit(24, 0.003, 32, 24, 128),
 }
 """Small batches win on a CPU: a step costs little, and many of them are needed."""
 OTHER = HABITS["areawise"]

@@ -29,7 +29,7 @@ from ispdsl.training.loop import Recipe, Told, Work, train
 from ispdsl.training.options import Habit, Job, Options, Outcome, habit_of
 
 ALLOTTED = "allotted.json"
-GLOBAL_MARGIN = 16
+GLOBAL_MARGIN = 8
 """Margin of patches for networks that look everywhere, in px."""
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ispdsl.errors import RunError
 from ispdsl.proxies.conditioning import LEVELS, NARROW, Compression, Conditioning, Statistics, measure
+from ispdsl.proxies.double import make
 from ispdsl.proxies.task import Knob, Reading
 from tests.proxies.cards import EV, HIST, MODE, card
 
@@ -140,3 +141,21 @@ def test_wrong_keywords_are_refused() -> None:
 def test_no_examples_are_the_defaults() -> None:
     task = card("pointwise", readings=[HIST]).task
     assert measure(task, []).mean == Statistics().mean == {}
+
+
+def test_a_network_is_not_shown_the_levels_that_its_image_is_scaled_by() -> None:
+    levels = [Reading(name="black_level", kind="metadata", shape=(4,)), Reading(name="white_level", kind="metadata")]
+    codes = make(card("unet", ["raw<C, u16>"], ["rgb<camera, f32>"], readings=levels, knobs=[EV], width=4, levels=2))
+    told = codes.condition({"ev": 1.0, "black_level": [1.0, 2, 3, 4], "white_level": 9.0}, torch.zeros(1))
+    assert told.shape == (1, 6)
+    assert torch.equal(codes.compression(told), told[:, :1])
+    light = make(
+        card("unet", ["rgb<camera, f32>"], ["rgb<camera, f32>"], readings=levels, knobs=[EV], width=4, levels=2)
+    )
+    assert light.compression(told).shape == (1, 6)
+
+
+def test_a_double_without_settings_is_told_nothing() -> None:
+    alone = make(card("pointwise", knobs=[]))
+    assert alone.condition({}, torch.zeros(1)).tolist() == [[0.0]]
+    assert not alone.network.pixel.weighing

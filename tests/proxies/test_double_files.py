@@ -124,15 +124,15 @@ def _changed(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[byt
 
 
 def _not_finite(weights: dict[str, torch.Tensor]) -> None:
-    weights["network.first.weight"][0, 0] = float("nan")
+    weights["network.pixel.first.weight"][0, 0] = float("nan")
 
 
 def _other_shape(weights: dict[str, torch.Tensor]) -> None:
-    weights["network.first.bias"] = torch.zeros(5)
+    weights["network.pixel.first.bias"] = torch.zeros(5)
 
 
 def _other_names(weights: dict[str, torch.Tensor]) -> None:
-    weights["extra"] = weights.pop("network.first.bias")
+    weights["extra"] = weights.pop("network.pixel.first.bias")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def _other_names(weights: dict[str, torch.Tensor]) -> None:
         (_long_header, "no safetensors file, or cut off"),
         (lambda _: b"PK\x03\x04 a pickle, perhaps", "no safetensors file"),
         (lambda _: b"", "no safetensors file"),
-        (_changed(_not_finite), "network.first.weight holds values that are no finite numbers"),
-        (_changed(_other_shape), r"network.first.bias has shape \(5,\) instead of \(4,\)"),
-        (_changed(_other_names), r"its weights are not those of pointwise \(extra, network.first.bias\)"),
+        (_changed(_not_finite), "network.pixel.first.weight holds values that are no finite numbers"),
+        (_changed(_other_shape), r"network.pixel.first.bias has shape \(5,\) instead of \(4,\)"),
+        (_changed(_other_names), r"its weights are not those of pointwise \(extra, network.pixel.first.bias\)"),
     ],
 )
 def test_what_is_no_whole_double_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:

@@ -66,6 +66,19 @@ class Spell:
     cpu: float
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How many samples were done, when, and the seconds of processor time until then."""
+
+    done: int
+    at: float
+    cpu: float
+
+
+BATCH = 0.005
+"""Seconds within which what is told belongs to one batch: those are told of one after the other."""
+
+
 # ---- bare ---------------------------------------------------------------------------------------------------
 
 
@@ -140,19 +153,27 @@ def sampled(recipe: Recipe, asks: Sequence[Ask], jobs: int, folder: Path) -> Spe
     """The real `sample`, into a fresh run. The first samples of the composite, while workers start, do not count."""
     graph = recipe.graph
     run = create(folder, RunHead(pipeline=PipelineHead(file=graph.name, name=graph.name, sha256=graph.sha256)))
-    warm = 0 if recipe.backend != COMPOSITE else min(4 * jobs, len(asks) // 4)
-    times: list[tuple[float, float]] = []
+    warm = 0 if recipe.backend != COMPOSITE else min(8 * jobs, len(asks) // 3)
+    marks: list[Mark] = []  # one at the end of the batch in which the last worker has warmed up, and one at the end
+    last = 0.0
 
     def told(state: Progress) -> None:
-        times.append((time.perf_counter(), _living_cpu()))
+        nonlocal last
+        before, last = last, time.perf_counter()
+        if len(marks) == 1 and marks[0].at == before and last - before < BATCH:
+            marks.clear()  # it belongs to the batch that was marked: the end of it counts
+        if (not marks and state.done >= warm) or state.done == len(asks):
+            cpu, last = _living_cpu(), time.perf_counter()
+            marks.append(Mark(state.done, last, cpu))
 
     before = _all_cpu()
     outcome = sample(run, recipe, asks, jobs=jobs, start=keep_pages, told=told)
     assert outcome.made == len(asks), outcome
     shutil.rmtree(folder)
-    count = len(asks) - warm
-    cpu = times[-1][1] - times[warm][1] if recipe.backend == COMPOSITE else _all_cpu() - before
-    return Spell(count / (times[-1][0] - times[warm][0]), 1e3 * cpu / count)
+    first, final = marks[0], marks[-1]
+    count = final.done - first.done
+    cpu = final.cpu - first.cpu if recipe.backend == COMPOSITE else _all_cpu() - before
+    return Spell(count / (final.at - first.at), 1e3 * cpu / count)
 
 
 def _all_cpu() -> float:

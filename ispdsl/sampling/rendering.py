@@ -65,7 +65,7 @@ def rendered(composite: Composite, names: tuple[str, ...], recipe: Recipe, ask: 
             rendering = composite(image, given, metadata, before)
         found = _named(rendering, port.name, image)
         images = {name: np.ascontiguousarray(found[name].float().numpy()) for name in names}
-        if not all(np.isfinite(each).all() for each in images.values()):
+        if not all(map(_finite, images.values())):
             composite.inspect(image, given, metadata, before)
             raise RunError("a value is not finite")
     return images
@@ -73,3 +73,9 @@ def rendered(composite: Composite, names: tuple[str, ...], recipe: Recipe, ask: 
 
 def _named(rendering: Rendering, port: str, image: Tensor) -> dict[str, Tensor]:
     return {port: image, **rendering.outputs, **rendering.taps}
+
+
+def _finite(image: NDArray[np.float32]) -> bool:
+    """Whether all is finite. The sum of squares says so in a third of the time, unless it is too large itself."""
+    row = torch.from_numpy(image).reshape(-1)
+    return bool(torch.dot(row, row).isfinite() or row.isfinite().all())

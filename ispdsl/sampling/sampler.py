@@ -21,7 +21,10 @@ from ispdsl.sampling.asks import Ask
 from ispdsl.sampling.recipe import Recipe, sample_of, view_of
 from ispdsl.sampling.workers import Failed, Made, Result, Start, render_all
 from ispdsl.store.blobs import put_blob
-from ispdsl.store.runs import Run, acknowledge, done_keys, fail
+from ispdsl.store.runs import Entry, Run, acknowledge_all, done_keys, fail, held
+
+Batch = list[tuple[Ask, Result]]
+"""What became of some asks, to be acknowledged together."""
 
 LOOK = 0.1
 """Seconds between two looks at what other processes have done, at least."""
@@ -88,7 +91,7 @@ def sample(
         StoreError: nothing can be written; what was acknowledged stays.
     """
     todo = _Todo(run, asks, shuffled)
-    made = failed = lost = 0
+    made = failed = 0
     begun = time.monotonic()
 
     def tell() -> None:
@@ -101,20 +104,31 @@ def sample(
 
     tell()
     by = _by_programs if recipe.backend == COMPOSITE else _by_real_thing
-    with closing(by(run, recipe, todo, jobs, start)) as results:
-        for ask, result in results:
-            if isinstance(result, Failed):
-                fail(run, ask.key, ask.number, result.fault, result.message)
-                failed += 1
-                if failing is not None:
-                    failing(ask, result)
-            elif acknowledge(run, ask.key, ask.number, result.stored, result.seconds):
-                made += 1
-            else:
-                lost += 1
-            todo.mine.add(ask.key)
-            tell()
+    with held(run.path), closing(by(run, recipe, todo, jobs, start)) as batches:
+        for batch in batches:
+            kept = _entered(run, batch)
+            for ask, result in batch:
+                todo.mine.add(ask.key)
+                if isinstance(result, Failed):
+                    failed += 1
+                    if failing is not None:
+                        failing(ask, result)
+                elif ask.key in kept:
+                    made += 1
+                tell()
     return Outcome(made, failed, len(asks) - made - failed, time.monotonic() - begun)
+
+
+def _entered(run: Run, batch: Batch) -> set[str]:
+    """Enter into the ledger what became of some asks; the keys of those that are new there."""
+    for ask, result in batch:
+        if isinstance(result, Failed):
+            fail(run, ask.key, ask.number, result.fault, result.message)
+    entries = [
+        Entry(ask.key, ask.number, result.stored, result.seconds) for ask, result in batch if isinstance(result, Made)
+    ]
+    new = acknowledge_all(run, entries) if entries else []
+    return {entry.key for entry, is_new in zip(entries, new, strict=True) if is_new}
 
 
 class _Todo:
@@ -154,18 +168,14 @@ class _Todo:
 # ---- by the programs of the stages --------------------------------------------------------------------------
 
 
-def _by_programs(
-    run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None
-) -> Generator[tuple[Ask, Result]]:
+def _by_programs(run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None) -> Generator[Batch]:
     yield from render_all(todo.lacking(todo.asks), run.path, recipe, min(jobs, len(todo.asks)), start)
 
 
 # ---- by a real thing ----------------------------------------------------------------------------------------
 
 
-def _by_real_thing(
-    run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None
-) -> Generator[tuple[Ask, Result]]:
+def _by_real_thing(run: Run, recipe: Recipe, todo: _Todo, jobs: int, start: Start | None) -> Generator[Batch]:
     check_allowed(declared(recipe.graph), recipe.allow_exec)
     kinds = {str(ask.part.frame.type): ask for ask in todo.asks}  # a real thing is opened for one type of mosaic
     for type_, ask in kinds.items():
@@ -179,7 +189,7 @@ def _by_real_thing(
 
         for number, answer in run_all(opened, requests, lanes):
             made, names = requests.taken[number]
-            yield made, _kept(run, recipe, made, names, answer)
+            yield [(made, _kept(run, recipe, made, names, answer))]
 
 
 class _Requests:

@@ -1,8 +1,9 @@
 """Worker processes for the composite: each compiles once, renders ask after ask, and writes its blobs itself.
 
 Each worker has one thread for torch and some that write, so that hashing and syncing blobs overlap with rendering the
-next. A pipe joins it to the parent, with a few asks on their way; a worker that finds its pipe closed ends by itself,
-so that none outlives a parent that was killed.
+next. Results come several at a time, so that one transaction acknowledges them. A pipe joins it to the parent, with a
+few asks on their way; a worker that finds its pipe closed ends by itself, so that none outlives a parent that was
+killed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ WRITERS = 3
 
 AHEAD = WRITERS + 2
 """Asks that a worker has: those that it writes, one that it renders, one that waits."""
+
+LINGER = 0.1
+"""Seconds that the first result of several waits for the others."""
 
 PATIENCE = 3.0
 """Seconds that a worker has to finish what it is at when it shall end."""
@@ -140,8 +144,8 @@ class _Worker:
 
 def render_all(
     asks: Iterator[Ask], folder: Path, recipe: Recipe, jobs: int, start: Start | None = None
-) -> Generator[tuple[Ask, Result]]:
-    """Render asks in so many processes; what becomes of each, in order of completion.
+) -> Generator[list[tuple[Ask, Result]]]:
+    """Render asks in so many processes; what becomes of each, in order of completion, as it comes within `LINGER`.
 
     Closing the generator, or an exception where it is waited for, ends the workers; when it returns none is left.
 
@@ -189,18 +193,24 @@ def render_all(
             workers.append(hired())
             workers[-1].asked[ask.number] = ask
             workers[-1].pipe.send(ask)
+        batch: list[tuple[Ask, Result]] = []
+        until = 0.0
         while busy := [worker for worker in workers if worker.asked]:
-            ready = wait([worker.pipe for worker in busy])
+            ready = wait([worker.pipe for worker in busy], max(until - time.monotonic(), 0.0) if batch else None)
+            if not batch:
+                until = time.monotonic() + LINGER
             for worker in [each for each in busy if each.pipe in ready]:
                 answer = _received(worker)
                 if answer is not None:
                     number, result = answer
                     if isinstance(result, UserError):
+                        if batch:
+                            yield batch  # these lie on the disk
                         raise result
                     deaths = 0
                     done = worker.asked.pop(number)
                     fill(worker)  # before anything else, so that it need not wait
-                    yield done, result
+                    batch.append((done, result))
                     continue
                 deaths += 1
                 lost, *others = worker.asked.values()
@@ -208,10 +218,17 @@ def render_all(
                 workers.remove(worker)
                 message = _death(worker)
                 if deaths >= DEATHS:
+                    if batch:
+                        yield batch
                     raise RunError(f"{deaths} workers died one after the other: {message}", "use fewer --jobs")
                 workers.append(hired())
                 fill(workers[-1])
-                yield lost, Failed("crash", message)
+                batch.append((lost, Failed("crash", message)))
+            if batch and time.monotonic() >= until:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
     finally:
         _end(workers)
 

@@ -1,8 +1,9 @@
 """Samples as files: safetensors, named by the SHA-256 of their content.
 
-Tensors ``images/NAME`` are float32 `(C, H, W)`; ``metadata/NAME`` are float64, a single number has shape ``()``. The
-rest is JSON under ``sample`` in the header. Blobs may come from strangers: nothing of them is executed or unpickled,
-and every size is checked before it is believed.
+Tensors ``images/NAME`` are float32 `(C, H, W)`, or uint16 where nothing but such numbers is in them, and float32 again
+when they are read; ``metadata/NAME`` are float64, a single number has shape ``()``. The rest is JSON under ``sample``
+in the header. Blobs may come from strangers: nothing of them is executed or unpickled, and every size is checked before
+it is believed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ispdsl.ir.model import Frozen
-from ispdsl.store.disk import make_folder, read_regular, write_durably
+from ispdsl.store.disk import install, make_folder, read_regular, removed_on_failure, write_draft
 from ispdsl.store.errors import StoreError
 from ispdsl.store.sample import Sample
 
@@ -38,6 +39,10 @@ LARGEST_HEADER = 1 << 26
 IMAGE = "images/"
 METADATA = "metadata/"
 NOTE = "sample"
+DTYPES = {"<f4": "F32", "<f8": "F64", "<u2": "U16"}
+KINDS = ("<f4", "<u2")
+"""Of images."""
+LARGEST_CODE = 65535
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,21 @@ def put_blob(folder: Path, sample: Sample) -> Stored:
     Raises:
         DiskError: the disk is full, protected or fails; nothing is left behind.
     """
-    data = encode(sample)
-    stored = Stored(hashlib.sha256(data).hexdigest(), len(data))
+    hashed, size = hashlib.sha256(), 0
+
+    def passing() -> Generator[memoryview]:
+        nonlocal size
+        for piece in pieces(sample):
+            hashed.update(piece)
+            size += piece.nbytes
+            yield piece
+
+    draft = write_draft(folder / DRAFTS, passing(), folder / FOLDER)
+    stored = Stored(hashed.hexdigest(), size)
     target = path_of(folder, stored.digest)
-    make_folder(target.parent)
-    write_durably(target, data, folder / DRAFTS)  # also where it is there: it may be old, and about to be collected
+    with removed_on_failure(draft):
+        make_folder(target.parent)
+    install(draft, target)  # also where it is there: it may be old, and about to be collected
     return stored
 
 
@@ -111,7 +126,36 @@ FORGET = "`ispdsl runs gc --damaged` forgets what is damaged; `ispdsl runs resum
 
 def encode(sample: Sample) -> bytes:
     """A sample as the bytes of a safetensors file; equal samples give equal bytes."""
-    return safetensors.numpy.save(arrays_of(sample), {NOTE: json.dumps(note_of(sample), sort_keys=True)})
+    return b"".join(pieces(sample))
+
+
+def pieces(sample: Sample) -> Iterator[memoryview]:
+    """A sample as the bytes of a safetensors file, in pieces; images are not copied."""
+    found = arrays_of(sample)
+    arrays = [(name, _codes(array) if name.startswith(IMAGE) else array) for name, array in found.items()]
+    arrays.sort(key=lambda item: (-item[1].itemsize, item[0]))  # so that all are aligned
+    told: dict[str, object] = {"__metadata__": {NOTE: json.dumps(note_of(sample), sort_keys=True)}}
+    end = 0
+    for name, array in arrays:
+        begun, end = end, end + array.nbytes
+        told[name] = {"dtype": DTYPES[array.dtype.str], "shape": array.shape, "data_offsets": (begun, end)}
+    text = json.dumps(told, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    yield memoryview(struct.pack("<Q", len(text)) + text)
+    for _, array in arrays:
+        yield array.reshape(-1).view(np.uint8).data
+
+
+def _codes(image: NDArray[Any]) -> NDArray[Any]:
+    """An image as uint16 where that is the same bit for bit, as of a sensor's codes; otherwise as it is."""
+    codes = image
+    for part in (image[:, :1], image):  # most are found out by their first rows
+        if not (part.size and part.min() >= 0 and part.max() <= LARGEST_CODE):  # what is not finite fails as well
+            return image
+        codes = part.astype("<u2")
+        if not np.array_equal(codes.astype(part.dtype).view(np.uint32), part.view(np.uint32)):  # -0 is not 0
+            return image
+    return codes
 
 
 def decode(data: bytes) -> Sample:
@@ -139,8 +183,8 @@ def tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], Mapping[str, str]]:
 
 def arrays_of(sample: Sample) -> dict[str, NDArray[Any]]:
     """Images and metadata of a sample under the names that they have in a file."""
-    images = {f"{IMAGE}{name}": np.asarray(image, np.float32, order="C") for name, image in sample.images.items()}
-    numbers = {f"{METADATA}{name}": np.asarray(value, np.float64, order="C") for name, value in sample.metadata.items()}
+    images = {f"{IMAGE}{name}": np.asarray(image, "<f4", order="C") for name, image in sample.images.items()}
+    numbers = {f"{METADATA}{name}": np.asarray(value, "<f8", order="C") for name, value in sample.metadata.items()}
     return {**images, **numbers}
 
 
@@ -169,9 +213,9 @@ def sample_of(arrays: Mapping[str, NDArray[Any]], found: object) -> Sample:
         raise StoreError(f"it holds no sample: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     images: dict[str, NDArray[np.float32]] = {}
     metadata: dict[str, float | NDArray[np.float64]] = {}
-    for name, array in arrays.items():
-        if name.startswith(IMAGE) and array.dtype == np.float32 and array.ndim == 3:
-            images[name.removeprefix(IMAGE)] = array
+    for name, array in sorted(arrays.items()):
+        if name.startswith(IMAGE) and array.dtype.str in KINDS and array.ndim == 3:
+            images[name.removeprefix(IMAGE)] = array.astype(np.float32, copy=False)
         elif name.startswith(METADATA) and array.dtype == np.float64:
             metadata[name.removeprefix(METADATA)] = array if array.ndim else float(array)
         else:

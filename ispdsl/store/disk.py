@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,23 +47,55 @@ def write_durably(target: Path, data: bytes, drafts: Path | None = None) -> None
     Raises:
         DiskError: it cannot be written; the old file, if any, is untouched.
     """
-    draft = (drafts or target.parent) / f".{secrets.token_hex(8)}.tmp"
-    with writing(target):
+    install(write_draft(drafts or target.parent, [memoryview(data)], target), target)
+
+
+def write_draft(folder: Path, pieces: Iterable[memoryview], place: Path) -> Path:
+    """Write what is not whole yet, and sync it; `install` makes it a file.
+
+    Args:
+        folder: of drafts.
+        pieces: the content, bytes in one row each. The next is asked for when the one before is written, so that what
+            hashes or makes them meets them in the cache of the processor.
+        place: what the content is for, for messages.
+
+    Raises:
+        DiskError: it cannot be written; nothing is left.
+    """
+    draft = folder / f".{secrets.token_hex(8)}.tmp"
+    with writing(place), removed_on_failure(draft):
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            try:
-                rest = memoryview(data)
+            for rest in pieces:
                 while rest:
                     rest = rest[os.write(handle, rest) :]
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return draft
+
+
+def install(draft: Path, target: Path) -> None:
+    """Give a draft its name, so that it stays after a power cut; an old file of this name is replaced.
+
+    Raises:
+        DiskError: that cannot be done; the draft is gone, the old file, if any, is untouched.
+    """
+    with writing(target):
+        with removed_on_failure(draft):
             draft.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise
         sync_folder(target.parent)
+
+
+@contextmanager
+def removed_on_failure(draft: Path) -> Generator[None]:
+    """Within, whatever goes wrong takes the draft with it."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def make_folder(folder: Path) -> None:

@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from ispdsl.store.sample import Sample
 
 __all__ = [
     "DiskError",
+    "Entry",
     "Failure",
     "PipelineHead",
     "RawHead",
@@ -51,6 +53,7 @@ __all__ = [
     "StoreError",
     "Stored",
     "acknowledge",
+    "acknowledge_all",
     "create",
     "done_keys",
     "fail",
@@ -159,6 +162,16 @@ def put(run: Run, sample: Sample, key: str, number: int) -> bool:
     return acknowledge(run, key, number, put_blob(run.path, sample), sample.seconds)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What a row of the ledger is made of: the key and number of a sample, its blob, and the seconds that it took."""
+
+    key: str
+    number: int
+    stored: Stored
+    seconds: float
+
+
 def acknowledge(run: Run, key: str, number: int, stored: Stored, seconds: float) -> bool:
     """Enter a blob into the ledger: the second half of keeping a sample. Of several with one key the first wins.
 
@@ -169,17 +182,35 @@ def acknowledge(run: Run, key: str, number: int, stored: Stored, seconds: float)
         StoreError: the blob is not there (more than a minute may not pass between the halves when `gc` is run).
         DiskError: the ledger cannot be written.
     """
-    if not KEY.fullmatch(key):
-        raise StoreError(f"{key!r} is not a key", "take a hash in hexadecimal")
+    return acknowledge_all(run, [Entry(key, number, stored, seconds)])[0]
+
+
+def acknowledge_all(run: Run, entries: Sequence[Entry]) -> list[bool]:
+    """Enter several blobs into the ledger in one transaction, with one sync: all of them are acknowledged, or none.
+
+    Returns:
+        For each what `acknowledge` would return.
+
+    Raises:
+        StoreError, DiskError: as `acknowledge`; none was acknowledged.
+    """
+    for entry in entries:
+        if not KEY.fullmatch(entry.key):
+            raise StoreError(f"{entry.key!r} is not a key", "take a hash in hexadecimal")
     with changing(run.path) as base:
-        if base.execute("SELECT 1 FROM samples WHERE key = ?", (key,)).fetchone():
-            return False
-        blob = path_of(run.path, stored.digest)
-        if not blob.is_file() or blob.stat().st_size != stored.bytes:
-            raise StoreError(f"{blob} is not there any more", "it was collected by `ispdsl runs gc`; sample it again")
-        row = (key, number, stored.digest, stored.bytes, finite(seconds), time.time())
-        base.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", row)
-        base.execute("DELETE FROM failures WHERE key = ?", (key,))
+        return [_entered(base, run, entry) for entry in entries]
+
+
+def _entered(base: sqlite3.Connection, run: Run, entry: Entry) -> bool:
+    if base.execute("SELECT 1 FROM samples WHERE key = ?", (entry.key,)).fetchone():
+        return False
+    stored = entry.stored
+    blob = path_of(run.path, stored.digest)
+    if not blob.is_file() or blob.stat().st_size != stored.bytes:
+        raise StoreError(f"{blob} is not there any more", "it was collected by `ispdsl runs gc`; sample it again")
+    row = (entry.key, entry.number, stored.digest, stored.bytes, finite(entry.seconds), time.time())
+    base.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", row)
+    base.execute("DELETE FROM failures WHERE key = ?", (entry.key,))
     return True
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import ispdsl
 from ispdsl.executors.faults import ExecutorError, Fault
 from ispdsl.executors.model import Answer, Request
 from ispdsl.runtime.frame import Frame
+from ispdsl.sampling import workers
 from ispdsl.sampling.asks import Ask, Wish, asks_of
 from ispdsl.sampling.recipe import Recipe
 from ispdsl.sampling.sampler import Progress, sample
@@ -138,12 +140,15 @@ def test_nobody_has_allowed_it(real: Real, tmp_path: Path) -> None:
 # ---- worker processes ---------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_dies_costs_one_sample(tmp_path: Path, frames: dict[str, Frame]) -> None:
+def test_a_worker_that_dies_costs_one_sample(
+    tmp_path: Path, frames: dict[str, Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LINGER", 0.0)  # one by one
     built = graph(tmp_path)
     asks = listed(built, frames, Wish(count=8))
     run = new_run(tmp_path / "run", built)
     found: list[tuple[Ask, Made | Failed]] = []
-    for ask, result in render_all(iter(asks.asks), run.path, recipe(built, asks), 1):
+    for ask, result in chain.from_iterable(render_all(iter(asks.asks), run.path, recipe(built, asks), 1)):
         found.append((ask, result))
         if len(found) == 2:
             (child,) = _children("spawn_main")

@@ -16,6 +16,7 @@ import safetensors.numpy
 from ispdsl.store import blobs
 from ispdsl.store.blobs import decode, encode, path_of, put_blob, read_blob
 from ispdsl.store.errors import StoreError
+from ispdsl.store.sample import Sample
 from tests.store.made import files_below, made, sample_of
 
 
@@ -55,6 +56,39 @@ def test_values_beyond_the_range_and_views_of_arrays_are_kept() -> None:
     found = decode(encode(type(sample)({"a": image, "b": turned}, {}, {}, "", "", (0, 0, 2, 2))))
     np.testing.assert_array_equal(found.images["a"], image)
     np.testing.assert_array_equal(found.images["b"], turned)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (0, "U16"),
+        (65535, "U16"),
+        (65536, "F32"),
+        (-1, "F32"),
+        (-0.0, "F32"),
+        (0.5, "F32"),
+        (np.nan, "F32"),
+        (np.inf, "F32"),
+    ],
+)
+def test_codes_are_kept_in_16_bits_and_nothing_else_is(value: float, kept: str) -> None:
+    image = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    image[0, 2, 1] = value  # not in the first row
+    data = encode(Sample({"mosaic": image}, {}, {"iso": 1.0}, "", "", (0, 0, 4, 4)))
+    (length,) = struct.unpack("<Q", data[:8])
+    told = json.loads(data[8 : 8 + length])["images/mosaic"]
+    assert told["dtype"] == kept
+    found = decode(data).images["mosaic"]
+    assert found.dtype == np.float32
+    assert found.tobytes() == image.tobytes()
+
+
+def test_blobs_are_what_safetensors_writes_but_for_the_order() -> None:
+    sample = sample_of(3)
+    arrays = safetensors.numpy.load(encode(sample))
+    np.testing.assert_array_equal(arrays["images/out"], sample.images["out"])
+    assert arrays["images/image"].dtype == np.uint16
+    assert arrays["metadata/iso"].shape == ()
 
 
 def test_a_changed_bit_is_found_and_named(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from ispdsl.store import runs
 from ispdsl.store.blobs import Stored, path_of
 from ispdsl.store.errors import StoreError
 from ispdsl.store.runs import (
+    Entry,
     RawHead,
     acknowledge,
+    acknowledge_all,
     create,
     done_keys,
     fail,
@@ -305,3 +307,16 @@ def test_a_ledger_that_is_held_open_is_refused_after_a_fork(tmp_path: Path) -> N
     child.join(30)
     assert child.exitcode == 0
     assert [row.number for row in rows(run)] == [0, 2, 3]
+
+
+def test_several_are_acknowledged_together_or_none(tmp_path: Path) -> None:
+    run = made(tmp_path / "run")
+    assert put(run, sample_of(1), key_of(1), 1)
+    entries = [Entry(key_of(n), n, put_blob(run.path, sample_of(n)), 0.5) for n in (0, 1, 2)]
+    assert acknowledge_all(run, entries) == [True, False, True]
+    assert [row.number for row in rows(run)] == [0, 1, 2]
+    more = [Entry(key_of(n), n, put_blob(run.path, sample_of(n)), 0.5) for n in (3, 4)]
+    path_of(run.path, more[1].stored.digest).unlink()
+    with pytest.raises(StoreError, match="not there any more"):
+        acknowledge_all(run, more)
+    assert [row.number for row in rows(run)] == [0, 1, 2], "not the first of them either"

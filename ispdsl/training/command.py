@@ -12,6 +12,7 @@ from ispdsl.proxies.double import load, save
 from ispdsl.store.runs import Run
 from ispdsl.training import checkpoint
 from ispdsl.training.chain import Tuned, fine_tune
+from ispdsl.training.data import TrainingError
 from ispdsl.training.distributed import ALONE, Group
 from ispdsl.training.examples import roles_of
 from ispdsl.training.options import Job, Options, Outcome
@@ -60,12 +61,15 @@ def train_run(
         group: the processes that train together.
 
     Raises:
-        TrainingError: no stage of a name, no raw to train on, a process was killed.
+        TrainingError: no stage of a name, no raw to train on, a process was killed, a run by stage to tune in a row.
         CompileError, PlanError: a network that there is not, or that cannot do what it should.
     """
     begun = time.monotonic() if begun is None else begun
     ground = ground_of(run, options.file, options.whole, options.trust)
     roles_of(run, options.hold_out)  # what is wrong with it is said before anything is trained
+    if options.fine_tune and run.head.design.get("per_stage"):
+        hint = "sample the whole pipeline, or leave --fine-tune out"
+        raise TrainingError(f"{run.path} was sampled stage by stage, and doubles are tuned in a row", hint)
     jobs = jobs_of(ground, options)
     tuning = 60 * options.fine_tune
     ends = None if options.seconds is None else begun + max(options.seconds - tuning, 0.0)

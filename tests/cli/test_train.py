@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_a_line_of_the_terminal() -> None:
     assert line.cells()[-3:] == ("41.50 dB", "▁▅█", "done")
     line.hear(Outcome("tone", "pointwise", error="no"))
     assert line.cells()[2] == "failed"
+
+
+def test_a_run_by_stage_is_not_tuned_in_a_row_and_that_is_said_before_anything_is_trained(
+    run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    head = json.loads(path.read_text())
+    path.write_text(json.dumps({**head, "design": {**head["design"], "per_stage": True}}))
+    found = called(tmp_path / "run", "--variant", "tuned", "--steps", 1, "--fine-tune", 0.1)
+    assert found.exit_code == 1, found.output
+    assert "was sampled stage by stage" in found.stderr
+    assert "leave --fine-tune out" in found.stderr
+    assert not (tmp_path / "run" / "doubles" / "tuned").exists()

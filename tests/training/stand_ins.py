@@ -52,7 +52,8 @@ def l1(found: Tensor, wanted: Tensor) -> Tensor:
 def work(folder: Path, steps: int | None = 60, batch: int = 256, group: Group | None = None, **changes) -> loop.Work:
     """A training that takes a fraction of a second."""
     train, held = data.split(scenes(), frozenset({"raw2"}))
-    recipe = loop.Recipe("gain", batch, 0.01, "l1", 3, steps, **{"patience": 100, **changes})
+    changes.setdefault("patience", 100)
+    recipe = loop.Recipe("gain", batch, 0.01, "l1", 3, steps, **changes)
     return loop.Work(
         Gain(), l1, data.rows(train), [data.collate([scene]) for scene in held], recipe, folder, group or Group()
     )

@@ -150,7 +150,7 @@ TARGETS = (
         "registers",
         (Variant("camera", ("--whole", "--network", "camera"), ((20.0, 32.0),)),),
         count=2400,
-        served=("-m", "ispdsl.device", "--tcp", "7171"),
+        served=("-m", "ispdsl.device", "--tcp", "7171", "--stay"),
     ),
     Target(
         "local_laplacian",

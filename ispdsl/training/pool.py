@@ -1,4 +1,4 @@
-"""Training the doubles of a run side by side, in processes of one thread each."""
+"""Training the doubles of a run side by side, in processes of one thread each; one alone has all threads."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def train_all(
 
     if len(found) == 1:
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(max(min(options.jobs, os.cpu_count() or 1), 1))  # nobody else wants the cores
         try:
             _train_lane(run, found[0], by_name, options, ends, kept, group)
         finally:

@@ -61,18 +61,19 @@ def measure(each: Target, data: Path, work: Path, minutes: Sequence[float], sett
     chosen = raws.choose(data, most=raws.MOST)
     training = raws.write(chosen.training[: raws.MOST - each.charts], work / "training", one_matrix=each.one_matrix)
     testing = raws.write(chosen.testing, work / "testing", one_matrix=each.one_matrix)
-    for number in range(each.charts):
+    for number in range(each.charts):  # written anew, to the same bytes
         like = training[number * max(len(training) // each.charts, 1) % len(training)]
         chart = work / "training" / f"chart_{number}.dng"
         log.run("chart", str(like), "-o", str(chart), "--seed", str(seed + number))
         training.append(chart)
     run = work / "run"
+    resumed = ["--resume"] if (run / "run.json").is_file() else []
     held = ["--hold-out", training[0].name] if len(training) > 1 else []
     allowed = ["--allow-exec"] if each.backend not in ("composite", "libraw") else []
     with beside(each):
         log.run(
             "sample", str(each.pipeline), *map(str, training), "-o", str(run), "--count", str(each.count),
-            "--backend", each.backend, *held, "--seed", str(seed), *each.sample, *each.trust, *allowed,
+            "--backend", each.backend, *held, "--seed", str(seed), *each.sample, *each.trust, *allowed, *resumed,
         )  # fmt: skip
         trained = {
             f"{variant.name}-{limit:g}": _trained(log, run, each, variant, limit, seed)
@@ -101,26 +102,20 @@ def measure(each: Target, data: Path, work: Path, minutes: Sequence[float], sett
 
 
 def _trained(log: Log, run: Path, each: Target, variant: Variant, limit: float, seed: int) -> dict[str, Any]:
-    """Train a variant for so many minutes."""
+    """Train a variant for so many minutes; what a kept run has is not trained again."""
     name = f"{variant.name}-{limit:g}"
+    known = run / "training" / f"{name}.json"
+    if known.is_file():
+        found = json.loads(known.read_text(encoding="utf-8"))
+        log.commands.append(found["command"])
+        return {**found["trained"], "variant": variant}
+    skip = [] if "--whole" in variant.train else each.skip
+    words = ["--variant", name, "--minutes", f"{limit:g}", "--seed", str(seed)]
     begun = time.perf_counter()
-    told = json.loads(
-        log.run(
-            "train",
-            str(run),
-            "--variant",
-            name,
-            "--minutes",
-            f"{limit:g}",
-            "--seed",
-            str(seed),
-            *variant.train,
-            *([] if "--whole" in variant.train else each.skip),
-            *each.trust,
-            "--json",
-        )
-    )
-    return {"minutes": limit, "wall_seconds": round(time.perf_counter() - begun, 1), "variant": variant, "told": told}
+    told = json.loads(log.run("train", str(run), *words, *variant.train, *skip, *each.trust, "--json"))
+    trained = {"minutes": limit, "wall_seconds": round(time.perf_counter() - begun, 1), "told": told}
+    known.write_text(json.dumps({"trained": trained, "command": log.commands[-1]}), encoding="utf-8")
+    return {**trained, "variant": variant}
 
 
 def _summary(found: dict[str, Any], trained: dict[str, Any], each: Target) -> dict[str, Any]:
@@ -183,7 +178,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, action="append", help="of training, for a shorter trial")
     parser.add_argument("--settings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, help="keep runs in this folder")
+    parser.add_argument("--work", type=Path, help="keep runs in this folder, and go on with those that are there")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     if given.data is None:

@@ -31,7 +31,7 @@ from ispdsl.training import data
 from ispdsl.training.budget import REPLANS, Pace, due, rate_at
 from ispdsl.training.data import TrainingError, seeded
 from ispdsl.training.examples import Roles
-from ispdsl.training.looks import look_of, shown, weighed
+from ispdsl.training.looks import Look, look_of, shown, weighed
 from ispdsl.training.loop import Told, psnr
 from ispdsl.training.stages import Ground
 
@@ -130,7 +130,7 @@ class _Chain:
         seen = {name: value for name, value in watched(graph).items() if value.node is not None}
         self._outputs = {name: value for name, value in seen.items() if value in graph.results.values()}
         self._peaks = {name: float(code_range(graph.type_of(value)) or 1) for name, value in seen.items()}
-        self._looks = {name: look_of(graph.type_of(value)) for name, value in seen.items()}
+        self._looks: dict[str, Look] = {name: look_of(graph.type_of(value)) for name, value in seen.items()}
         reach = (double.radius for double in doubles.values())
         self._margin = sum(8 if radius is None else radius for radius in reach)
 

@@ -143,7 +143,7 @@ def _summary(found: dict[str, Any], trained: dict[str, Any], each: Target) -> di
         "wanted": dict(variant.wanted).get(limit),
         "trust_rank": {name: one["rank"] for name, one in trust.items()},
         "stages": rows,
-        "doubles": trained["told"]["doubles"],
+        "doubles": [{key: one[key] for key in one if key != "file"} for one in trained["told"]["doubles"]],
     }
 
 

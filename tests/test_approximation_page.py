@@ -26,7 +26,7 @@ def variant(name: str, minutes: float, mean: float, **more: Any) -> dict[str, An
         "ssim": 0.98765,
         "ciede2000": 0.5,
         "wanted": None,
-        "trust_rank": {"blind": 0.9},
+        "trust_rank": {"blind": 0.9, "seen": 0.95},
         "stages": STAGES,
         "doubles": [],
         **more,
@@ -52,7 +52,7 @@ def result(*variants: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_variant_has_its_row_with_what_was_wanted() -> None:
     found = page(result(variant("stages", 5.0, 41.125, wanted=35.3), variant("unet", 5.0, 20.0, stages=[])))
-    assert "| stages | 5 | 301 | **41.12** | 35.3 | 42.00 | 33.00 | 21.50 | 0.9877 | 0.50 | 0.90 |" in found
+    assert "| stages | 5 | 301 | **41.12** | 35.3 | 42.00 | 33.00 | 21.50 | 0.9877 | 0.50 | 0.90, 0.95 |" in found
     assert "| unet | 5 | 301 | **20.00** | - |" in found
     assert "360 renders of parts of 2 raws and 2 charts, 100 settings on 1 unseen files, seed 0, 2 cores" in found
 

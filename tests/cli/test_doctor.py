@@ -108,7 +108,11 @@ def test_families_are_asked_once_and_side_by_side(families: Families) -> None:
 
 
 def test_the_families_of_this_machine_answer() -> None:
-    found = doctor.ask_families(patience=60)()
+    for _ in range(3):  # a program that is asked for its version on a busy machine may be late
+        found = doctor.ask_families(patience=60)()
+        silent = [f"{each.name}: {each.value}" for each in found if "Error" in each.value or "no answer" in each.value]
+        if not silent:
+            break
+    assert silent == []
     assert all(each.value for each in found)
     assert all(each.advice for each in found if each.state == "absent")
-    assert not [each.name for each in found if "Error" in each.value or "no answer" in each.value]

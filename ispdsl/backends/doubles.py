@@ -46,7 +46,7 @@ def files(given: str | Path) -> dict[str, Path]:
         given: a run (its variant ``default``), a folder with doubles, or one file.
 
     Raises:
-        CompileError: there are none, one cannot be read, or two are of the same address.
+        CompileError: there are none, one cannot be read, or has the name of another.
     """
     folder = Path(given)
     if folder.is_file():
@@ -62,9 +62,9 @@ def files(given: str | Path) -> dict[str, Path]:
     by_address: dict[str, Path] = {}
     for path in found:
         address = read_card(path).task.name
-        if address in by_address:
-            hint = "take one of them out of the folder"
-            raise CompileError(f"{path} and {by_address[address].name} are both doubles of {address}", hint)
+        if path.stem != address:
+            hint = f"call it {address}{SUFFIX}, or name the file alone"
+            raise CompileError(f"{path} is the double of {address}, and not what it is called", hint)
         by_address[address] = path
     return by_address
 

@@ -15,6 +15,10 @@ SEEN = 1 << 23
 """Pixels of a frame of which all taps are kept for the figure; of larger ones it knows settings and input alone."""
 
 
+WIDE = 30.0
+"""Of an interval in dB: a figure that is less sure says nothing."""
+
+
 @dataclass(frozen=True)
 class Believed:
     """The trust figure of doubles, or why there is none."""
@@ -71,6 +75,8 @@ def line(belief: Belief) -> str:
     What was sampled of the settings outside stands in the notes of the development, in declared units; here is how far.
     """
     figure = f"expected PSNR {belief.psnr:.1f} dB, for nine queries of ten {belief.low:.1f} to {belief.high:.1f} dB"
+    if belief.high - belief.low > WIDE:
+        figure += "; so wide that it says nothing, for the raw is unlike those that it was fitted to"
     if not belief.outside:
         return figure
     return f"{figure}; a guess, since it lies outside of what was sampled: {', '.join(map(_far, belief.outside))}"

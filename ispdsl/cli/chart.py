@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ispdsl.cli.boundary import CommandError, guarded, writing
+from ispdsl.cli.collisions import Use, refuse_collisions
 from ispdsl.cli.console import emit
 from ispdsl.cli.run import read_quietly
 from ispdsl.render.characters import clean
@@ -33,6 +34,7 @@ def chart(
 
     if output.suffix.lower() != ".dng":
         raise CommandError(f"{output} is no DNG", "name it CHART.dng")
+    refuse_collisions([Use("the raw", raw)], [Use("the chart", output)])
     frame = chart_raw(read_quietly(raw, describe), seed, size)
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ispdsl.training.options import Options
 
 
+FEW = 100
+"""Steps after which hardly any double is of use."""
+
+
 class Loss(StrEnum):
     """What is made small."""
 
@@ -57,7 +61,7 @@ def train(
         typer.Option(
             "--network",
             metavar="[STAGE=]KIND",
-            help="pointwise, areawise, unet, srcnn or residual, as in areawise(width=16). May be repeated.",
+            help="pointwise, bank, areawise, unet, camera, srcnn or residual, as in areawise(width=16); repeatable.",
         ),
     ] = None,
     minutes: Annotated[
@@ -194,6 +198,9 @@ def _say(run: Run, training: Training, as_json: bool) -> None:
         good = "nothing held out" if outcome.psnr is None else f"{outcome.psnr:6.2f} dB held out"
         about = f"{outcome.kind:<10}{outcome.steps:>7} steps{outcome.seconds:>8.1f} s"
         emit(f"{clean(outcome.name):<{width}}  {about}  {good}  {clean(str(outcome.path))}")
+    hasty = [outcome.name for outcome in training.outcomes if outcome.error is None and outcome.steps < FEW]
+    if hasty:
+        note(f"fewer than {FEW} steps: {clean(', '.join(hasty))}; give them more --minutes")
     if training.tuned is not None:
         tuned = training.tuned
         note(f"in a row: {tuned.before:.2f} dB, fine-tuned {tuned.after:.2f} dB, {tuned.steps} steps")

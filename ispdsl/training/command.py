@@ -17,7 +17,7 @@ from ispdsl.training.distributed import ALONE, Group
 from ispdsl.training.examples import roles_of
 from ispdsl.training.options import Job, Options, Outcome
 from ispdsl.training.pool import Heard, train_all
-from ispdsl.training.stages import Ground, chosen, ground_of, network_of
+from ispdsl.training.stages import EVERY, Ground, chosen, ground_of, network_of
 
 WRITING_SECONDS = 1.0
 """For the doubles after fine-tuning."""
@@ -39,7 +39,7 @@ def jobs_of(ground: Ground, options: Options) -> list[Job]:
         TrainingError: there is no stage of a name.
         CompileError: there is no such network, or it takes other arguments.
     """
-    found = chosen(ground, options.stages, options.skip)
+    found = chosen(ground, options.stages, options.skip, options.networks.keys() - {EVERY})
     networks = [network_of(ground, segment, options.networks, options.whole) for segment in found]
     return [
         Job(segment.address, network, member)

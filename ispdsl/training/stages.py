@@ -108,14 +108,16 @@ def ground_of(run: Run, file: Path, whole: bool = False, trust: Sequence[str] = 
     return Ground(run, flat, collapse(flat, chosen), chosen, tuple(trust))
 
 
-def chosen(ground: Ground, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Segment]:
-    """The segments to train: those named, else all, but for those that stay programs.
+def chosen(
+    ground: Ground, only: Collection[str] = (), skip: Collection[str] = (), named: Collection[str] = ()
+) -> list[Segment]:
+    """The segments to train: those in `only`, else all, but for those that stay programs; others may be `named`.
 
     Raises:
         TrainingError: there is no segment of a name, or nothing is left.
     """
     known = [segment.address for segment in ground.segments]
-    for name in (*only, *skip):
+    for name in (*only, *skip, *named):
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"

@@ -158,7 +158,6 @@ def test_doubles_are_found_in_runs_folders_and_files(run, tmp_path: Path):
     assert files(one) == {"saturation": one}
     with pytest.raises(CompileError, match="has no doubles"):
         files(tmp_path)
-    (tmp_path / "a.safetensors").write_bytes(one.read_bytes())
-    (tmp_path / "b.safetensors").write_bytes(one.read_bytes())
-    with pytest.raises(CompileError, match="both doubles of saturation"):
+    (tmp_path / "exposure.safetensors").write_bytes(one.read_bytes())
+    with pytest.raises(CompileError, match="is the double of saturation, and not what it is called"):
         files(tmp_path)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ispdsl.cli.believed import line
+from ispdsl.evaluation.trust import Belief
 from ispdsl.store.runs import Run
 from tests.cli.conftest import Invoke
 from tests.evaluation.stand_ins import small_run
@@ -53,6 +55,11 @@ def test_what_lies_outside_is_said_once_with_how_far(
     assert outside["address"] == "exposure.ev"
     assert 0 < outside["by"] < 1
     assert told["trust"]["low"] < told["trust"]["psnr"] < told["trust"]["high"]
+
+
+def test_a_figure_that_knows_nothing_says_so() -> None:
+    assert "says nothing" in line(Belief(40.0, 20.0, 60.0))
+    assert "says nothing" not in line(Belief(40.0, 30.0, 50.0))
 
 
 def test_where_there_is_no_figure_it_says_how_to_get_one(invoke: Invoke, made: Run, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_what_is_wrong_is_said_with_a_hint(run: Run, tmp_path: Path) -> None:
         ((run.path, "--rate", 3), 2, "is no learning rate"),
         ((run.path, "--stage", "exposur", "--steps", 1), 1, "did you mean exposure?"),
         ((run.path, "--network", "resnet", "--steps", 1), 1, "there is no network resnet"),
+        ((run.path, "--network", "exposur=pointwise", "--steps", 1), 1, "did you mean exposure?"),
         ((run.path, "--hold-out", "dog", "--steps", 1), 1, "has no raw dog"),
         ((run.path, "--device", "cuda"), 4, "there is no CUDA device"),
     ):

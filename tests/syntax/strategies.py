@@ -100,7 +100,8 @@ program = node(tree.Program, target=string)
 proxy = node(tree.Proxy, call=call)
 executor = node(tree.Executor, call=call)
 comparison = node(tree.Comparison, left=names, operator=st.sampled_from("== != <= >= < >".split()), right=value)
-_subject = name_of("in", "when", "within", "with", "to")
+# what begins a statement ends the line of the property before it
+_subject = name_of("in", "when", "within", "with", "to", "slider", "choice", "curve", "property")
 
 
 @st.composite

@@ -184,6 +184,7 @@ def test_one_double_of_everything(run: Run) -> None:
     assert card.watched == (("mosaic",), ("out",))
 
 
+@pytest.mark.slow
 def test_processes_side_by_side_train_the_same_bits_as_one(run: Run) -> None:
     names = ("exposure", "tone_map")
     alone = trained(run, stages=names, variant="alone")

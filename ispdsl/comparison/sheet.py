@@ -45,6 +45,15 @@ def difference_sheet(path: Path, pairs: Sequence[Pair], names: tuple[str, str], 
     rows = [_row(pair, names, orientation) for pair in pairs if pair.images is not None]
     if not rows:
         raise ValueError("there are no differences to show")
+    write_rows(path, rows)
+
+
+def write_rows(path: Path, rows: Sequence[Sequence[tuple[str, str, NDArray[np.float32]]]]) -> None:
+    """Write a page of rows of three tiles, each with its title, a remark and a thumbnail `(3, H, W)`.
+
+    Raises:
+        PictureError: the file cannot be written.
+    """
     heights = [max(picture.shape[1] for _, _, picture in row) for row in rows]
     width = 3 * (THUMBNAIL + MARGIN) + MARGIN
     page = Image.new("RGB", (width, sum(heights) + len(rows) * (LABEL + MARGIN) + MARGIN), PAPER)

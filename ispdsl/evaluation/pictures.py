@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Page
 
-from ispdsl.comparison.sheet import shown
+from ispdsl.comparison.sheet import shown, write_rows
 from ispdsl.evaluation.scores import Image
 from ispdsl.ir.types import Type
-from ispdsl.runtime.contact_sheet import LABEL, MARGIN, PAPER, THUMBNAIL, label, paste
-from ispdsl.runtime.pictures import write_picture
 
 TIMES = 10
 """How much differences are strengthened, the same in all pictures so that they can be compared."""
@@ -39,18 +36,7 @@ def sheet(path: Path, shots: Sequence[Shot]) -> None:
     """
     if not shots:
         raise ValueError("there is no query to show")
-    rows = [_row(shot) for shot in shots]
-    heights = [max(tile.shape[1] for _, _, tile in row) for row in rows]
-    width = 3 * (THUMBNAIL + MARGIN) + MARGIN
-    page = Page.new("RGB", (width, sum(heights) + len(rows) * (LABEL + MARGIN) + MARGIN), PAPER)
-    top = MARGIN
-    for row, height in zip(rows, heights, strict=True):
-        for column, (title, remark, tile) in enumerate(row):
-            left = MARGIN + column * (THUMBNAIL + MARGIN)
-            paste(page, tile, left + THUMBNAIL // 2, top + height // 2)
-            label(page, title, remark, left, top + height + LABEL - 10)
-        top += height + LABEL + MARGIN
-    write_picture(path, np.asarray(page, np.float32).transpose(2, 0, 1) / 255)
+    write_rows(path, [_row(shot) for shot in shots])
 
 
 def _row(shot: Shot) -> list[tuple[str, str, Image]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -81,40 +80,33 @@ def test_a_family_that_is_broken_is_a_finding(families: Families) -> None:
 
 
 def test_a_family_that_hangs_is_not_waited_for(families: Families) -> None:
-    heard = threading.Event()
-
     def hang() -> tuple[Found, ...]:
-        heard.wait(60)
+        time.sleep(5)
         return ()
 
     modules = families(slow=hang, quick=lambda: (Found("thing", True, "1.0"),))
     begun = time.monotonic()
-    found = doctor.ask_families(modules, patience=2)()
-    heard.set()
-    assert time.monotonic() - begun < 30
+    found = doctor.ask_families(modules, patience=0.3)()
+    assert time.monotonic() - begun < 2
     assert [(each.name, each.state) for each in found] == [("slow", "absent"), ("thing", "good")]
-    assert found[0].value == "gave no answer within 2 s"
+    assert found[0].value == "gave no answer within 0.3 s"
 
 
 def test_families_are_asked_once_and_side_by_side(families: Families) -> None:
-    together = threading.Barrier(3)  # one after another they would wait for ever
+    def slow(name: str) -> Callable[[], tuple[Found, ...]]:
+        return lambda: (time.sleep(0.4), (Found(name, True, "1.0"),))[1]
 
-    def meets(name: str) -> Callable[[], tuple[Found, ...]]:
-        return lambda: (together.wait(60), (Found(name, True, "1.0"),))[1]
-
-    modules = families(a=meets("a"), b=meets("b"), c=meets("c"))
-    found = doctor.ask_families({**modules, "another kind": "made_up.a"}, patience=60)()
+    modules = families(a=slow("a"), b=slow("b"), c=slow("c"))
+    begun = time.monotonic()
+    found = doctor.ask_families({**modules, "another kind": "made_up.a"})()
+    assert time.monotonic() - begun < 1
     assert [each.name for each in found] == ["a", "b", "c"]
 
 
-def silent(found: Sequence[doctor.Finding]) -> list[str]:
-    return [each.name for each in found if "Error" in each.value or "no answer" in each.value]
-
-
-def test_the_families_of_this_machine_answer() -> None:
-    # a program that is asked for its version on a busy machine may be late
-    tries = (doctor.ask_families(patience=60)() for _ in range(3))
-    found = next((each for each in tries if not silent(each)), None)
-    assert found is not None, "some family gave an error or no answer three times"
+def test_the_families_of_this_machine_answer_in_time() -> None:
+    begun = time.monotonic()
+    found = doctor.ask_families()()
+    assert time.monotonic() - begun < doctor.PATIENCE
     assert all(each.value for each in found)
     assert all(each.advice for each in found if each.state == "absent")
+    assert not [each.name for each in found if "Error" in each.value or "no answer" in each.value]

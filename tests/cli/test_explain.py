@@ -18,6 +18,7 @@ def test_every_code_has_its_page(invoke: Invoke) -> None:
         page = invoke("explain", code.lower()).stdout
         assert page.startswith(f"{code}: {entry.title}\n")
         assert all(line.strip() in page for line in with_bytes_shown(entry.wrong + entry.right).splitlines())
+        assert json.loads(invoke("explain", code, "--json").stdout)["title"] == entry.title
 
 
 def test_an_unknown_code_is_a_usage_error(invoke: Invoke) -> None:
@@ -120,7 +121,6 @@ def test_a_property_may_be_asked_for_by_its_name_alone(invoke: Invoke) -> None:
 
 def test_pages_are_text_that_every_reader_takes(invoke: Invoke) -> None:
     pages = [json.loads(invoke("explain", code, "--json").stdout) for code in ENTRIES]
-    assert [page["title"] for page in pages] == [entry.title for entry in ENTRIES.values()]
     surrogates = [page for page in pages if any("\ud800" <= c <= "\udfff" for text in page.values() for c in text)]
     assert surrogates == []
 

@@ -165,7 +165,7 @@ def test_a_process_that_hangs_is_killed_within_the_limit(tmp_path: Path) -> None
         begin = time.perf_counter()
         error = fault_of(executor, frame)
         assert error.fault is Fault.HANG
-        assert time.perf_counter() - begin < 20
+        assert time.perf_counter() - begin < 3
         assert not alive(pid)
         run(executor, frame)
 
@@ -297,7 +297,9 @@ def test_another_thread_can_stop_it(tmp_path: Path) -> None:
 
 def test_it_starts_without_torch(tmp_path: Path) -> None:
     script = "import sys, ispdsl.executors.libraw_worker, rawpy; sys.exit('torch' in sys.modules)"
+    begin = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    assert time.perf_counter() - begin < 5
 
 
 @pytest.mark.realdata

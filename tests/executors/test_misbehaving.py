@@ -25,7 +25,7 @@ LIMITS = Limits(seconds=30, memory=200 * MIB, output=2 * MIB)
 SHORT = replace(LIMITS, seconds=0.7)
 """For those that never end by themselves."""
 
-LATE = 15.0
+LATE = 3.0
 """Seconds beyond the limit that a busy machine may take."""
 
 FAULTS = {

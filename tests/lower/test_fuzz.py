@@ -68,7 +68,7 @@ def fuzz(count: int, seed: int) -> int:
         source = Source("fuzz.isp", mutated(piece_of(text, dice), words, dice), path.with_name("fuzz.isp"))
         start = time.process_time()
         module, report = load_text(source, library)
-        assert time.process_time() - start < 3, f"text {number} of seed {seed}: {source.text}"
+        assert time.process_time() - start < 1, f"text {number} of seed {seed}: {source.text}"
         assert (module is None) == bool(report.errors)
         check(report)
         assert render(report) or not report.diagnostics
@@ -80,9 +80,9 @@ def fuzz(count: int, seed: int) -> int:
 
 
 def test_changed_words_never_raise() -> None:
-    count = 500
+    count = 2000
     accepted = fuzz(count, seed=2)
-    assert count // 100 < accepted < count // 2  # texts of both kinds were tried
+    assert count // 50 < accepted < count // 2  # texts of both kinds were tried
 
 
 @pytest.mark.slow

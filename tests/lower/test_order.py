@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ispdsl.ir.model import Pipeline
@@ -35,7 +35,6 @@ def without_places(value: Pipeline) -> object:
 
 
 @given(st.permutations(STATEMENTS))
-@settings(max_examples=40)
 def test_the_order_of_the_text_says_nothing(statements: list[str]) -> None:
     texts = (METER, GAIN, SPLIT)
     found = the_pipeline(lowered(*texts, pipeline(*statements)))

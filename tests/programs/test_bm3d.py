@@ -13,7 +13,7 @@ from ispdsl.programs.bm3d import bm3d, dct_matrix, haar_matrix
 from ispdsl.programs.denoise import bilateral
 from ispdsl.programs.nlm import nl_means
 from ispdsl.synthetic.samples import sample_photo
-from tests.programs.checks import check_exported, check_program
+from tests.programs.checks import check_program
 
 CHOICES: dict[str, Any] = {
     "transform": "dct",
@@ -31,22 +31,16 @@ def uniform(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-FREE = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
-
-
 def test_bm3d_of_colour_survives_what_every_program_must() -> None:
-    check_program(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=FREE, radius=22, export=False)
-
-
-@pytest.mark.slow
-def test_bm3d_of_colour_is_exported() -> None:
-    check_exported(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=FREE)
+    free = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
+    check_program(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=free, radius=22)
 
 
 @pytest.mark.parametrize("changed", [{"step": "every"}, {"patch": "p8", "transform": "haar", "weights": "uniform"}])
 def test_the_first_pass_of_bm3d_survives_what_every_program_must(changed: dict[str, str]) -> None:
+    free = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
     static: dict[str, Any] = {**CHOICES, "stack": "k8", "wiener": False, **changed}
-    check_program(bm3d, [uniform(1, 5, 6)], static=static, free=FREE, radius=15, export="step" in changed)
+    check_program(bm3d, [uniform(1, 5, 6)], static=static, free=free, radius=15)
 
 
 def reference(image: np.ndarray, noise: float, threshold: float, wiener: np.ndarray | None) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ispdsl
 from ispdsl.graph import Graph
@@ -89,9 +90,9 @@ def parts(frames: dict[str, Frame], side: int = 16, count: int = 3) -> dict[str,
     return {name: parts_of(frame, name, side, count, 0) for name, frame in frames.items()}
 
 
-def listed(graph: Graph, frames: dict[str, Frame], wish: Wish, **more: object) -> Asks:
+def listed(graph: Graph, frames: dict[str, Frame], wish: Wish, **more: Any) -> Asks:
     wish = replace(wish, side=16)
-    return asks_of(graph, parts(frames), ispdsl.Settings.of(graph), wish, "composite", "composite 1", **more)  # type: ignore
+    return asks_of(graph, parts(frames), ispdsl.Settings.of(graph), wish, "composite", "composite 1", **more)
 
 
 def recipe(graph: Graph, asks: Asks) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from ispdsl.cli.boundary import CommandError, guarded, writing
 from ispdsl.cli.collisions import Use, refuse_collisions
 from ispdsl.cli.console import emit
+from ispdsl.cli.options import Json
 from ispdsl.cli.run import read_quietly
 from ispdsl.render.characters import clean
 
@@ -23,6 +25,7 @@ def chart(
     describe: Annotated[
         Path | None, typer.Option("--describe", metavar="JSON", help="The description of a mosaic without a header.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a raw of flat patches: colours that photographs seldom hold, with the metadata of a camera's raw.
 
@@ -40,4 +43,5 @@ def chart(
         output.parent.mkdir(parents=True, exist_ok=True)
         for name, content in encode_dng(output.name, frame.image, frame.type, frame).items():
             (output.parent / name).write_bytes(content)
-    emit(clean(str(output)))
+    told = {"chart": str(output), "cfa": frame.cfa, "size": list(frame.size), "seed": seed}
+    emit(json.dumps(told) if as_json else clean(str(output)))

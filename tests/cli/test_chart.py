@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import ispdsl
@@ -12,8 +13,9 @@ from tests.cli.conftest import Invoke
 def test_a_chart_is_a_raw(invoke: Invoke, tmp_path: Path) -> None:
     raw, chart = tmp_path / "raw.dng", tmp_path / "charts" / "chart.dng"
     write_dng(raw, synthesise(sample_photo("motorcycle", 64), seed=1, cfa="gbrg"))
-    result = invoke("chart", raw, "-o", chart, "--size", "64")
+    result = invoke("chart", raw, "-o", chart, "--size", "64", "--json")
     assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {"chart": str(chart), "cfa": "gbrg", "size": [64, 64], "seed": 0}
     assert (ispdsl.read(chart).cfa, ispdsl.read(chart).size) == ("gbrg", (64, 64))
 
 

@@ -13,11 +13,12 @@ from ispdsl.backends.composite import compile
 from ispdsl.backends.feeding import example
 from ispdsl.proxies.double import load, read_card
 from ispdsl.store.runs import Run, samples
-from ispdsl.training import examples
+from ispdsl.training import budget, examples
 from ispdsl.training.command import jobs_of, train_run
 from ispdsl.training.data import TrainingError
 from ispdsl.training.examples import materials, roles_of
 from ispdsl.training.options import Options, Outcome
+from ispdsl.training.stage import ALLOTTED
 from ispdsl.training.stages import Network, ground_of, network_of, read_network
 from tests.training.made import STAGES, graph_of
 
@@ -196,8 +197,17 @@ def test_processes_side_by_side_train_the_same_bits_as_one(run: Run) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
-def test_minutes_are_for_everything(run: Run) -> None:
-    minutes = 0.06
+def test_minutes_are_for_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, float, float]] = []
+    share_out = budget.seconds_of
+
+    def noted(lane: budget.Lane, index: int, left: float) -> float:
+        seconds = share_out(lane, index, left)
+        given.append((lane.names[index], left, seconds))
+        return seconds
+
+    monkeypatch.setattr(budget, "seconds_of", noted)
+    minutes = 0.1
     wanted = options(
         run,
         steps=None,
@@ -207,9 +217,15 @@ def test_minutes_are_for_everything(run: Run) -> None:
     )
     made = train_run(run, wanted, lambda news: None)
     assert all(outcome.error is None for outcome in made.outcomes)
-    seconds = {outcome.name: outcome.seconds for outcome in made.outcomes}
-    assert sum(seconds.values()) < 60 * minutes + 15
-    assert seconds["texture"] > seconds["exposure"]
+    (first, whole, least), (last, left, rest) = given
+    assert (first, last) == ("exposure", "texture"), "who takes longest comes last"
+    assert left < whole < 60 * minutes, "what is left of all the time, not of one double's"
+    pointwise, areawise = budget.share("pointwise"), budget.share("areawise")
+    assert least == pytest.approx(whole * pointwise / (pointwise + areawise))
+    assert rest == max(left, 0.0), "the last one gets all that is left"
+    for name, _, seconds in given:
+        (kept,) = run.path.glob(f"training/*/{name}/{ALLOTTED}")
+        assert json.loads(kept.read_text(encoding="utf-8")) == {"seconds": seconds}
 
 
 def test_a_chain_is_tuned_and_never_made_worse(run: Run) -> None:

@@ -62,6 +62,7 @@ def of(found: Believed, development: Development) -> tuple[str, dict[str, Any] |
         "psnr": round(belief.psnr, 2),
         "low": round(belief.low, 2),
         "high": round(belief.high, 2),
+        "rank": None if belief.rank is None else round(belief.rank, 3),
         "outside": [
             {"address": each.address, "message": each.message, "by": None if _constant(each) else round(each.by, 4)}
             for each in belief.outside
@@ -77,6 +78,8 @@ def line(belief: Belief) -> str:
     figure = f"expected PSNR {belief.psnr:.1f} dB, for nine queries of ten {belief.low:.1f} to {belief.high:.1f} dB"
     if belief.high - belief.low > WIDE:
         figure += "; so wide that it says nothing, for the raw is unlike those that it was fitted to"
+    elif belief.weak:
+        figure += f"; hardly to be believed, for it ranked the errors it was tried on by {belief.rank:.2f} of 1"
     if not belief.outside:
         return figure
     return f"{figure}; a guess, since it lies outside of what was sampled: {', '.join(map(_far, belief.outside))}"

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ispdsl.store.runs import Run
 
 REPORT, RESULT = "report.md", "report.json"
+SETTINGS, SIZE = 100, 512
+"""Queries, and the height and width of their parts in pixels, where nothing else is asked for."""
 PACE = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
@@ -61,11 +63,18 @@ def evaluate(
         typer.Option("--variant", metavar="NAME", help="Which doubles; default: default. Several are compared."),
     ] = None,
     settings: Annotated[
-        int, typer.Option("--settings", "-n", min=1, metavar="N", help="Random settings, each on a part of a raw.")
-    ] = 100,
-    ranges: Annotated[Ranges, typer.Option("--ranges", help="What they are drawn from.")] = Ranges.SAMPLED,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Of settings and parts.")] = 0,
-    size: Annotated[int, typer.Option("--size", min=16, metavar="PX", help="Height and width of a part.")] = 512,
+        int | None,
+        typer.Option("--settings", "-n", min=1, metavar="N", help="Random settings, each on a part of a raw; 100."),
+    ] = None,
+    ranges: Annotated[
+        Ranges | None, typer.Option("--ranges", help="What they are drawn from; default: sampled.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="S", help="Of settings and parts; default: 0.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=16, metavar="PX", help="Height and width of a part; default: 512.")
+    ] = None,
     whole_frames: Annotated[bool, typer.Option("--whole-frames", help="Whole raws instead of parts.")] = False,
     jobs: Annotated[
         int | None,
@@ -97,12 +106,22 @@ def evaluate(
     from ispdsl.store.runs import open_run
 
     check_trust(trust or [])
+    asked = {"--settings": settings, "--ranges": ranges, "--seed": seed, "--size": size, "--whole-frames": whole_frames}
+    told = [option for option, value in asked.items() if value is not None and value is not False]
+    if told and not raws:
+        hint = "name raws that no double has seen, or leave it out to look at the held-out samples"
+        raise CommandError(f"{told[0]} is about raws, and none is named", hint)
     opened = open_run(run)
     names = list(dict.fromkeys(variants or ["default"]))
     folders = [_variant(run, name) for name in names]
     graph = _graph(opened)
     lanes = jobs or len(os.sched_getaffinity(0))
-    plan = Plan(settings, ranges.value, WHOLE if whole_frames else size, seed)
+    plan = Plan(
+        SETTINGS if settings is None else settings,
+        (Ranges.SAMPLED if ranges is None else ranges).value,
+        WHOLE if whole_frames else SIZE if size is None else size,
+        seed or 0,
+    )
     frames = {name: read_quietly(path, describe) for name, path in _names(raws or []).items()}
     keep_pages()
     chains, jobs_of = _chains(opened, graph, folders, frames, tuple(trust or ()))
@@ -110,7 +129,7 @@ def evaluate(
         seen = trained(opened, chains)
         source, folder = _asked(opened, graph, frames, plan, output, seen, lanes, tuple(trust or ()), allow_exec)
         only = None
-        words = f"{settings} settings over the {ranges.value} ranges, on {len(frames)} raws"
+        words = f"{plan.count} settings over the {plan.ranges} ranges, on {len(frames)} raws"
     else:
         source, only = opened, held_out(opened, chains)
         folder = output or run / "evaluation" / "held-out"

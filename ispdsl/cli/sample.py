@@ -319,12 +319,22 @@ def _compared(old: RunHead, new: RunHead) -> Iterable[tuple[str, bool]]:
     yield "pipeline", old.pipeline.sha256 == new.pipeline.sha256
     yield "backend", old.backend == new.backend
     yield f"version of it ({old.real}, and this is {new.real})", old.real == new.real
-    yield (
-        "set of raws",
-        [(raw.name, raw.sha256, raw.role) for raw in old.raws]
-        == [(raw.name, raw.sha256, raw.role) for raw in new.raws],
-    )
+    raws = _otherwise(old.raws, new.raws)
+    yield f"set of raws ({raws})", not raws
     yield "design", (old.design, old.seed) == (new.design, new.seed)
+
+
+def _otherwise(old: Sequence[RawHead], new: Sequence[RawHead]) -> str:
+    """The first raw that is not as it was, in words; empty where all are."""
+    then, now = {raw.name: raw for raw in old}, {raw.name: raw for raw in new}
+    for name in [*then, *now]:
+        if name not in now or name not in then:
+            return f"{name} is {'missing' if name not in now else 'new'}"
+        if then[name].sha256 != now[name].sha256:
+            return f"the bytes of {name} have changed"
+        if then[name].role != now[name].role:
+            return f"{name} was for {then[name].role}"
+    return "" if list(then) == list(now) else "in another order"
 
 
 def _sampled(run: Run, recipe: Recipe, asks: Sequence[Ask], jobs: int, resume: bool) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -175,12 +176,22 @@ def _train(run: Run, options: Options, begun: float, as_json: bool) -> None:
 
     with joined(options.device) as group:
         jobs = jobs_of(ground_of(run, options.file, options.whole, options.trust), options)
+        if group.writes and not options.resume:
+            _say_replaced(run, options, [job.name for job in jobs])
         with shown([(job.name, job.network.kind) for job in jobs] if group.writes else []) as heard:
             training = train_run(run, options, heard, begun=begun, group=group)
         if group.writes:
             _say(run, training, as_json)
     if any(outcome.error for outcome in training.outcomes):
         raise typer.Exit(ExitCode.EXECUTOR)
+
+
+def _say_replaced(run: Run, options: Options, names: Sequence[str]) -> None:
+    """Doubles that are there already are trained anew; whoever wants to keep them stops now."""
+    folder = run.path / "doubles" / options.variant
+    there = [name for name in names if (folder / f"{name}.safetensors").is_file()]
+    if there:
+        note(f"{clean(', '.join(there))} of variant {options.variant}: to be replaced; --variant NAME keeps both")
 
 
 def _say(run: Run, training: Training, as_json: bool) -> None:

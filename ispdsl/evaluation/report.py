@@ -11,7 +11,7 @@ from ispdsl.evaluation.features import FACTS
 from ispdsl.evaluation.measure import Chain, Query
 from ispdsl.evaluation.scores import BEST, Summary, is_light, summary
 from ispdsl.evaluation.sensitivity import Sensitivity
-from ispdsl.evaluation.trust import SHARE, Calibration
+from ispdsl.evaluation.trust import FEWEST, SHARE, WEAK, Calibration
 
 FORMAT = 1
 SHOWN = 5
@@ -130,6 +130,10 @@ def sentence(each: Evaluated) -> str:
             f"{what} {each.calibration[name].rank:.2f}" for name, what in further.items() if name in each.calibration
         ]
         words += f" ({', '.join(known)})" if known else ""
+        if max(one.rank for one in each.calibration.values()) < WEAK:
+            words += ", too little to go by"
+    elif len(each.queries) < FEWEST:
+        words += f"; no trust figure, which takes {FEWEST} queries"
     return words
 
 

@@ -37,6 +37,9 @@ BEST = 100.0
 SHARE = 0.9
 """Of true errors, the share that an interval is to hold."""
 
+WEAK = 0.5
+"""Rank correlation below which a figure does not tell good queries from bad ones."""
+
 FOLDS = 5
 
 
@@ -52,12 +55,19 @@ class Belief:
         psnr: expected PSNR of the first output against the real thing, in dB.
         low, high: between them it lies for nine queries of ten that are like those it was fitted to.
         outside: the settings that were never sampled, the furthest first; with any, `psnr` is a guess.
+        rank: Spearman's rank correlation of expected and true PSNR that the figure proved to have; None where unknown.
     """
 
     psnr: float
     low: float
     high: float
     outside: tuple[Outside, ...] = ()
+    rank: float | None = None
+
+    @property
+    def weak(self) -> bool:
+        """Whether the figure was found not to tell good queries from bad ones."""
+        return self.rank is not None and self.rank < WEAK
 
     def __str__(self) -> str:
         figure = f"{self.psnr:.1f} dB expected ({self.low:.1f} to {self.high:.1f})"
@@ -208,16 +218,17 @@ class Trust:
         pixels = image.image if isinstance(image, Frame) else _numpy(image)
         base = [*self.domain.settings(values), facts(pixels, self.domain.types[""], known)]
         types = {name: type_ for name, type_ in self.domain.types.items() if name}
-        figure = self.blind
+        knows = "blind"
         if self.seen is not None and watched is not None and watched.keys() >= types.keys():
-            figure = self.seen
+            knows = "seen"
             base += [facts(_numpy(watched[name]), type_, known) for name, type_ in types.items()]
             if self.ensemble is not None and members and all(each.keys() >= types.keys() for each in members):
-                figure = self.ensemble
+                knows = "ensemble"
                 made = {name: [_numpy(each[name]) for each in (watched, *members)] for name in types}
                 base.append(np.array([apart(made[name], type_, known) for name, type_ in types.items()]))
-        psnr, low, high = figure.belief(np.concatenate(base))
-        return Belief(psnr, low, high, outside(self.domain.knobs, self.domain.constants, values))
+        psnr, low, high = self.figures[knows].belief(np.concatenate(base))
+        rank = self.calibration[knows].rank if knows in self.calibration else None
+        return Belief(psnr, low, high, outside(self.domain.knobs, self.domain.constants, values), rank)
 
 
 def canonical(settings: Settings | Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ispdsl.proxies.card import Card
 from ispdsl.proxies.codec import Levels, code_range, is_mosaic, levels
 from ispdsl.proxies.conditioning import Compression, Conditioning, Statistics, measure, positive
 from ispdsl.proxies.task import Task
-from ispdsl.proxies.weights import HINT, MARK, read_card, write_whole
+from ispdsl.proxies.weights import HINT, MARK, header, read_card, write_whole
 
 __all__ = ["Double", "Statistics", "load", "make", "measure", "read_card", "save"]
 
@@ -207,15 +208,25 @@ def save(double: Double, path: Path) -> None:
         CompileError: the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in double.state_dict().items()}
-    metadata = {"what": MARK, "card": double.card.model_dump_json()}
+    metadata = {"what": MARK, "card": double.card.model_dump_json(), "sha256": digest(tensors)}
     write_whole(Path(path), safetensors.torch.save(tensors, metadata))
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and bytes of tensors, in the order of their names."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode() + b"\0")
+        found.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> Double:
     """The double of a file. Nothing in the file is executed.
 
     Raises:
-        CompileError: the file is no double's or damaged, its weights are not those of its card, or not finite.
+        CompileError: the file is no double's or damaged, its weights are not those of its card, not those that were
+            written, or not finite.
     """
     path = Path(path)
     card = read_card(path)
@@ -235,5 +246,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> Double:
             raise CompileError(f"{path}: {name} has shape {shapes}", HINT)
         if tensor.is_floating_point() != wanted[name].is_floating_point() or not bool(torch.isfinite(tensor).all()):
             raise CompileError(f"{path}: {name} holds values that are no finite numbers", HINT)
+    if digest(found) != header(path)["__metadata__"].get("sha256"):
+        raise CompileError(f"{path} is damaged: its weights are not those that were written", HINT)
     double.load_state_dict(found)
     return double.to(device)

@@ -78,6 +78,10 @@ def test_what_is_missing_is_told(invoke: Invoke, folder: Path, made: Run) -> Non
     near = invoke("evaluate", folder, "--variant", "contrst")
     assert near.exit_code == 3
     assert "did you mean contrast?" in near.stderr
+    for option in (("-n", 3), ("--size", 64), ("--ranges", "hard"), ("--seed", 0), ("--whole-frames",)):
+        useless = invoke("evaluate", folder, *option)
+        assert useless.exit_code == 2
+        assert "is about raws, and none is named" in useless.stderr
     trained = invoke("evaluate", folder, made.head.raws[0].path)
     assert trained.exit_code == 1
     assert "was trained on" in trained.stderr

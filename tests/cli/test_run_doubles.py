@@ -60,6 +60,10 @@ def test_what_lies_outside_is_said_once_with_how_far(
 def test_a_figure_that_knows_nothing_says_so() -> None:
     assert "says nothing" in line(Belief(40.0, 20.0, 60.0))
     assert "says nothing" not in line(Belief(40.0, 30.0, 50.0))
+    assert "hardly to be believed, for it ranked the errors it was tried on by 0.21" in line(
+        Belief(40.0, 30.0, 50.0, rank=0.21)
+    )
+    assert "hardly" not in line(Belief(40.0, 30.0, 50.0, rank=0.8))
 
 
 def test_where_there_is_no_figure_it_says_how_to_get_one(invoke: Invoke, made: Run, tmp_path: Path) -> None:

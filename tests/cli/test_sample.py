@@ -65,6 +65,13 @@ def test_what_does_not_fit_is_refused(invoke: Invoke, file: Path, raws: list[Pat
         assert (result.exit_code, f"another {what}" in result.stderr) == (2, True), result.stderr
     result = invoke(*words[:2], raws[1], *words[3:], "--resume")
     assert (result.exit_code, "set of raws" in result.stderr) == (2, True)
+    assert f"{raws[0].name} is missing" in result.stderr
+    content = raws[0].read_bytes()
+    raws[0].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    result = invoke(*words, "--resume")
+    raws[0].write_bytes(content)
+    assert result.exit_code == 2
+    assert f"the bytes of {raws[0].name} have changed" in result.stderr
     assert len(rows(open_run(out))) == 2
 
 

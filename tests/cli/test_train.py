@@ -35,11 +35,14 @@ def test_doubles_are_trained_told_and_resumed(run: Run) -> None:
     assert "pointwise" in first.stdout
     assert "12 steps" in first.stdout
     assert json.loads(path.with_suffix(".json").read_text())["training"]["steps"] == 12
+    assert "to be replaced" not in first.stderr
     content = path.read_bytes()
     again = called(*common, "--resume", "--json")
     told = json.loads(again.stdout)
     assert [(each["name"], each["steps"], each["error"]) for each in told["doubles"]] == [("exposure", 12, None)]
     assert path.read_bytes() == content, "there was nothing left to do"
+    assert "to be replaced" not in again.stderr
+    assert "exposure of variant default: to be replaced; --variant NAME keeps both" in called(*common).stderr
     other = called(*common, "--resume", "--seed", 1)
     assert other.exit_code == 4
     assert "was made with seed 0, and now it is seed 1" in other.stderr

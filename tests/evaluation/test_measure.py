@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from ispdsl.evaluation.chains import chain_of, domain, held_out, knob_of, note_of, weights
 from ispdsl.evaluation.evaluate import Job, evaluated, measured, tasks
 from ispdsl.evaluation.measure import Chain, measure, render, settings_of
-from ispdsl.evaluation.report import markdown, table, values
+from ispdsl.evaluation.report import markdown, sentence, table, values
 from ispdsl.evaluation.scores import score
+from ispdsl.evaluation.trust import Calibration
 from ispdsl.graph import Graph
 from ispdsl.ir.types import Type
 from ispdsl.proxies.double import save
@@ -122,6 +124,11 @@ def test_an_evaluation_finds_the_parameter_that_an_identity_is_bad_at(run: Run, 
         assert words in text
     assert "exposure" not in table([found])
     assert f"mean {found.chain.mean:.2f} dB" in table([found])
+    weak = replace(found, calibration={"blind": Calibration(40, 0.12, 0.9, 2.0)})
+    assert "rank correlation 0.12, too little to go by" in sentence(weak)
+    assert "too little" not in sentence(replace(found, calibration={"blind": Calibration(40, 0.8, 0.9, 2.0)}))
+    few = replace(found, calibration={}, queries=found.queries[:5])
+    assert "no trust figure, which takes 12 queries" in sentence(few)
     told = values(head, [found])
     assert told["variants"][0]["chain"]["mean"] == found.chain.mean
     assert len(told["variants"][0]["queries"]) == len(queries)

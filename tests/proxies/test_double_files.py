@@ -135,9 +135,15 @@ def _other_names(weights: dict[str, torch.Tensor]) -> None:
     weights["extra"] = weights.pop("network.pixel.first.bias")
 
 
+def _flipped(content: bytes) -> bytes:
+    """One bit of the last weight, which stays a finite number."""
+    return content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (_flipped, "its weights are not those that were written"),
         (_foreign, "these are other weights"),
         (_cut, "is damaged: its header and its size disagree"),
         (_other_format, "is a double of format 99, this ispdsl reads format 1"),

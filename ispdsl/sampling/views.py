@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ispdsl.backends.blackbox import COMPOSITE
 from ispdsl.errors import PlanError
 from ispdsl.graph import Graph
+from ispdsl.passes.identity import identity
 from ispdsl.passes.inline import inline
 from ispdsl.passes.prune import prune
 from ispdsl.passes.segments import Segment, collapse, cut, segments, watched
@@ -31,7 +32,7 @@ def flat_of(graph: Graph, types: Mapping[str, str | int], taps: Iterable[str] | 
     """
     if backend == COMPOSITE:
         return prepared(graph, types, taps=taps)
-    return specialise(prune(inline(graph), taps), types)
+    return specialise(identity(prune(inline(graph), taps)), types)
 
 
 def whole(flat: Graph) -> View:

@@ -79,8 +79,6 @@ def target(name: str) -> Target:
 DEFINED = ("--skip", "demosaiced", "--skip", "colour_balance")
 """What the DNG specification defines stays a program, as in Tseng et al. 2022, section 4.1."""
 
-FRONT = ("black_white", "white_balance", "highlights", "input_profile")
-
 TARGETS = (
     Target(
         "photo_finish",
@@ -101,7 +99,11 @@ TARGETS = (
         "darktable: modules between their own taps",
         HERE / "darktable_five.isp",
         "darktable",
-        (Variant("stages", wanted=((20.0, 33.0),)),),
+        (
+            Variant(
+                "stages", ("--network", "demosaic=areawise", "--network", "sharpen=bank"), ((5.0, 33.0), (20.0, 33.0))
+            ),
+        ),
         only=(
             "sharpen.radius",
             "sharpen.amount",
@@ -120,7 +122,7 @@ TARGETS = (
             "colisa.saturation": "-60%..60%",
             "vibrance.amount": "0%..60%",
         },
-        programs=(*FRONT, "exposure", "output_profile"),
+        programs=("balanced", "exposure", "input_profile", "output_profile"),
         one_matrix=True,
     ),
     Target(
@@ -128,7 +130,13 @@ TARGETS = (
         "LibRaw: steps between their own taps",
         HERE / "libraw_stages.isp",
         "libraw",
-        (Variant("stages", wanted=((20.0, 33.0),)),),
+        (
+            Variant(
+                "stages",
+                ("--network", "interpolated=camera", "--network", "brighten=pointwise"),
+                ((5.0, 33.0), (20.0, 33.0)),
+            ),
+        ),
         only=("interpolate.method",),
         vary={
             "scale_colours.red": "1.4..2.8",
@@ -148,7 +156,7 @@ TARGETS = (
         "Simulated register processor: opaque, raw in, 32 registers",
         PIPELINES / "hardware_isp.isp",
         "registers",
-        (Variant("camera", ("--whole", "--network", "camera"), ((20.0, 32.0),)),),
+        (Variant("camera", ("--whole", "--network", "camera"), ((5.0, 32.0), (20.0, 32.0))),),
         count=2400,
         served=("-m", "ispdsl.device", "--tcp", "7171", "--stay"),
     ),
@@ -157,10 +165,19 @@ TARGETS = (
         "Local Laplacian filters, by darktable",
         HERE / "local_laplacian.isp",
         "darktable",
-        (Variant("stages"),),
+        (
+            Variant("bank", ("--network", "demosaic=areawise", "--network", "local_contrast=bank")),
+            Variant(
+                "unet",
+                (
+                    *("--network", "demosaic=areawise"),
+                    *("--network", "local_contrast=unet(width=8, levels=5, skip=on, film=on)"),
+                ),
+            ),
+        ),
         only=("local_contrast.detail", "local_contrast.midtone_range"),
         vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
-        programs=FRONT,
+        programs=("balanced", "profiled", "output_profile"),
         one_matrix=True,
     ),
     Target(
@@ -168,7 +185,7 @@ TARGETS = (
         "Block-matching denoiser: BM3D, by ffmpeg",
         HERE / "block_matching.isp",
         "command",
-        (Variant("stages"),),
+        (Variant("stages", ("--network", "develop=camera")),),
         only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
     ),
 )

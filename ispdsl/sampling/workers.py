@@ -142,6 +142,77 @@ class _Worker:
     asked: dict[int, Ask] = field(default_factory=dict[int, Ask])
 
 
+@dataclass
+class _Crew:
+    """The workers, and what there is to do: first what dead ones left `waiting`, then what is still in `asks`."""
+
+    asks: Iterator[Ask]
+    hired: Callable[[], _Worker]
+    workers: list[_Worker] = field(default_factory=list[_Worker])
+    waiting: deque[Ask] = field(default_factory=deque[Ask])
+    deaths: int = 0
+    """Of workers in a row, without an answer between them."""
+
+    def begin(self, jobs: int) -> None:
+        """At most so many workers, each with one ask, so that all begin at once."""
+        for ask in itertools.islice(self.asks, jobs):
+            worker = self.hired()
+            self.workers.append(worker)
+            worker.asked[ask.number] = ask
+            worker.pipe.send(ask)
+
+    @property
+    def busy(self) -> list[_Worker]:
+        """Those that have something to do."""
+        return [worker for worker in self.workers if worker.asked]
+
+    def ready(self, timeout: float | None) -> list[_Worker]:
+        """Those that have something to say, or have died; waits for the first, not longer than `timeout` seconds."""
+        busy = self.busy
+        pipes = wait([worker.pipe for worker in busy], timeout)
+        return [worker for worker in busy if worker.pipe in pipes]
+
+    def heard(self, worker: _Worker) -> tuple[Ask, Result]:
+        """What became of an ask of a worker that is ready; it is given the next.
+
+        Raises:
+            UserError: nothing can be rendered or written.
+            RunError: workers die one after the other.
+        """
+        answer = _received(worker)
+        if answer is None:
+            return self._replaced(worker)
+        number, result = answer
+        if isinstance(result, UserError):
+            raise result
+        self.deaths = 0
+        done = worker.asked.pop(number)
+        self._fill(worker)
+        return done, result
+
+    def _replaced(self, worker: _Worker) -> tuple[Ask, Result]:
+        """Another in the place of one that died; the oldest of its asks is taken for what killed it."""
+        self.deaths += 1
+        lost, *others = worker.asked.values()
+        self.waiting.extendleft(reversed(others))
+        self.workers.remove(worker)
+        message = _death(worker)
+        if self.deaths >= DEATHS:
+            raise RunError(f"{self.deaths} workers died one after the other: {message}", "use fewer --jobs")
+        self.workers.append(self.hired())
+        self._fill(self.workers[-1])
+        return lost, Failed("crash", message)
+
+    def _fill(self, worker: _Worker) -> None:
+        while len(worker.asked) < AHEAD:
+            ask = self.waiting.popleft() if self.waiting else next(self.asks, None)
+            if ask is None:
+                return
+            worker.asked[ask.number] = ask
+            with suppress(OSError):  # one that has died is found when its pipe is read
+                worker.pipe.send(ask)
+
+
 def render_all(
     asks: Iterator[Ask], folder: Path, recipe: Recipe, jobs: int, start: Start | None = None
 ) -> Generator[list[tuple[Ask, Result]]]:
@@ -161,76 +232,43 @@ def render_all(
         StoreError: nothing can be written.
         RunError: workers die one after the other.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would share torch's locks and the ledger's handles
-
-    def hired() -> _Worker:
-        mine, its = context.Pipe()
-        process = context.Process(target=_work, args=(its, folder, recipe, start), daemon=True)
-        # one that starts would die of Ctrl-C with a traceback; it will ignore that itself
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        its.close()
-        return _Worker(process, mine)
-
-    workers: list[_Worker] = []
-    waiting: deque[Ask] = deque()
-    deaths = 0
-
-    def fill(worker: _Worker) -> None:
-        while len(worker.asked) < AHEAD:
-            ask = waiting.popleft() if waiting else next(asks, None)
-            if ask is None:
-                return
-            worker.asked[ask.number] = ask
-            with suppress(OSError):  # one that has died is found when its pipe is read
-                worker.pipe.send(ask)
-
+    crew = _Crew(asks, partial(_hired, folder, recipe, start))
+    batch: list[tuple[Ask, Result]] = []
+    until = 0.0
     try:
-        for ask in itertools.islice(asks, jobs):
-            workers.append(hired())
-            workers[-1].asked[ask.number] = ask
-            workers[-1].pipe.send(ask)
-        batch: list[tuple[Ask, Result]] = []
-        until = 0.0
-        while busy := [worker for worker in workers if worker.asked]:
-            ready = wait([worker.pipe for worker in busy], max(until - time.monotonic(), 0.0) if batch else None)
+        crew.begin(jobs)
+        while crew.busy:
+            ready = crew.ready(max(until - time.monotonic(), 0.0) if batch else None)
             if not batch:
                 until = time.monotonic() + LINGER
-            for worker in [each for each in busy if each.pipe in ready]:
-                answer = _received(worker)
-                if answer is not None:
-                    number, result = answer
-                    if isinstance(result, UserError):
-                        if batch:
-                            yield batch  # these lie on the disk
-                        raise result
-                    deaths = 0
-                    done = worker.asked.pop(number)
-                    fill(worker)  # before anything else, so that it need not wait
-                    batch.append((done, result))
-                    continue
-                deaths += 1
-                lost, *others = worker.asked.values()
-                waiting.extendleft(reversed(others))
-                workers.remove(worker)
-                message = _death(worker)
-                if deaths >= DEATHS:
+            for worker in ready:
+                try:
+                    batch.append(crew.heard(worker))
+                except UserError:
                     if batch:
-                        yield batch
-                    raise RunError(f"{deaths} workers died one after the other: {message}", "use fewer --jobs")
-                workers.append(hired())
-                fill(workers[-1])
-                batch.append((lost, Failed("crash", message)))
+                        yield batch  # these lie on the disk
+                    raise
             if batch and time.monotonic() >= until:
                 yield batch
                 batch = []
         if batch:
             yield batch
     finally:
-        _end(workers)
+        _end(crew.workers)
+
+
+def _hired(folder: Path, recipe: Recipe, start: Start | None) -> _Worker:
+    context = multiprocessing.get_context("spawn")  # a fork would share torch's locks and the ledger's handles
+    mine, its = context.Pipe()
+    process = context.Process(target=_work, args=(its, folder, recipe, start), daemon=True)
+    # one that starts would die of Ctrl-C with a traceback; it will ignore that itself
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    its.close()
+    return _Worker(process, mine)
 
 
 def _received(worker: _Worker) -> tuple[int, Result | UserError] | None:

@@ -12,8 +12,11 @@ import ispdsl
 from benchmarks.reproduce.approximation.programs import camera_to_rec2020, camera_to_srgb, highlights, white_balance
 from benchmarks.reproduce.approximation.targets import TARGETS, Target
 from ispdsl.ir.params import Register
+from ispdsl.passes.segments import segments
 from ispdsl.sampling.design import axes
+from ispdsl.sampling.views import flat_of
 from ispdsl.synthetic import synthesise, write_dng
+from ispdsl.training.stages import read_network
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
@@ -25,6 +28,17 @@ def test_a_target_varies_what_it_says(target: Target) -> None:
     assert len(found) >= 4
     nodes = {slot.address.partition(".")[0] for slot in settings.slots}
     assert {address.partition(".")[0] for address in named} <= nodes
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_what_is_named_lies_between_taps(target: Target) -> None:
+    flat = flat_of(ispdsl.build(ispdsl.load(str(target.pipeline))), {}, None, target.backend)
+    known = {segment.address for segment in segments(flat)}
+    assert known >= {*target.programs}
+    for variant in target.variants:
+        words = [*zip(variant.train, variant.train[1:], strict=False)]
+        assert known >= {value for option, value in words if option == "--skip"}
+        assert known >= {read_network(value)[0] for option, value in words if option == "--network"} - {"*"}
 
 
 def test_the_registers_vary_about_their_defaults() -> None:

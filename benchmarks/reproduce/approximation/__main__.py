@@ -54,8 +54,10 @@ class Log:
         return done.stdout
 
 
-def measure(each: Target, data: Path, work: Path, minutes: Sequence[float], settings: int, seed: int) -> dict[str, Any]:
-    """Sample, train and evaluate one target."""
+def measure(
+    each: Target, data: Path, work: Path, minutes: Sequence[float] | None, settings: int, seed: int
+) -> dict[str, Any]:
+    """Sample, train and evaluate one target; `minutes` of training instead of those of the variants."""
     begun = time.perf_counter()
     log = Log()
     chosen = raws.choose(data, most=raws.MOST)
@@ -77,8 +79,8 @@ def measure(each: Target, data: Path, work: Path, minutes: Sequence[float], sett
         )  # fmt: skip
         trained = {
             f"{variant.name}-{limit:g}": _trained(log, run, each, variant, limit, seed)
-            for limit in minutes
             for variant in each.variants
+            for limit in minutes or variant.minutes
         }
         words = [word for name in trained for word in ("--variant", name)]
         answer = log.run(
@@ -189,7 +191,7 @@ def main() -> None:
         each = target(name)
         with tempfile.TemporaryDirectory() as temporary:
             work = (given.work or Path(temporary)).absolute() / name
-            found = measure(each, given.data, work, given.minutes or each.minutes, given.settings, given.seed)
+            found = measure(each, given.data, work, given.minutes, given.settings, given.seed)
         result["targets"][name] = {**found, "seed": given.seed, "settings": given.settings, "machine": machine()}
         given.output.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

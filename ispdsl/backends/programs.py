@@ -135,7 +135,8 @@ def _layout(name: str, call: Call, where: str) -> str:
         if port.type.name in layouts:
             argument = substitute(port.type, call.types).args[0]
             if is_variable(argument):
-                what = 'cfa="rggb"' if name == "cfa" else f'types={{"{argument}": "linear_srgb"}}'
-                raise CompileError(f"{where}: the {name} of {port.name} is not known", f"compile(..., {what})")
+                known = f'compile(..., types={{"{argument}": "linear_srgb"}})'
+                hint = 'say which: compile(..., cfa="rggb") in Python, --cfa rggb in a command'
+                raise CompileError(f"{where}: the {name} of {port.name} is not known", hint if name == "cfa" else known)
             return str(argument)
     raise CompileError(f"{where}: it asks for {name}, and the stage takes no {' or '.join(layouts)} image")

@@ -129,7 +129,7 @@ def evaluate(
         seen = trained(opened, chains)
         source, folder = _asked(opened, graph, frames, plan, output, seen, lanes, tuple(trust or ()), allow_exec)
         only = None
-        words = f"{plan.count} settings over the {plan.ranges} ranges, on {len(frames)} raws"
+        words = f"{plan.count} settings over the {plan.ranges} ranges"
     else:
         source, only = opened, held_out(opened, chains)
         folder = output or run / "evaluation" / "held-out"

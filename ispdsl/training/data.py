@@ -97,10 +97,12 @@ def quads(scene: Scene, most: int, seed: int) -> Scene:
         return scene
     chosen = torch.randperm(total, generator=seeded(seed, "quads", scene.number))[: max(most // 4, 1)]
 
+    top, left = chosen // (width // 2) * 2, chosen % (width // 2) * 2
+    rows = torch.stack([top, top + 1])[:, :, None].expand(2, -1, 2).flatten(1)
+    columns = torch.stack([left, left + 1], 1).flatten()[None].expand(2, -1)
+
     def part(image: Tensor) -> Tensor:
-        even = image[:, : height // 2 * 2, : width // 2 * 2]
-        squares = even.unfold(1, 2, 2).unfold(2, 2, 2).reshape(len(image), total, 2, 2)[:, chosen]
-        return squares.permute(0, 2, 1, 3).reshape(len(image), 2, -1).contiguous()
+        return image[:, rows, columns]
 
     return replace(scene, images=tuple(map(part, scene.images)), targets=tuple(map(part, scene.targets)))
 

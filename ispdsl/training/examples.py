@@ -29,7 +29,7 @@ from ispdsl.training import data
 from ispdsl.training.data import Scene, TrainingError
 from ispdsl.training.stages import Ground, Network
 
-MOST_SAMPLES = 1500
+MOST_SAMPLES = 3000
 """Samples that a training looks at; of more, so many are drawn."""
 MOST_PIXELS = 2_000_000
 """Pixels that are kept for a pointwise stage."""

@@ -33,12 +33,14 @@ def test_a_target_varies_what_it_says(target: Target) -> None:
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_what_is_named_lies_between_taps(target: Target) -> None:
     flat = flat_of(ispdsl.build(ispdsl.load(str(target.pipeline))), {}, None, target.backend)
-    known = {segment.address for segment in segments(flat)}
-    assert known >= {*target.programs}
+    known = {segment.address: segment.nodes for segment in segments(flat)}
+    assert known.keys() >= {*target.programs}
+    for node in (node for name in target.programs for node in known[name]):
+        assert "program" in [item.kind for item in flat.call(node).signature.implementations], node
     for variant in target.variants:
         words = [*zip(variant.train, variant.train[1:], strict=False)]
-        assert known >= {value for option, value in words if option == "--skip"}
-        assert known >= {read_network(value)[0] for option, value in words if option == "--network"} - {"*"}
+        assert known.keys() >= {value for option, value in words if option == "--skip"}
+        assert known.keys() >= {read_network(value)[0] for option, value in words if option == "--network"} - {"*"}
 
 
 def test_the_registers_vary_about_their_defaults() -> None:

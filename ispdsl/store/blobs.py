@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import struct
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ispdsl.ir.model import Frozen
-from ispdsl.store.disk import install, make_folder, read_regular, removed_on_failure, write_draft
+from ispdsl.store.disk import install, make_folder, read_regular, regular, removed_on_failure, write_draft
 from ispdsl.store.errors import StoreError
 from ispdsl.store.sample import Sample
 
@@ -119,6 +120,51 @@ def read_blob(folder: Path, digest: str) -> Sample:
         return decode(data)
     except StoreError as error:
         raise StoreError(f"{path}: {error.message}", error.hint) from error
+
+
+def read_some(folder: Path, digest: str, names: Collection[str]) -> Sample:
+    """The sample of a blob with some of its images; its content is not compared with its name, which takes all of it.
+
+    Args:
+        folder: of the run.
+        digest: name of the blob.
+        names: of the images to read; those that it has not are left out.
+
+    Raises:
+        StoreError: it is missing, or holds no sample.
+    """
+    path = path_of(folder, digest)
+    try:
+        with regular(path, LARGEST) as stream:
+            return decode(_extract(stream, names))
+    except StoreError as error:
+        raise StoreError(f"{path}: {error.message}", error.hint) from error
+
+
+def _extract(stream: BinaryIO, names: Collection[str]) -> bytes:
+    """A safetensors file of some images of another, read without the rest; `decode` says what is wrong with it."""
+    size, length = os.fstat(stream.fileno()).st_size, struct.unpack("<Q", stream.read(8).ljust(8, b"\xff"))[0]
+    if length > LARGEST_HEADER:
+        raise StoreError("it is no safetensors file: its header is longer than 64 MiB")
+    try:
+        entries: dict[str, Any] = json.loads(stream.read(length))
+        told: dict[str, Any] = {"__metadata__": entries.pop("__metadata__")}
+        kept: list[bytes] = []
+        end = 0
+        for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"][0]):
+            if name.startswith(IMAGE) and name.removeprefix(IMAGE) not in names:
+                continue
+            first, last = entry["data_offsets"]
+            if not 0 <= first <= last <= size:
+                raise ValueError(f"{name} lies beyond its end")
+            stream.seek(8 + length + first)
+            kept.append(stream.read(last - first))
+            begun, end = end, end + len(kept[-1])
+            told[name] = {**entry, "data_offsets": (begun, end)}
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError) as error:
+        raise StoreError(f"it is no safetensors file: {error}") from error
+    text = json.dumps(told).encode()
+    return b"".join([struct.pack("<Q", len(text)), text, *kept])
 
 
 FORGET = "`ispdsl runs gc --damaged` forgets what is damaged; `ispdsl runs resume` makes it again"

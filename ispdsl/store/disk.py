@@ -10,6 +10,7 @@ import stat
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ispdsl.store.errors import DiskError, StoreError
 
@@ -126,6 +127,17 @@ def read_regular(path: Path, largest: int) -> bytes:
     Raises:
         StoreError: it is missing, no regular file, or larger than `largest` bytes.
     """
+    with regular(path, largest) as stream:
+        return stream.read(largest + 1)
+
+
+@contextmanager
+def regular(path: Path, largest: int) -> Generator[BinaryIO]:
+    """A file of a run, open to be read. Links, devices and pipes are not followed.
+
+    Raises:
+        StoreError: it is missing, no regular file, or larger than `largest` bytes.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as stream:
@@ -134,7 +146,7 @@ def read_regular(path: Path, largest: int) -> bytes:
                 raise StoreError(f"{path} is no regular file")
             if found.st_size > largest:
                 raise StoreError(f"{path} has {found.st_size} bytes, more than the {largest} that it may have")
-            return stream.read(largest + 1)
+            yield stream
     except FileNotFoundError:
         raise StoreError(f"{path} is missing") from None
     except OSError as error:

@@ -14,14 +14,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ispdsl.store import blobs
-from ispdsl.store.blobs import Stored, path_of, put_blob, read_blob
+from ispdsl.store.blobs import Stored, path_of, put_blob, read_blob, read_some
 from ispdsl.store.disk import make_folder, read_regular, write_durably, writing
 from ispdsl.store.errors import DiskError, StoreError
 from ispdsl.store.head import FORMAT, PipelineHead, RawHead, RunHead, plain_name
@@ -266,17 +266,18 @@ def failures(run: Run) -> list[Failure]:
         ]
 
 
-def get(run: Run, blob: str) -> Sample:
+def get(run: Run, blob: str, names: Collection[str] | None = None) -> Sample:
     """The sample of a blob.
 
     Args:
         run: where.
         blob: of a `Row`.
+        names: of the images to read, where others are not needed; the content of the file is not checked then.
 
     Raises:
         StoreError: it is missing, or its content is not what its name says.
     """
-    return read_blob(run.path, blob)
+    return read_blob(run.path, blob) if names is None else read_some(run.path, blob, names)
 
 
 def samples(run: Run) -> Iterator[Sample]:

@@ -116,7 +116,7 @@ def materials(
         most: samples that are looked at.
 
     Raises:
-        StoreError: a sample is damaged.
+        StoreError: a sample is missing, or no sample.
     """
     found = _some(rows(ground.run), most, seed)
     kept: dict[str, list[_Kept]] = {address: [] for address in networks}
@@ -124,8 +124,9 @@ def materials(
     expected = max(len(found) // share, 1)
     failed: dict[str, UserError] = {}
     needed = {address: _needed(ground.collapsed, address) for address in networks}
+    wanted = frozenset[str]().union(*needed.values())
     for row in found:
-        sample = get(ground.run, row.blob)
+        sample = get(ground.run, row.blob, wanted)
         if sample.raw in roles.unused:
             continue
         for address, network in networks.items():

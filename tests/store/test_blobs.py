@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 from ispdsl.store import blobs
-from ispdsl.store.blobs import decode, encode, path_of, put_blob, read_blob
+from ispdsl.store.blobs import decode, encode, path_of, put_blob, read_blob, read_some
 from ispdsl.store.errors import StoreError
 from ispdsl.store.sample import Sample
 from tests.store.made import files_below, made, sample_of
@@ -104,6 +104,21 @@ def test_a_changed_bit_is_found_and_named(tmp_path: Path) -> None:
     assert read_blob(run.path, stored.digest).raw == "a.dng", "written again it is whole again"
 
 
+def test_some_images_are_read_without_the_others(tmp_path: Path) -> None:
+    run, sample = made(tmp_path / "run"), sample_of(1)
+    stored = put_blob(run.path, sample)
+    found = read_some(run.path, stored.digest, ["out", "there is none"])
+    assert list(found.images) == ["out"]
+    np.testing.assert_array_equal(found.images["out"], sample.images["out"])
+    np.testing.assert_equal(dict(found.metadata), dict(sample.metadata))
+    assert (found.settings, found.part, found.raw) == (sample.settings, sample.part, sample.raw)
+    assert read_some(run.path, stored.digest, []).images == {}
+    path = path_of(run.path, stored.digest)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(StoreError, match="lies beyond its end"):
+        read_some(run.path, stored.digest, sample.images)
+
+
 def test_a_missing_blob_a_link_and_a_device_are_refused(tmp_path: Path) -> None:
     run = made(tmp_path / "run")
     stored = put_blob(run.path, sample_of(1))
@@ -183,9 +198,10 @@ def test_hostile_blobs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = path_of(run.path, digest)
     path.parent.mkdir()
     path.write_bytes(data)
-    with pytest.raises(StoreError, match=digest) as caught:
-        read_blob(run.path, digest)
-    assert "it is no safetensors file" in caught.value.message or "it holds no sample" in caught.value.message
+    for read in (read_blob, lambda folder, digest: read_some(folder, digest, ["a"])):
+        with pytest.raises(StoreError, match=digest) as caught:
+            read(run.path, digest)
+        assert "it is no safetensors file" in caught.value.message or "it holds no sample" in caught.value.message
     assert not (tmp_path / "unpickled").exists()
 
 

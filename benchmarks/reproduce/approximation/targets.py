@@ -127,7 +127,7 @@ TARGETS = (
             "colisa.saturation": "-60%..60%",
             "vibrance.amount": "0%..60%",
         },
-        programs=("balanced", "exposure", "input_profile", "output_profile"),
+        programs=("balanced", "exposure", "input_profile"),
         one_matrix=True,
     ),
     Target(
@@ -183,7 +183,7 @@ TARGETS = (
         ),
         only=("local_contrast.detail", "local_contrast.midtone_range"),
         vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
-        programs=("balanced", "profiled", "output_profile"),
+        programs=("balanced", "profiled"),
         one_matrix=True,
     ),
     Target(

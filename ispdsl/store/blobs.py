@@ -155,7 +155,7 @@ def _extract(stream: BinaryIO, names: Collection[str]) -> bytes:
             if name.startswith(IMAGE) and name.removeprefix(IMAGE) not in names:
                 continue
             first, last = entry["data_offsets"]
-            if not 0 <= first <= last <= size:
+            if not 0 <= first <= last <= size - 8 - length:
                 raise ValueError(f"{name} lies beyond its end")
             stream.seek(8 + length + first)
             kept.append(stream.read(last - first))

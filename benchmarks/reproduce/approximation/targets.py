@@ -183,6 +183,7 @@ TARGETS = (
         ),
         only=("local_contrast.detail", "local_contrast.midtone_range"),
         vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
+        count=240,
         programs=("balanced", "profiled"),
         one_matrix=True,
     ),
@@ -193,6 +194,7 @@ TARGETS = (
         "command",
         (Variant("stages", ("--network", "develop=camera")),),
         only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
+        count=300,
     ),
 )
 """In the order of the table that they end up in."""

@@ -108,7 +108,14 @@ TARGETS = (
         "darktable: modules between their own taps",
         HERE / "darktable_five.isp",
         "darktable",
-        (Variant("stages", ("--network", "demosaic=areawise", "--network", "sharpen=bank"), wanted=((5.0, 33.0),)),),
+        (
+            Variant(
+                "stages",
+                ("--network", "demosaic=areawise", "--network", "sharpen=bank"),
+                minutes=(10.0,),
+                wanted=((10.0, 33.0),),
+            ),
+        ),
         only=(
             "sharpen.radius",
             "sharpen.amount",
@@ -140,7 +147,8 @@ TARGETS = (
             Variant(
                 "stages",
                 ("--network", "interpolated=camera", "--network", "brighten=pointwise"),
-                wanted=((5.0, 33.0),),
+                minutes=(10.0,),
+                wanted=((10.0, 33.0),),
             ),
         ),
         only=("interpolate.method",),

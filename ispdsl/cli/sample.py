@@ -152,6 +152,9 @@ def sample(
     heads, parts = _cut(raws, describe, hold_out or [], wish)
     held = [head.name for head in heads if head.role != "training"]
     asks = asks_of(graph, parts, base, wish, backend.value, _identity(graph, real), held)
+    if size <= 2 * asks.border:
+        rim = f"the pipeline looks {asks.border} px around each pixel"
+        note(f"note: --size {size}: {rim}, so that no pixel of a part is what the whole raw would give; take more")
     head = _head(find_pipeline(file), graph, backend, real, heads, parts, asks, base, seed)
     run = _opened(output, head, resume)
     recipe = Recipe(graph, base, wish.taps, asks.border, backend.value, tuple(trust or ()), allow_exec)

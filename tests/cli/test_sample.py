@@ -39,6 +39,15 @@ def test_a_program_is_sampled_into_a_run(invoke: Invoke, file: Path, raws: list[
     assert first.images["out"].shape == (3, 16, 16)
 
 
+def test_parts_that_are_all_border_are_told(invoke: Invoke, raws: list[Path], tmp_path: Path) -> None:
+    words = ("sample", write_pipeline(tmp_path), "-p", "tiny", raws[0], "--count", 1, "-j", 1)
+    small = invoke(*words, "-o", tmp_path / "small", "--size", 16)
+    assert small.exit_code == 0, small.stderr
+    border = open_run(tmp_path / "small").head.design["border"]
+    assert f"note: --size 16: the pipeline looks {border} px around each pixel" in small.stderr
+    assert "note: --size" not in invoke(*words, "-o", tmp_path / "large", "--size", 2 * border + 2).stderr
+
+
 def test_faults_are_kept_and_tried_again(invoke: Invoke, file: Path, raws: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ("sample", file, raws[0], "-o", out, "--backend", "command", "--size", 16, "--design", "grid")

@@ -45,6 +45,8 @@ def result(*variants: dict[str, Any]) -> dict[str, Any]:
         "seconds": 700.0,
         "seed": 0,
         "settings": 100,
+        "varied": {"exposure.ev": "-1ev..1ev"},
+        "programs": ["balanced", "exposure"],
         "machine": {"cores": 2},
     }
     return {"targets": {"photo_finish": target}}
@@ -60,4 +62,6 @@ def test_every_variant_has_its_row_with_what_was_wanted() -> None:
 def test_stages_stand_beside_each_other() -> None:
     found = page(result(variant("stages", 5.0, 41.125), variant("srcnn", 5.0, 20.0, trust_rank={})))
     assert "| `exposed` | pointwise, 60.25, 50.50 | pointwise, 60.25, 50.50 |" in found
+    assert "Varied over other ranges than the soft ones: `exposure.ev` -1ev..1ev." in found
+    assert "Known formulas, which stay programs: `balanced`, `exposure`." in found
     assert "| `display` | program, -, 41.12 |" in found

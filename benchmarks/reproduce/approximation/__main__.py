@@ -93,6 +93,8 @@ def measure(
         "pipeline": each.pipeline.relative_to(ROOT).as_posix(),
         "real": report["real_thing"],
         "renders": each.count,
+        "varied": dict(each.vary),
+        "programs": list(each.programs),
         "training_raws": [region.name for region in chosen.training[: raws.MOST - each.charts]],
         "charts": each.charts,
         "testing_raws": sorted({region.name for region in chosen.testing}),
@@ -193,6 +195,7 @@ def main() -> None:
             work = (given.work or Path(temporary)).absolute() / name
             found = measure(each, given.data, work, given.minutes, given.settings, given.seed)
         result["targets"][name] = {**found, "seed": given.seed, "settings": given.settings, "machine": machine()}
+        result["targets"] = {one.name: result["targets"][one.name] for one in TARGETS if one.name in result["targets"]}
         given.output.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (given.output / f"{NAME}.md").write_text(page(result), encoding="utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 HEAD = """# How far doubles are from the real things
 
 Made by `make reproduce-approximation DATA=folder`. For each target at most ten one-megapixel parts of raws (charts of
-colours among them, where it says so) are sampled at random settings over the soft ranges; doubles are trained for so
-many minutes on all cores together; then real thing and doubles are asked for random settings on raws that no double
-has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every double works on what the
+colours among them, where it says so) are sampled at random settings over the soft ranges, but for those that are named;
+doubles are trained for so many minutes on all cores together; then real thing and doubles are asked for random settings
+on raws that no double has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every double works on what the
 double before it gave. `own`: a double on the real input of its stage. Trust: Spearman's rank correlation of the
 expected and the true PSNR, on settings that the figure was not fitted to: of what knows settings and raw alone, and of
 what also knows what the doubles made of them.
@@ -44,6 +44,12 @@ def _target(name: str, found: Mapping[str, Any]) -> list[str]:
             f"| {_number(each['ssim'], 4)} | {_number(each['ciede2000'], 2)} | {_ranks(each)} |"
         )
     lines += ["", *_stages(variants)]
+    if found["varied"]:
+        ranges = ", ".join(f"`{address}` {values}" for address, values in found["varied"].items())
+        lines += [f"Varied over other ranges than the soft ones: {ranges}.", ""]
+    if found["programs"]:
+        names = ", ".join(f"`{name}`" for name in found["programs"])
+        lines += [f"Known formulas, which stay programs: {names}.", ""]
     return lines
 
 

@@ -10,10 +10,10 @@ HEAD = """# How far doubles are from the real things
 Made by `make reproduce-approximation DATA=folder`. For each target at most ten one-megapixel parts of raws (charts of
 colours among them, where it says so) are sampled at random settings over the soft ranges, but for those that are named;
 doubles are trained for so many minutes on all cores together; then real thing and doubles are asked for random settings
-on raws that no double has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every double works on what the
-double before it gave. `own`: a double on the real input of its stage. Trust: Spearman's rank correlation of the
-expected and the true PSNR, on settings that the figure was not fitted to: of what knows settings and raw alone, and of
-what also knows what the doubles made of them.
+on raws that no double has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every
+double works on what the double before it gave. `own`: a double on the real input of its stage. Trust: Spearman's rank
+correlation of the expected and the true PSNR, on settings that the figure was not fitted to: of what knows settings and
+raw alone, and of what also knows what the doubles made of them.
 """
 
 

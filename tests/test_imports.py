@@ -31,6 +31,7 @@ RANK = {name: rank for rank, name in enumerate(LAYERS)}
 BESIDE = {
     "errors": -1,
     "source": -1,
+    "interrupts": -1,
     "catalogue": RANK["diagnostics"],
     "render": RANK["lower"],
     "graph_svg": RANK["graph"],

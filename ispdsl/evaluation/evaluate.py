@@ -19,6 +19,7 @@ from ispdsl.evaluation.sensitivity import Sensitivity, sensitivity
 from ispdsl.evaluation.trust import FEWEST, Calibration, Evidence, Trust, TrustError, check, fingerprint, fit_trust
 from ispdsl.evaluation.trust_file import save, trust
 from ispdsl.graph import Graph
+from ispdsl.interrupts import held_back, leave_to_parent
 from ispdsl.ir.types import Type
 from ispdsl.store.runs import Row, Run, get, rows
 
@@ -108,9 +109,11 @@ def measured(job: Job, source: Run, wanted: Sequence[Task], jobs: int, told: Tol
         return found
     done: dict[int, Query] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(wanted)), context, _one_thread) as pool:
+    with ProcessPoolExecutor(min(jobs, len(wanted)), context, _begin) as pool:
         try:
-            for future in as_completed([pool.submit(work, task) for task in wanted]):
+            with held_back():  # submitting starts the processes
+                futures = [pool.submit(work, task) for task in wanted]
+            for future in as_completed(futures):
                 query = future.result()
                 done[query.number] = query
                 if told is not None:
@@ -121,7 +124,8 @@ def measured(job: Job, source: Run, wanted: Sequence[Task], jobs: int, told: Tol
     return [done[task.number] for task in wanted]
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    leave_to_parent()
     torch.set_num_threads(1)
 
 

@@ -25,6 +25,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from ispdsl.errors import CompileError, PlanError, RunError, StageError, UserError
+from ispdsl.interrupts import held_back, leave_to_parent
 from ispdsl.runtime.values import SettingsError
 from ispdsl.sampling.asks import Ask
 from ispdsl.sampling.recipe import Recipe
@@ -74,8 +75,7 @@ Start = Callable[[], object]
 
 def _work(pipe: Connection, folder: Path, recipe: Recipe, start: Start | None) -> None:
     """What a worker does until its pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    leave_to_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(2, 1)  # what a program prints is no result
     if start is not None:
@@ -261,12 +261,8 @@ def _hired(folder: Path, recipe: Recipe, start: Start | None) -> _Worker:
     context = multiprocessing.get_context("spawn")  # a fork would share torch's locks and the ledger's handles
     mine, its = context.Pipe()
     process = context.Process(target=_work, args=(its, folder, recipe, start), daemon=True)
-    # one that starts would die of Ctrl-C with a traceback; it will ignore that itself
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with held_back():
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     its.close()
     return _Worker(process, mine)
 

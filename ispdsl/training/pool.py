@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ispdsl.errors import UserError
+from ispdsl.interrupts import held_back, leave_to_parent
 from ispdsl.store.runs import Run
 from ispdsl.training import budget, checkpoint
 from ispdsl.training.budget import Lane
@@ -140,7 +141,8 @@ def _side_by_side(
         for lane in lanes:
             arguments = (news, run, lane, by_name, options, ends)
             process = context.Process(target=_work, args=arguments, daemon=True)
-            process.start()
+            with held_back():
+                process.start()
             workers.append(_Worker(process, lane, left=set(lane.names)))
         _listen(news, workers, heard)
     finally:
@@ -196,7 +198,7 @@ class _Ended:
 
 def _work(news: Any, run: Run, lane: Lane, by_name: dict[str, Job], options: Options, ends: float | None) -> None:
     """What a process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
+    leave_to_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     parent = os.getppid()

@@ -217,7 +217,7 @@ def _colours(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """Patches of `size` px, never over the border of a part, with `margin` px around that are no part of the loss.
+    """Patches of `size` px, `rim` px from the border of a part, with `margin` px around that are no part of the loss.
 
     The scenes stand in groups of one CFA, and a batch is of one group: a network is told one phase at a time.
     """
@@ -225,6 +225,7 @@ class Patches:
     groups: tuple[tuple[Scene, ...], ...]
     size: int
     margin: int
+    rim: int = 0
 
     def draw(self, generator: Generator, size: int, rank: int = 0, world: int = 1) -> Batch:
         """`size` patches for each process."""
@@ -233,17 +234,19 @@ class Patches:
         group = self.groups[int(torch.multinomial(chances, 1, generator=generator))]
         chosen = torch.randint(len(group), (total,), generator=generator).tolist()
         places = torch.rand(total, 2, generator=generator, dtype=torch.float64).tolist()
-        found = [cut(group[chosen[index]], self.size, places[index]) for index in range(rank, total, world)]
+        mine = range(rank, total, world)
+        found = [cut(group[chosen[index]], self.size, places[index], self.rim) for index in mine]
         return collate(found, self.margin)
 
 
-def patches(scenes: Sequence[Scene], size: int, margin: int) -> Patches:
-    """Patches of scenes, with a margin where the scenes are large enough for it.
+def patches(scenes: Sequence[Scene], size: int, margin: int, border: int = 0) -> Patches:
+    """Patches of scenes, with a margin and away from the border where the scenes are large enough for it.
 
     Args:
         scenes: to draw from.
         size: of a patch, without its margin.
         margin: how far the network looks to each side.
+        border: how far the real thing does: so near to the border of a scene it did not see what it sees elsewhere.
 
     Raises:
         TrainingError: the scenes are too small.
@@ -253,7 +256,9 @@ def patches(scenes: Sequence[Scene], size: int, margin: int) -> Patches:
     if whole < ALIGNMENT:
         raise TrainingError(f"parts of {smallest} px are too small to train on", "sample larger parts")
     groups = groupby(sorted(scenes, key=_cfa), key=_cfa)
-    return Patches(tuple(tuple(group) for _, group in groups), whole, inner_margin(whole, margin))
+    inner = inner_margin(whole, margin)
+    rim = min(max(border - inner, 0), (smallest - whole) // 2) // ALIGNMENT * ALIGNMENT
+    return Patches(tuple(tuple(group) for _, group in groups), whole, inner, rim)
 
 
 def inner_margin(size: int, margin: int) -> int:
@@ -265,11 +270,15 @@ def _cfa(scene: Scene) -> str:
     return scene.cfa or ""
 
 
-def cut(scene: Scene, size: int, place: Sequence[float]) -> Scene:
-    """A square of a scene at a relative place, at even pixels; what comes out may be of another scale."""
+def cut(scene: Scene, size: int, place: Sequence[float], rim: int = 0) -> Scene:
+    """A square of a scene at a relative place, at even pixels; what comes out may be of another scale.
+
+    No pixel of it is nearer to the border than `rim`, an even number for which there is room.
+    """
     height, width = scene.images[0].shape[-2:]
     top, left = (
-        int(at * ((room - size) // ALIGNMENT + 1)) * ALIGNMENT for at, room in zip(place, (height, width), strict=True)
+        rim + int(at * ((room - 2 * rim - size) // ALIGNMENT + 1)) * ALIGNMENT
+        for at, room in zip(place, (height, width), strict=True)
     )
 
     def part(image: Tensor) -> Tensor:

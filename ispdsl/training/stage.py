@@ -122,14 +122,13 @@ def sources(
             return double.pixels([image[None] for image in images], scene.cfa, outputs=outputs)
 
         return data.rows(training, flat), [data.whole_rows(scene, flat) for scene in chosen]
-    footprint = double.card.task.footprint.radius or 0
-    margin = GLOBAL_MARGIN if double.radius is None else max(double.radius, footprint)
+    margin, border = GLOBAL_MARGIN, 0
+    if double.radius is not None:
+        margin, border = double.radius, double.card.task.footprint.radius or 0
+    judged = min(max(margin, border), GLOBAL_MARGIN)
     windows = [data.window(scene, habit.side, 0) for scene in chosen]
-    judges = [
-        data.collate([scene], data.inner_margin(min(scene.images[0].shape[-2:]), min(margin, GLOBAL_MARGIN)))
-        for scene in windows
-    ]
-    return data.patches(training, habit.patch, margin), judges
+    judges = [data.collate([scene], data.inner_margin(min(scene.images[0].shape[-2:]), judged)) for scene in windows]
+    return data.patches(training, habit.patch, margin, border), judges
 
 
 def _spread(scenes: Sequence[Scene], most: int) -> list[Scene]:

@@ -88,6 +88,15 @@ def test_patches_stay_inside_a_part_at_even_places() -> None:
     assert torch.equal(batch.targets[0], batch.images[0] * 2)
 
 
+def test_patches_keep_away_from_the_border_as_far_as_the_real_thing_looks() -> None:
+    for border, rim in ((3, 0), (7, 4), (30, 12)):  # a patch must fit
+        source = data.patches([places()], 8, 3, border)
+        assert (source.size, source.rim) == (14, rim)
+        corners = source.draw(seeded(0, "x", 0), 300).images[0][:, 0, 0, 0].long()
+        for places_ in (corners // 40, corners % 40):
+            assert (int(places_.min()), int(places_.max())) == (rim, 40 - 14 - rim)
+
+
 def test_the_margin_is_left_out() -> None:
     image = torch.zeros(1, 1, 10, 10)
     image[..., 2:-2, 2:-2] = 1

@@ -196,7 +196,7 @@ TARGETS = (
         "command",
         (Variant("stages", ("--network", "develop=camera")),),
         only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
-        count=300,
+        count=200,
     ),
 )
 """In the order of the table that they end up in."""

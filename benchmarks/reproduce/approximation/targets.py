@@ -174,9 +174,8 @@ TARGETS = (
         HERE / "local_laplacian.isp",
         "darktable",
         (
-            Variant("bank", ("--network", "demosaic=areawise", "--network", "local_contrast=bank")),
             Variant(
-                "unet",
+                "stages",
                 (
                     *("--network", "demosaic=areawise"),
                     *("--network", "local_contrast=unet(width=8, levels=5, skip=on, film=on)"),

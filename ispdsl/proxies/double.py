@@ -217,7 +217,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name in sorted(tensors):
         found.update(name.encode() + b"\0")
-        found.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy())
+        found.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

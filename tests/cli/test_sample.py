@@ -44,6 +44,7 @@ def test_parts_that_are_all_border_are_told(invoke: Invoke, raws: list[Path], tm
     small = invoke(*words, "-o", tmp_path / "small", "--size", 16)
     assert small.exit_code == 0, small.stderr
     border = open_run(tmp_path / "small").head.design["border"]
+    assert isinstance(border, int)
     assert f"note: --size 16: the pipeline looks {border} px around each pixel" in small.stderr
     assert "note: --size" not in invoke(*words, "-o", tmp_path / "large", "--size", 2 * border + 2).stderr
 

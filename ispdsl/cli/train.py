@@ -62,7 +62,7 @@ def train(
         typer.Option(
             "--network",
             metavar="[STAGE=]KIND",
-            help="pointwise, bank, areawise, unet, camera, srcnn or residual, as in areawise(width=16); repeatable.",
+            help="pointwise, bank, coring, areawise, unet, camera, srcnn, residual; as areawise(width=16). Repeatable.",
         ),
     ] = None,
     minutes: Annotated[

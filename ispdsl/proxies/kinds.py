@@ -79,7 +79,11 @@ def _areawise(shape: Shape, given: Checked) -> nn.Module:
 
 
 def _bank(shape: Shape, given: Checked) -> nn.Module:
-    return Bank(shape, given["width"], given["depth"])
+    return Bank(shape, given["width"], given["depth"], power=False)
+
+
+def _coring(shape: Shape, given: Checked) -> nn.Module:
+    return Bank(shape, given["width"], given["depth"], power=True)
 
 
 def _unet(shape: Shape, given: Checked) -> nn.Module:
@@ -98,6 +102,7 @@ WIDTH = Whole(32, 1, 4096)
 SWITCH = ("off", "on")
 
 POINTWISE: Mapping[str, Argument] = {"width": WIDTH, "depth": Whole(3, 1, 64), "head": Name("companded", HEADS)}
+BANK: Mapping[str, Argument] = {"width": WIDTH, "depth": Whole(3, 1, 64)}
 AREAWISE: Mapping[str, Argument] = {
     "width": WIDTH,
     "depth": Whole(5, 1, 64),
@@ -119,7 +124,8 @@ RESIDUAL: Mapping[str, Argument] = {
 
 KINDS: Mapping[str, Kind] = {
     "pointwise": Kind(lambda _: "sites", POINTWISE, _pointwise),
-    "bank": Kind(lambda _: "sites", {"width": WIDTH, "depth": Whole(3, 1, 64)}, _bank, prepared=bank.prepared),
+    "bank": Kind(lambda _: "sites", BANK, _bank, prepared=bank.prepared),
+    "coring": Kind(lambda _: "sites", BANK, _coring, prepared=bank.prepared_with_power),
     "areawise": Kind(lambda _: "planes", AREAWISE, _areawise),
     "unet": Kind(lambda _: "planes", UNET, _unet),
     "camera": Kind(lambda _: "planes", CAMERA, _camera),
@@ -173,9 +179,9 @@ def codec(name: str, task: Task, arguments: Checked) -> Codec:
         raise CompileError(f"proxy {name} of {task.name}: it makes no colour of a mosaic, nor a mosaic of colour", hint)
     if name == "camera" and (len(task.inputs), [each.name for each in task.outputs]) != (1, ["rgb"]):
         raise CompileError(f"proxy camera of {task.name}: it makes one colour image of one image", "choose unet")
-    if name == "bank" and not _single_colour(task):
+    if name in ("bank", "coring") and not _single_colour(task):
         hint = "choose areawise"
-        raise CompileError(f"proxy bank of {task.name}: it makes one image of one of as many planes, in floats", hint)
+        raise CompileError(f"proxy {name} of {task.name}: it makes one image of one of as many planes, in floats", hint)
     for each in (*task.inputs, *task.outputs):
         if not each.is_image:
             raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")

@@ -6,7 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-SHARES = {"pointwise": 1.0, "bank": 1.0, "areawise": 4.0, "srcnn": 4.0, "unet": 8.0, "camera": 8.0, "residual": 2.0}
+SHARES = {
+    "pointwise": 1.0,
+    "bank": 1.0,
+    "coring": 1.0,
+    "areawise": 4.0,
+    "srcnn": 4.0,
+    "unet": 8.0,
+    "camera": 8.0,
+    "residual": 2.0,
+}
 """How long a stage is trained, in relation to a pointwise one: what looks around has more to learn, and is slower."""
 OTHER = 2.0
 """The share of any other kind of network."""

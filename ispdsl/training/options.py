@@ -33,6 +33,7 @@ class Habit:
 HABITS = {
     "pointwise": Habit(1024, 0.01, 0, 32, 0),
     "bank": Habit(1024, 0.01, 0, 32, 0),
+    "coring": Habit(1024, 0.01, 0, 32, 0),
     "areawise": Habit(4, 0.003, 64, 24, 96),
     "srcnn": Habit(8, 0.001, 64, 24, 96),
     "unet": Habit(4, 0.001, 128, 12, 128),

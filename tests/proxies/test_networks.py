@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.errors import CompileError, RunError
-from ispdsl.proxies.bank import prepared
+from ispdsl.proxies.bank import count, gaussians, prepared, prepared_with_power
 from ispdsl.proxies.double import Double, make
 from ispdsl.proxies.mosaic import PHASE
 from ispdsl.proxies.task import Reading
@@ -18,6 +20,7 @@ from tests.proxies.cards import DISPLAY, EV, HIST, MODE, RAW, RGB, card
 SMALL: dict[str, dict[str, Any]] = {
     "pointwise": {"width": 8},
     "bank": {"width": 4},
+    "coring": {"width": 4},
     "areawise": {"width": 4, "depth": 2},
     "unet": {"width": 4, "levels": 3},
     "camera": {"width": 4, "levels": 2},
@@ -102,9 +105,9 @@ def test_the_result_has_the_dtype_of_the_image() -> None:
 
 
 @pytest.mark.parametrize("head", ["companded", "affine", "residual"])
-@pytest.mark.parametrize("network", ["pointwise", "areawise", "bank"])
+@pytest.mark.parametrize("network", ["pointwise", "areawise", "bank", "coring"])
 def test_the_start_is_the_identity_to_the_bit(network: str, head: str) -> None:
-    more = {} if network == "bank" else {"head": head}
+    more = {} if network in ("bank", "coring") else {"head": head}
     for readings in ([], [HIST]):
         double = make(card(network, readings=readings, **more, **SMALL[network]))
         image = 100 * noise(3, 5, 4)
@@ -194,7 +197,13 @@ def test_sites_of_a_mosaic_are_told_apart_and_do_not_mix() -> None:
 
 @pytest.mark.parametrize(
     ("network", "inputs", "more"),
-    [("areawise", [RGB], {"depth": 3}), ("areawise", [RAW], {"depth": 2}), ("bank", [RGB], {}), ("srcnn", [RGB], {})],
+    [
+        ("areawise", [RGB], {"depth": 3}),
+        ("areawise", [RAW], {"depth": 2}),
+        ("bank", [RGB], {}),
+        ("coring", [RGB], {}),
+        ("srcnn", [RGB], {}),
+    ],
 )
 def test_the_radius_is_the_reach(network: str, inputs: list[str], more: dict[str, Any]) -> None:
     double = shaken(make(card(network, inputs, [RGB], width=4, **more)))
@@ -316,7 +325,7 @@ def test_wrong_images_are_refused() -> None:
 @pytest.mark.parametrize(
     ("network", "arguments", "message"),
     [
-        ("pointwize", {}, "there is no network pointwize; choose one of pointwise, bank, areawise"),
+        ("pointwize", {}, "there is no network pointwize; choose one of pointwise, bank, coring, areawise"),
         ("pointwise", {"widht": 3}, "takes no widht; it takes width: a whole number from 1 to 4096, default 32; depth"),
         ("pointwise", {"width": 3.5}, "width is 3.5; it is a whole number from 1"),
         ("pointwise", {"width": 0}, "width is 0; it is"),
@@ -346,8 +355,11 @@ def test_arguments_as_the_language_writes_them() -> None:
     assert widths == [(8, 8, 3, 3)]
 
 
-def test_a_bank_that_was_shown_its_features_gives_what_it_gives_of_the_image() -> None:
-    double = shaken(make(card("bank", **SMALL["bank"])))
+@pytest.mark.parametrize(("network", "prepared"), [("bank", prepared), ("coring", prepared_with_power)])
+def test_a_bank_that_was_shown_its_features_gives_what_it_gives_of_the_image(
+    network: str, prepared: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    double = shaken(make(card(network, **SMALL[network])))
     image = noise(2, 3, 9, 7)
     condition = double.condition({"ev": torch.tensor([1.0, -2.0]), "mode": "soft"}, image)
     (whole,) = double.predict((image,), condition)
@@ -361,6 +373,16 @@ def test_a_bank_sees_a_blur_and_its_level() -> None:
     flat = prepared(torch.full((1, 3, 5, 5), 0.5))[0, 3:, 2, 2]
     torch.testing.assert_close(flat[:21], torch.zeros(21), atol=1e-5, rtol=0)
     torch.testing.assert_close(flat[-1], torch.log2(torch.tensor(0.52)) / 4)
+
+
+def test_coring_sees_how_much_there_is_round_about() -> None:
+    image = torch.full((1, 1, 60, 60), 0.5)
+    image[..., :30] += 0.1 * torch.randn(60, 30, generator=torch.Generator().manual_seed(0))
+    finest = prepared_with_power(image)[0, 1 + count(1), 30]
+    kernel = gaussians()[0]
+    spread = 0.1**2 * float(1 - 2 * kernel.max() ** 2 + kernel.square().sum() ** 2)  # of x - G_1 of white noise
+    assert float(finest[10]) == pytest.approx(math.log2(spread) / 8 + 1.5, abs=0.2)
+    assert float(finest[-1]) == pytest.approx(math.log2(1e-7) / 8 + 1.5, abs=0.01)
 
 
 def test_what_a_type_cannot_hold_does_not_come_out() -> None:

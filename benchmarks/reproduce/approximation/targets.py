@@ -193,7 +193,7 @@ TARGETS = (
         "Block-matching denoiser: BM3D, by ffmpeg",
         HERE / "block_matching.isp",
         "command",
-        (Variant("stages", ("--network", "develop=camera", "--network", "bm3d=bank(width=48)")),),
+        (Variant("stages", ("--network", "develop=camera", "--network", "bm3d=coring(width=48)")),),
         only=("bm3d.sigma", "bm3d.threshold", "bm3d.estimate", "bm3d.patch", "bm3d.group", "bm3d.step"),
         count=200,
     ),

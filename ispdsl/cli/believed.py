@@ -75,14 +75,15 @@ def line(belief: Belief) -> str:
 
     What was sampled of the settings outside stands in the notes of the development, in declared units; here is how far.
     """
-    figure = f"expected PSNR {belief.psnr:.1f} dB, for nine queries of ten {belief.low:.1f} to {belief.high:.1f} dB"
+    outside = f"it lies outside of what was sampled: {', '.join(map(_far, belief.outside))}"
     if belief.high - belief.low > WIDE:
-        figure += "; so wide that it says nothing, for the raw is unlike those that it was fitted to"
-    elif belief.weak:
-        figure += f"; hardly to be believed, for it ranked the errors it was tried on by {belief.rank:.2f} of 1"
-    if not belief.outside:
-        return figure
-    return f"{figure}; a guess, since it lies outside of what was sampled: {', '.join(map(_far, belief.outside))}"
+        why = outside if belief.outside else "evaluate with more queries, on raws like this one and parts as large"
+        return f"no error can be foretold, between {belief.low:.0f} and {belief.high:.0f} dB all is likely; {why}"
+    figure = f"expected PSNR {belief.psnr:.1f} dB, for nine queries of ten {belief.low:.1f} to {belief.high:.1f} dB"
+    if belief.weak:
+        figure += "; hardly to be believed: when it was tried it did not tell good pictures from bad ones"
+        figure += f" (rank correlation {belief.rank:.2f})"
+    return f"{figure}; a guess, since {outside}" if belief.outside else figure
 
 
 def _far(each: Outside) -> str:

@@ -272,7 +272,7 @@ def _evaluate(
         "run": str(run.path),
         "pipeline": run.head.pipeline.name,
         "real thing": run.head.real or run.head.backend,
-        "queries": f"{words}: {len(wanted)}",
+        "queries": f"{len(wanted)} of {words}",
         "raws": ", ".join(sorted({query.raw for query in found[0].queries})),
         "largest part": " x ".join(map(str, max((query.part[3], query.part[2]) for query in found[0].queries))),
     }
@@ -284,7 +284,8 @@ def _evaluate(
     else:
         emit(table(found))
         emit(clean(str(folder / REPORT)))
-    note(f"{len(wanted)} queries of {len(found)} variants in {time.perf_counter() - begun:.1f} s")
+    several = f" of {len(found)} variants" if len(found) > 1 else ""
+    note(f"{len(wanted)} queries{several} in {time.perf_counter() - begun:.1f} s")
 
 
 def _pictures(

@@ -133,7 +133,7 @@ def sentence(each: Evaluated) -> str:
         if max(one.rank for one in each.calibration.values()) < WEAK:
             words += ", too little to go by"
     elif len(each.queries) < FEWEST:
-        words += f"; no trust figure, which takes {FEWEST} queries"
+        words += f"; no trust figure fitted, which takes {FEWEST} queries"
     return words
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ispdsl.cli.believed import line
+from ispdsl.evaluation.features import Outside
 from ispdsl.evaluation.trust import Belief
 from ispdsl.store.runs import Run
 from tests.cli.conftest import Invoke
@@ -58,11 +59,13 @@ def test_what_lies_outside_is_said_once_with_how_far(
 
 
 def test_a_figure_that_knows_nothing_says_so() -> None:
-    assert "says nothing" in line(Belief(40.0, 20.0, 60.0))
-    assert "says nothing" not in line(Belief(40.0, 30.0, 50.0))
-    assert "hardly to be believed, for it ranked the errors it was tried on by 0.21" in line(
-        Belief(40.0, 30.0, 50.0, rank=0.21)
-    )
+    wide = line(Belief(40.0, 20.0, 60.0))
+    assert wide.startswith("no error can be foretold, between 20 and 60 dB all is likely; evaluate with more queries")
+    assert line(Belief(40.0, 30.0, 50.0)) == "expected PSNR 40.0 dB, for nine queries of ten 30.0 to 50.0 dB"
+    far = (Outside("exposure.ev", "6ev, and it saw -1ev..1ev", 0.25),)
+    assert line(Belief(40.0, 20.0, 60.0, far)).endswith("outside of what was sampled: exposure.ev by 25% of its range")
+    weak = line(Belief(40.0, 30.0, 50.0, rank=0.21))
+    assert weak.endswith("it did not tell good pictures from bad ones (rank correlation 0.21)")
     assert "hardly" not in line(Belief(40.0, 30.0, 50.0, rank=0.8))
 
 

@@ -128,7 +128,7 @@ def test_an_evaluation_finds_the_parameter_that_an_identity_is_bad_at(run: Run, 
     assert "rank correlation 0.12, too little to go by" in sentence(weak)
     assert "too little" not in sentence(replace(found, calibration={"blind": Calibration(40, 0.8, 0.9, 2.0)}))
     few = replace(found, calibration={}, queries=found.queries[:5])
-    assert "no trust figure, which takes 12 queries" in sentence(few)
+    assert "no trust figure fitted, which takes 12 queries" in sentence(few)
     told = values(head, [found])
     assert told["variants"][0]["chain"]["mean"] == found.chain.mean
     assert len(told["variants"][0]["queries"]) == len(queries)

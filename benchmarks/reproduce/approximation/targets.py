@@ -173,15 +173,7 @@ TARGETS = (
         "Local Laplacian filters, by darktable",
         HERE / "local_laplacian.isp",
         "darktable",
-        (
-            Variant(
-                "stages",
-                (
-                    *("--network", "demosaic=areawise"),
-                    *("--network", "local_contrast=unet(width=8, levels=5, skip=on, film=on)"),
-                ),
-            ),
-        ),
+        (Variant("stages", ("--network", "demosaic=areawise", "--network", "local_contrast=bank(width=48)")),),
         only=("local_contrast.detail", "local_contrast.midtone_range"),
         vary={"local_contrast.highlights": "0%..150%", "local_contrast.shadows": "0%..150%"},
         count=240,

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Generator[None]:
-    """Within, SIGINT waits; processes that are started here inherit that, until they `leave_to_parent`."""
+    """For processes that are started within SIGINT waits until they `leave_to_parent`: they inherit it from the thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -27,15 +27,3 @@ def test_a_process_outlives_ctrl_c_from_its_first_moment_on() -> None:
     end.set()
     process.join(60)
     assert process.exitcode == 0
-
-
-def test_what_was_held_back_comes_after() -> None:
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    try:
-        with held_back():
-            os.kill(os.getpid(), signal.SIGINT)
-            assert came == []
-        assert came == [signal.SIGINT]
-    finally:
-        signal.signal(signal.SIGINT, before)

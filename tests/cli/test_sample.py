@@ -39,6 +39,7 @@ def test_a_program_is_sampled_into_a_run(invoke: Invoke, file: Path, raws: list[
     assert first.images["out"].shape == (3, 16, 16)
 
 
+@pytest.mark.slow
 def test_parts_that_are_all_border_are_told(invoke: Invoke, raws: list[Path], tmp_path: Path) -> None:
     words = ("sample", write_pipeline(tmp_path), "-p", "tiny", raws[0], "--count", 1, "-j", 1)
     small = invoke(*words, "-o", tmp_path / "small", "--size", 16)

@@ -153,7 +153,7 @@ def run(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_what_programs_print_is_no_result(folder: Path, jobs: str) -> None:
     process = run(folder, "loud", "--json", "--examples", "2", "-j", jobs)
     stdout, stderr = process.communicate(timeout=120)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Generator[None]:
-    """For processes that are started within SIGINT waits until they `leave_to_parent`: they inherit it from the thread."""
+    """For processes that are started within, SIGINT waits until they `leave_to_parent`: they inherit the mask."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

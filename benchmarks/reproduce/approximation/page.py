@@ -13,7 +13,7 @@ doubles are trained for so many minutes on all cores together; then real thing a
 on raws that no double has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every
 double works on what the double before it gave. `own`: a double on the real input of its stage. Trust: Spearman's rank
 correlation of the expected and the true PSNR, on settings that the figure was not fitted to: of what knows settings and
-raw alone, and of what also knows what the doubles made of them.
+raw alone, and of what also knows what the doubles made of them. Wanted: the mean that the project asks for.
 """
 
 

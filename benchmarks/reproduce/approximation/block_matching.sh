@@ -1,7 +1,7 @@
 #!/bin/sh
 # A raw developed by GEGL, and denoised by ffmpeg's bm3d. Arguments: raw, picture before, picture after, estimate, bm3d's
-# options of the first step, and of the second. In 8 bits, which the filter's thresholds are made for: of 16 it finds no
-# two patches alike.
+# options of the first step, and of the second. In 8 bits: pictures of 16 bits leave the filter nearly unchanged wherever
+# it stacks more than one patch.
 set -e
 gegl -o "$2" -- gegl:raw-load "path=$1" quality=ahd
 before="format=gbrp"

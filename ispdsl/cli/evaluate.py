@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from ispdsl.store.runs import Run
 
 REPORT, RESULT = "report.md", "report.json"
-SETTINGS, SIZE = 100, 512
-"""Queries, and the height and width of their parts in pixels, where nothing else is asked for."""
 PACE = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
@@ -116,12 +114,14 @@ def evaluate(
     folders = [_variant(run, name) for name in names]
     graph = _graph(opened)
     lanes = jobs or len(os.sched_getaffinity(0))
-    plan = Plan(
-        SETTINGS if settings is None else settings,
-        (Ranges.SAMPLED if ranges is None else ranges).value,
-        WHOLE if whole_frames else SIZE if size is None else size,
-        seed or 0,
-    )
+    side = WHOLE if whole_frames else size
+    given: dict[str, Any] = {
+        "count": settings,
+        "ranges": None if ranges is None else ranges.value,
+        "side": side,
+        "seed": seed,
+    }
+    plan = Plan(**{name: value for name, value in given.items() if value is not None})
     frames = {name: read_quietly(path, describe) for name, path in _names(raws or []).items()}
     keep_pages()
     chains, jobs_of = _chains(opened, graph, folders, frames, tuple(trust or ()))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
+from typer.main import get_command
 
 # Repeatable and without deadlines on busy machines by default; HYPOTHESIS_PROFILE=explore draws new examples.
 settings.register_profile("explore", deadline=None)
 settings.register_profile("ci", settings.get_profile("explore"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# The runner would put all commands together again at each call of one.
+setattr(typer.testing, "_get_command", cache(get_command))  # noqa: B010
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and the libraries stay: the collector need not look through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch.fx.config
 import typer.testing
 from hypothesis import settings
 from typer.main import get_command
@@ -19,6 +20,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # The runner would put all commands together again at each call of one.
 setattr(typer.testing, "_get_command", cache(get_command))  # noqa: B010
+
+# Exported programs would note for every node where it came from, which takes a third of the time of exporting.
+torch.fx.config.do_not_emit_stack_traces = True
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TextIO
 
@@ -36,6 +38,16 @@ def emit(text: str) -> None:
 def note(text: str) -> None:
     """Say something on stderr that is no result."""
     sys.stderr.write(text + "\n")
+
+
+@contextmanager
+def if_interrupted(text: str) -> Generator[None]:
+    """Say what becomes of the work that Ctrl-C stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(text)
+        raise
 
 
 def show(report: Report, colour: Colour, stream: TextIO) -> None:

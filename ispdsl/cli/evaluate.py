@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
-from ispdsl.cli.console import emit, note
+from ispdsl.cli.console import emit, if_interrupted, note
 from ispdsl.cli.files import find_pipeline, write_whole
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import AllowExec, Json
@@ -127,7 +127,8 @@ def evaluate(
     chains, jobs_of = _chains(opened, graph, folders, frames, tuple(trust or ()))
     if frames:
         seen = trained(opened, chains)
-        source, folder = _asked(opened, graph, frames, plan, output, seen, lanes, tuple(trust or ()), allow_exec)
+        with if_interrupted("what the real thing gave is kept, and the same command goes on with the rest"):
+            source, folder = _asked(opened, graph, frames, plan, output, seen, lanes, tuple(trust or ()), allow_exec)
         only = None
         words = f"{plan.count} settings over the {plan.ranges} ranges"
     else:
@@ -251,9 +252,12 @@ def _evaluate(
 ) -> None:
     from ispdsl.evaluation.evaluate import evaluated, measured, tasks
     from ispdsl.evaluation.report import markdown, table, values
+    from ispdsl.evaluation.trust_file import NAME
 
     begun = time.perf_counter()
     wanted = tasks(source, only)
+    kept = [job.doubles / NAME for job in jobs]
+    before = {path: path.read_bytes() if path.is_file() else None for path in kept}
     found: list[Evaluated] = []
     figures: list[Trust | None] = []
     for job, chain in zip(jobs, chains, strict=True):
@@ -284,6 +288,9 @@ def _evaluate(
     else:
         emit(table(found))
         emit(clean(str(folder / REPORT)))
+    for path, old in before.items():
+        if old is not None and path.read_bytes() != old:
+            note(f"{clean(str(path))} is fitted to these queries now; --keep-trust leaves the one that was there")
     several = f" of {len(found)} variants" if len(found) > 1 else ""
     note(f"{len(wanted)} queries{several} in {time.perf_counter() - begun:.1f} s")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
-from ispdsl.cli.console import emit, note
+from ispdsl.cli.console import emit, if_interrupted, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import AllowExec, Backend, BackendOption, Json, PipelineFile, PipelineName, pairs
@@ -158,7 +158,8 @@ def sample(
     head = _head(find_pipeline(file), graph, backend, real, heads, parts, asks, base, seed)
     run = _opened(output, head, resume)
     recipe = Recipe(graph, base, wish.taps, asks.border, backend.value, tuple(trust or ()), allow_exec)
-    outcome = _sampled(run, recipe, asks.asks, jobs or len(os.sched_getaffinity(0)), resume)
+    with if_interrupted("samples that were acknowledged are kept, and --resume goes on with the rest"):
+        outcome = _sampled(run, recipe, asks.asks, jobs or len(os.sched_getaffinity(0)), resume)
     _say(run, asks, outcome, as_json)
     if outcome.failed:
         raise typer.Exit(ExitCode.EXECUTOR)
@@ -324,7 +325,19 @@ def _compared(old: RunHead, new: RunHead) -> Iterable[tuple[str, bool]]:
     yield f"version of it ({old.real}, and this is {new.real})", old.real == new.real
     raws = _otherwise(old.raws, new.raws)
     yield f"set of raws ({raws})", not raws
-    yield "design", (old.design, old.seed) == (new.design, new.seed)
+    design = _redrawn(old, new)
+    yield f"design ({design})", not design
+
+
+def _redrawn(old: RunHead, new: RunHead) -> str:
+    """The first thing about the design that is not as it was, in words; empty where all is."""
+    then, now = ({**head.design, "seed": head.seed} for head in (old, new))
+    for name in {**then, **now}:
+        one, other = then.get(name), now.get(name)
+        if one != other:
+            plain = not isinstance(one, dict | list) and not isinstance(other, dict | list)
+            return f"{name} {one}, and this is {other}" if plain else f"{name} differs"
+    return ""
 
 
 def _otherwise(old: Sequence[RawHead], new: Sequence[RawHead]) -> str:

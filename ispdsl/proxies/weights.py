@@ -86,7 +86,7 @@ def read_card(path: Path) -> Card:
     path = Path(path)
     metadata = header(path).get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("what") != MARK:
-        raise CompileError(f"{path} is no file of a double: these are other weights", HINT)
+        raise CompileError(f"{path} is no file of a double: these are other weights, or its header is damaged", HINT)
     try:
         content = json.loads(metadata["card"])
         version = content["format"]

@@ -67,6 +67,10 @@ def test_a_kept_trust_figure_is_checked_and_not_changed(invoke: Invoke, folder: 
     before = path.read_bytes()
     assert invoke("evaluate", folder, "-j", 1, "--keep-trust").exit_code == 0
     assert path.read_bytes() == before
+    path.write_bytes(before + b"\n")
+    assert "fitted to these queries now" not in invoke("evaluate", folder, "-j", 1, "--keep-trust").stderr
+    assert f"{path} is fitted to these queries now" in invoke("evaluate", folder, "-j", 1).stderr
+    assert "fitted to these queries now" not in invoke("evaluate", folder, "-j", 1).stderr, "nothing has changed"
     told = json.loads((folder / "evaluation" / "held-out" / "report.json").read_text())
     assert told["variants"][0]["trust"]["before"] == {}, "it was fitted to these very queries"
 

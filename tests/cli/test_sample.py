@@ -71,9 +71,14 @@ def test_what_does_not_fit_is_refused(invoke: Invoke, file: Path, raws: list[Pat
     assert invoke(*words).exit_code == 0
     assert invoke(*words).exit_code == 2
     assert "--resume" in invoke(*words).stderr
-    for other, what in (("--seed", "design"), ("--parts-per-raw", "design")):
+    changed = {
+        "--seed": "another design (seed 0, and this is 1)",
+        "--parts-per-raw": "another design (parts_per_raw",
+        "--count": "another design (count 2, and this is 1)",
+    }
+    for other, told in changed.items():
         result = invoke(*words, "--resume", other, 1)
-        assert (result.exit_code, f"another {what}" in result.stderr) == (2, True), result.stderr
+        assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
     result = invoke(*words[:2], raws[1], *words[3:], "--resume")
     assert (result.exit_code, "set of raws" in result.stderr) == (2, True)
     assert f"{raws[0].name} is missing" in result.stderr
@@ -139,4 +144,5 @@ def test_an_interrupted_run_keeps_what_was_acknowledged(
     assert len({row.key for row in found}) == len(found)
     for row in found[:3]:
         get(open_run(out), row.blob)
+    assert ("--resume goes on with the rest" in told) == (number == signal.SIGINT)
     assert not any(out.glob("drafts/.*.tmp"))

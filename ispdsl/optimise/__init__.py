@@ -1,0 +1,1 @@
+"""Optimisers: what is free, what is measured, and who searches."""

@@ -1,0 +1,174 @@
+"""Levenberg-Marquardt within bounds, for residuals that are dear and derivatives that may be another's.
+
+A few dozen sliders and a picture's worth of residuals is a Gauss-Newton problem: a handful of steps where others take
+hundreds of renders. The residuals may be those of a real thing and the Jacobian that of its double; what the double has
+wrong is then learned from the real thing's own answers by secant updates (Broyden).
+
+Sources: Marquardt, "An Algorithm for Least-Squares Estimation of Nonlinear Parameters", Journal of SIAM 11(2), 1963;
+damping as in Nielsen, "Damping Parameter in Marquardt's Method", IMM-REP-1999-05, equation 2.4; the secant update of
+Broyden, "A Class of Methods for Solving Nonlinear Simultaneous Equations", Mathematics of Computation 19, 1965; bounds
+are held by an active set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Residual = Callable[[Numbers], NDArray[np.floating]]
+"""Residuals ``(M,)`` at a point ``(N,)``."""
+Jacobian = Callable[[Numbers], NDArray[np.floating]]
+"""Their derivatives ``(M, N)``."""
+
+FARTHEST = 0.5
+"""No step is longer than this in any direction, as a part of the unit interval: beyond, nothing is linear."""
+STILL = 1e-9
+"""A step below this, as a part of the unit interval, changes no picture."""
+FLAT = 1e-9
+"""A gain below this part of the cost is rounding."""
+HOPELESS = 1e12
+"""Damping beyond which no step is left to try."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One evaluation of the residual.
+
+    Attributes:
+        point: where.
+        cost: sum of squares there.
+        accepted: whether it was the best so far.
+    """
+
+    point: Numbers
+    cost: float
+    accepted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Where a search ended.
+
+    Attributes:
+        point: the best, ``(N,)``.
+        cost: its sum of squares.
+        normal: the matrix of its normal equations, ``J^T J``, ``(N, N)``.
+        steps: every evaluation, in order.
+        why: what ended it, in words.
+    """
+
+    point: Numbers
+    cost: float
+    normal: Numbers
+    steps: tuple[Step, ...]
+    why: str
+
+
+def minimise(
+    residual: Residual,
+    jacobian: Jacobian,
+    start: Numbers,
+    bounds: tuple[Numbers, Numbers],
+    *,
+    calls: int,
+    enough: float = 0.0,
+    flat: float = FLAT,
+    secant: bool = False,
+    told: Callable[[Step], None] | None = None,
+) -> Fit:
+    """Least squares from one start.
+
+    Args:
+        residual: what is made small; each call of it counts.
+        jacobian: its derivatives, or those of something that is much like it; calls are not counted.
+        start: ``(N,)``.
+        bounds: lowest and highest, each ``(N,)``; the start is put between them.
+        calls: of `residual`, at most.
+        enough: a sum of squares to stop at.
+        flat: stop where a step gains less than this part of the cost.
+        secant: learn from each answer what the Jacobian has wrong; of use where it is another's.
+        told: called after each evaluation.
+
+    Raises:
+        ValueError: `calls` is below 1, or a bound lies on the wrong side of the other.
+    """
+    low, high = bounds
+    if calls < 1 or np.any(low > high):
+        raise ValueError("there is nothing to search: no calls, or bounds the wrong way round")
+    steps: list[Step] = []
+
+    def asked(point: Numbers, best: float) -> tuple[NDArray[np.floating], float]:
+        found = residual(point)
+        cost = _squares(found)
+        steps.append(Step(point, cost, cost < best))
+        if told is not None:
+            told(steps[-1])
+        return found, cost
+
+    x = np.clip(start, low, high)
+    r, cost = asked(x, np.inf)
+    own = jacobian(x)
+    learnt = np.zeros_like(own) if secant else None
+    damping, grows = 1e-3, 2.0
+    why = "no calls are left"
+    while True:
+        matrix = own if learnt is None else own + learnt
+        normal, slope = _product(matrix, matrix), _product(matrix, r[:, None])[:, 0]
+        if cost <= enough:
+            why = "it is as near as was asked for"
+            break
+        if len(steps) >= calls:
+            break
+        move = _move(normal, slope, damping, x, low, high)
+        reached = np.clip(x + move, low, high)
+        move = reached - x
+        if np.abs(move).max(initial=0.0) < STILL:
+            why = "no step makes it better"
+            break
+        tried, found = asked(reached, cost)
+        if learnt is not None:
+            missed = (tried - r).astype(learnt.dtype) - matrix @ move.astype(learnt.dtype)
+            learnt += np.outer(missed, move / (move @ move)).astype(learnt.dtype)
+        if found >= cost:
+            damping, grows = damping * grows, grows * 2
+            if damping > HOPELESS:
+                why = "no step makes it better"
+                break
+            continue
+        gain = (cost - found) / max(-float(2 * move @ slope + move @ normal @ move), 1e-300)
+        settled = cost - found < flat * cost
+        x, r, cost, own = reached, tried, found, jacobian(reached)
+        damping, grows = max(damping * max(0.1, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-12), 2.0
+        if settled:
+            why = "it does not get better"
+            break
+    return Fit(x, cost, normal, tuple(steps), why)
+
+
+def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numbers, high: Numbers) -> Numbers:
+    """The damped step of those parameters that do not lie on a bound which they are pressed against."""
+    move = np.zeros_like(x)
+    free = ~(((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0)))
+    if not free.any():
+        return move
+    diagonal = np.diag(normal)
+    scale = np.maximum(diagonal, 1e-6 * diagonal.max(initial=0.0)) + 1e-300
+    matrix = (normal + damping * np.diag(scale))[np.ix_(free, free)]
+    move[free] = -np.linalg.lstsq(matrix, slope[free], rcond=None)[0]
+    return move * min(1.0, FARTHEST / max(float(np.abs(move).max()), 1e-300))
+
+
+def _squares(residual: NDArray[np.floating]) -> float:
+    return float(np.sum(np.square(residual, dtype=np.float64)))
+
+
+def _product(first: NDArray[np.floating], second: NDArray[np.floating]) -> Numbers:
+    """``A^T B`` in double precision, by pieces: a picture's worth of rows need not be copied at once."""
+    total = np.zeros((first.shape[1], second.shape[1]))
+    for row in range(0, len(first), 1 << 18):
+        total += first[row : row + (1 << 18)].astype(np.float64).T @ second[row : row + (1 << 18)].astype(np.float64)
+    return total

@@ -1,0 +1,70 @@
+"""A pipeline as a function of a point of the unit cube: its picture, and the picture's derivatives in forward mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ispdsl.backends.composite import Composite
+from ispdsl.backends.vector import unit_to_settings
+from ispdsl.runtime.vector import Vector
+
+Picture = NDArray[np.float32]
+"""The first output, ``(C, H, W)``, in the numbers of its type."""
+
+TOGETHER = 1 << 24
+"""Derivatives, counted as numbers of the frame, that are carried through the pipeline at once: memory is the limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What renders and can be differentiated: programs, doubles, or both.
+
+    Attributes:
+        composite: compiled for the frame.
+        vector: what is free, in the unit face.
+        held: canonical values of everything else, as the composite takes them.
+        image: the frame, ``(C, H, W)``.
+        metadata: of the frame.
+    """
+
+    composite: Composite
+    vector: Vector
+    held: Mapping[str, Any]
+    image: Tensor
+    metadata: Mapping[str, Tensor]
+
+    def picture(self, point: NDArray[np.float64]) -> Picture:
+        """The picture at a point ``(N,)``."""
+        with torch.no_grad():
+            return self._picture(torch.from_numpy(point)).numpy()
+
+    def jacobian(self, point: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The derivatives ``(M, N)`` of some numbers of the picture, named by their places in reading order."""
+        places = torch.from_numpy(rows)
+
+        def seen(x: Tensor) -> Tensor:
+            return self._picture(x).reshape(-1)[places]
+
+        x = torch.from_numpy(point)
+
+        def along(direction: Tensor) -> Tensor:
+            return torch.func.jvp(seen, (x,), (direction,))[1]
+
+        several = torch.func.vmap(along, randomness="same")
+        count = max(1, TOGETHER // self.image.numel())
+        found = [several(some).numpy() for some in torch.eye(len(x), dtype=x.dtype).split(count)]
+        return np.concatenate(found).T
+
+    def _picture(self, x: Tensor) -> Tensor:
+        values = {**self.held, **unit_to_settings(self.vector, x)}
+        rendering = self.composite(self.image, values, self.metadata)
+        if self.composite.feeds_back:  # a still is what a camera settles on
+            rendering = self.composite(self.image, values, self.metadata, rendering.statistics)
+        return rendering.image

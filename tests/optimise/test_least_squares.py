@@ -1,0 +1,93 @@
+"""Levenberg-Marquardt: exact where it should be, within bounds, sparing, and not led astray by a wrong Jacobian."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ispdsl.optimise.least_squares import Numbers, Step, minimise
+
+UNIT = np.zeros(3), np.ones(3)
+MATRIX = np.random.default_rng(0).normal(size=(50, 3))
+THERE = np.array([0.3, 0.6, 0.45])
+
+
+def linear(x: Numbers) -> Numbers:
+    return MATRIX @ (x - THERE)
+
+
+def bent(x: Numbers) -> Numbers:
+    """Far from linear, zero at `THERE`."""
+    return np.tanh(3 * MATRIX @ x) - np.tanh(3 * MATRIX @ THERE)
+
+
+def slope_of_bent(x: Numbers) -> Numbers:
+    return 3 * MATRIX / np.cosh(3 * MATRIX @ x)[:, None] ** 2
+
+
+def test_what_is_linear_is_found_in_a_few_steps() -> None:
+    fit = minimise(linear, lambda _: MATRIX, np.full(3, 0.5), UNIT, calls=20, enough=1e-16)
+    np.testing.assert_allclose(fit.point, THERE, atol=1e-8)
+    assert len(fit.steps) <= 5
+    assert fit.why == "it is as near as was asked for"
+    np.testing.assert_allclose(fit.normal, MATRIX.T @ MATRIX)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5, 1.0])
+def test_what_is_bent_is_found(start: float) -> None:
+    fit = minimise(bent, slope_of_bent, np.full(3, start), UNIT, calls=60, enough=1e-16)
+    np.testing.assert_allclose(fit.point, THERE, atol=1e-6)
+
+
+def test_bounds_hold_and_the_rest_moves_on() -> None:
+    high = np.array([0.1, 1.0, 1.0])
+    seen: list[Numbers] = []
+
+    def residual(x: Numbers) -> Numbers:
+        seen.append(x)
+        return linear(x)
+
+    fit = minimise(residual, lambda _: MATRIX, np.zeros(3), (np.zeros(3), high), calls=50)
+    assert all((x >= 0).all() and (x <= high).all() for x in seen)
+    rest = np.linalg.lstsq(MATRIX[:, 1:], MATRIX @ THERE - 0.1 * MATRIX[:, 0], rcond=None)[0]
+    np.testing.assert_allclose(fit.point, [0.1, *rest], atol=1e-6)
+
+
+def test_no_call_beyond_what_was_allowed_and_each_is_told() -> None:
+    count, told = [0], list[Step]()
+
+    def residual(x: Numbers) -> Numbers:
+        count[0] += 1
+        return bent(x)
+
+    fit = minimise(residual, slope_of_bent, np.zeros(3), UNIT, calls=3, told=told.append)
+    assert count[0] == 3 == len(fit.steps)
+    assert list(fit.steps) == told
+    assert fit.why == "no calls are left"
+    assert fit.cost == min(step.cost for step in fit.steps)
+
+
+def test_what_a_double_has_wrong_is_learnt() -> None:
+    wrong = np.array([[1.0, 0.5, 0.0], [-0.4, 0.8, 0.3], [0.0, 0.2, 1.3]])
+
+    def of_a_double(x: Numbers) -> Numbers:
+        return slope_of_bent(x) @ wrong
+
+    def reached(secant: bool) -> float:
+        found = minimise(bent, of_a_double, np.full(3, 0.5), UNIT, calls=18, secant=secant)
+        return found.cost
+
+    assert reached(secant=True) < 1e-12
+    assert reached(secant=True) < reached(secant=False) / 100
+
+
+def test_a_flat_cost_ends_the_search() -> None:
+    fit = minimise(lambda _: np.ones(5), lambda _: np.zeros((5, 3)), np.full(3, 0.5), UNIT, calls=20)
+    assert len(fit.steps) == 1
+    assert fit.why == "no step makes it better"
+
+
+@pytest.mark.parametrize(("calls", "bounds"), [(0, UNIT), (5, UNIT[::-1])])
+def test_what_cannot_be_searched_is_refused(calls: int, bounds: tuple[Numbers, Numbers]) -> None:
+    with pytest.raises(ValueError, match="nothing to search"):
+        minimise(linear, lambda _: MATRIX, np.zeros(3), bounds, calls=calls)

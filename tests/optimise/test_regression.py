@@ -1,0 +1,205 @@
+"""Regression: the settings behind a picture, what the picture cannot tell, and no figure that the real thing denies."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ispdsl
+from ispdsl.backends.composite import compile
+from ispdsl.backends.vector import tensors as settings_tensors
+from ispdsl.darkroom import mosaic_input, tensors
+from ispdsl.graph import Graph
+from ispdsl.optimise.least_squares import Numbers
+from ispdsl.optimise.model import Model, Picture
+from ispdsl.optimise.real import Render, renderer
+from ispdsl.optimise.regression import Search, decibels, regress
+from ispdsl.passes.select import match
+from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.values import Settings
+from ispdsl.runtime.vector import Vector
+from ispdsl.synthetic.samples import write_demo_raw
+from tests.scenes import graph as shipped
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory: pytest.TempPathFactory) -> Frame:
+    path = Path(tmp_path_factory.mktemp("raw")) / "coffee.dng"
+    write_demo_raw(path, "coffee", size=64)
+    return ispdsl.read(path)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return shipped("photo_finish")
+
+
+@pytest.fixture(scope="module")
+def start(graph: Graph, frame: Frame) -> Settings:
+    return Settings.of(graph).resolved(frame.metadata)
+
+
+@pytest.fixture(scope="module")
+def render(graph: Graph, frame: Frame) -> Generator[Render]:
+    with renderer(graph, frame) as (found, version):
+        assert version == ""
+        yield found
+
+
+def model(graph: Graph, frame: Frame, start: Settings, vector: Vector) -> Model:
+    composite = compile(graph, types=match(graph, {mosaic_input(graph): frame.type}), taps=())
+    return Model(composite, vector, settings_tensors(start), *tensors(frame))
+
+
+def hidden(vector: Vector, seed: int) -> Settings:
+    """Settings anywhere in the soft ranges."""
+    low, high = np.array(vector.soft_bounds).T
+    return vector.from_vector((low + np.random.default_rng(seed).random(low.size) * (high - low)).tolist())
+
+
+def test_the_jacobian_is_that_of_finite_differences(graph: Graph, frame: Frame, start: Settings) -> None:
+    vector = Vector.of(start, "unit")
+    made = model(graph, frame, start, vector)
+    doubled = replace(made, image=made.image.double(), metadata={n: v.double() for n, v in made.metadata.items()})
+    at = np.array(vector.to_vector(start)) + 0.01
+    rows = np.arange(0, frame.image.size * 3, 97)
+    found = doubled.jacobian(at, rows)
+    for place in range(at.size):
+        step = np.zeros_like(at)
+        step[place] = 1e-5
+        apart = doubled.picture(at + step).reshape(-1)[rows] - doubled.picture(at - step).reshape(-1)[rows]
+        near = np.isclose(found[:, place], apart / 2e-5, rtol=1e-4, atol=1e-4 * np.abs(found[:, place]).max())
+        assert near.mean() > 0.95, "some pixels lie on a kink of a table"
+        assert np.abs(found[:, place]).max() > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sliders_behind_a_picture_are_found(
+    graph: Graph, frame: Frame, start: Settings, render: Render, seed: int
+) -> None:
+    vector = Vector.of(start, "unit")
+    target = render(hidden(vector, seed))
+    found = regress(target, start, vector, render, model(graph, frame, start, vector), exact=True)
+    assert found.psnr >= 65
+    assert found.psnr == pytest.approx(decibels(render(found.settings) - target), abs=0.01)
+    np.testing.assert_array_equal(found.picture, render(found.settings))
+    assert found.calls == len(found.path) <= 30
+    assert list(found.path) == sorted(found.path)
+    assert found.believed is None
+
+
+def test_what_is_not_free_stays(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:
+    only = ["contrast.amount", "saturation.amount"]
+    vector = Vector.of(start, "unit", only)
+    target = render(start.update({"contrast.amount": -22.0, "saturation.amount": 140.0}))
+    found = regress(target, start, vector, render, model(graph, frame, start, vector), exact=True)
+    assert [each.name for each in found.estimates] == only
+    assert found.estimates[0].found == pytest.approx(-22, abs=0.01)
+    assert found.estimates[1].found == pytest.approx(140, abs=0.01)
+    assert set(found.settings.changed) == set(only)
+
+
+class Askew:
+    """A double that takes 1.3 times the slider for the slider, and is a little darker."""
+
+    def __init__(self, of: Model, middle: Numbers) -> None:
+        self._of, self._middle = of, middle
+        self.asked = 0
+
+    def _elsewhere(self, point: Numbers) -> Numbers:
+        return np.clip(self._middle + 1.3 * (point - self._middle), 0, 1)
+
+    def picture(self, point: Numbers) -> Picture:
+        self.asked += 1
+        return self._of.picture(self._elsewhere(point)) * np.float32(0.97)
+
+    def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._of.jacobian(self._elsewhere(point), rows) * np.float32(1.3 * 0.97)
+
+
+def test_a_wrong_double_shows_the_way_and_the_real_thing_has_the_last_word(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    addresses = ["colour_balance.temperature", "colour_balance.tint", "contrast.amount", "saturation.amount"]
+    vector = Vector.of(start, "unit", addresses)
+    double = Askew(model(graph, frame, start, vector), np.array(vector.to_vector(start)))
+    target = render(hidden(vector, 5))
+    count = [0]
+
+    def counted(settings: Settings) -> Picture:
+        count[0] += 1
+        return render(settings)
+
+    found = regress(target, start, vector, counted, double, search=Search(calls=15))
+    assert count[0] == found.calls <= 15
+    assert found.renders == double.asked
+    assert found.psnr >= 75
+    assert found.psnr == pytest.approx(decibels(render(found.settings) - target), abs=0.01)
+    assert found.believed is not None
+    assert found.believed < 45, "the double is that far off where the real thing is right"
+
+
+def test_a_useless_double_is_not_believed(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount"])
+    target = render(start.update({"contrast.amount": -40.0}))
+
+    class Flatterer:
+        """Claims the very target wherever it is asked."""
+
+        def picture(self, point: Numbers) -> Picture:
+            return target
+
+        def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return np.zeros((rows.size, 1), np.float32)
+
+    found = regress(target, start, vector, render, Flatterer())
+    assert found.believed == 200
+    assert found.psnr == pytest.approx(decibels(render(found.settings) - target), abs=0.01)
+    assert found.psnr < 40
+
+
+def test_the_picture_cannot_tell_what_it_does_not_show(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    """Without light, no slider of colour changes anything."""
+    dark = replace(frame, image=np.full_like(frame.image, int(frame.metadata["black_level"][0])))
+    vector = Vector.of(start, "unit", ["saturation.amount", "colour_balance.tint"])
+    with renderer(graph, dark) as (of_dark, _):
+        target = of_dark(start)
+        found = regress(target, start, vector, of_dark, model(graph, dark, start, vector), exact=True)
+    named = {name for each in found.confusions for name, _ in each.parts}
+    assert named == {"saturation.amount", "colour_balance.tint"}
+    assert all(each.error is None for each in found.estimates)
+    with_light = regress(render(start), start, vector, render, model(graph, frame, start, vector), exact=True)
+    assert not with_light.confusions
+
+
+def test_standard_errors_are_those_of_noise(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:
+    """Over targets with noise, the estimate is off by its standard error, in the root mean square."""
+    vector = Vector.of(start, "unit", ["contrast.amount"])
+    clean, made = render(start.update({"contrast.amount": 5.0})), model(graph, frame, start, vector)
+    score = list[float]()
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(0, 0.02, clean.shape).astype(np.float32)
+        found = regress(clean + noise, start, vector, render, made, exact=True, search=Search(starts=1))
+        (each,) = found.estimates
+        assert each.error is not None
+        score.append((each.found - 5.0) / each.error)
+    assert 0.5 < np.sqrt(np.mean(np.square(score))) < 1.6
+
+
+def test_what_does_not_fit_is_refused(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount"])
+    made = model(graph, frame, start, vector)
+    target = render(start)
+    with pytest.raises(ValueError, match="the target is 64 x 22 px of 3 planes, and what is rendered 64 x 43 px"):
+        regress(target[:, :22], start, vector, render, made)
+    with pytest.raises(ValueError, match="a border of 22 px leaves nothing of 64 x 43 px"):
+        regress(target, start, vector, render, made, search=Search(border=22))
+    with pytest.raises(ValueError, match="nothing is free"):
+        regress(target, start, Vector.of(start, "unit", []), render, made)

@@ -108,7 +108,6 @@ TARGETS = (
             Variant(
                 "stages",
                 ("--network", "demosaic=areawise", "--network", "sharpen=bank"),
-                minutes=(5.0, 20.0),
                 wanted=((5.0, 33.0),),
             ),
         ),
@@ -142,7 +141,6 @@ TARGETS = (
             Variant(
                 "stages",
                 ("--network", "interpolated=camera", "--network", "brighten=pointwise"),
-                minutes=(5.0, 20.0),
                 wanted=((5.0, 33.0),),
             ),
         ),

@@ -42,11 +42,19 @@ if TYPE_CHECKING:
     from ispdsl.comparison.pair import Pair
     from ispdsl.graph import Graph
     from ispdsl.ir.model import Port
-    from ispdsl.optimise.regression import Confusion, Estimate, Regression
+    from ispdsl.optimise.regression import Confusion, Estimate, Regression, Search
     from ispdsl.runtime.frame import Frame
     from ispdsl.runtime.values import Settings
 
     Floats = NDArray[np.float32]
+
+SHOWN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+UNLIKE = 25.0
+"""dB below which a picture is hardly the one that was wanted."""
+
+PARTS, LINES = 4, 5
+"""Of what the picture cannot tell, as much as people read; --json has all of it."""
 
 UNDONE = {6: 8, 8: 6}
 """Orientations that do not undo themselves."""
@@ -108,6 +116,8 @@ def regress(
     for path in (output, sheet):
         if path is not None:
             check_output(path, None)
+    if sheet is not None and sheet.suffix.lower() not in SHOWN:
+        raise CommandError(f"--sheet {sheet} is no picture to look at", f"name one of {', '.join(SHOWN)}")
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
@@ -122,28 +132,35 @@ def regress(
     refuse_collisions((*inputs, *tables_of(chosen), Use("the target", target)), outputs)
     port = _looked_at(graph)
     frame = read_quietly(raw, describe)
-    wanted, edge = _target(target, port, frame, part, graph)
+    wanted, rim = _target(target, port, frame, part, graph)
+    edge = rim if border is None else border
     frame = cropped(frame, part) if part else frame
     for text in frame.notes:
         note(f"note: {clean(text)}")
     keep_pages()
+    from ispdsl.optimise.regression import Search  # after what can be found wrong: it brings torch
+
     begun = time.perf_counter()
     with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
         found, version = _search(
-            graph, frame, wanted, chosen, only, backend, doubles, chosen_impl, tuple(trust or ()), allow_exec,
-            (calls, starts, seed, edge if border is None else border), colour is Colour.NEVER,
+            graph, frame, wanted, chosen, list(dict.fromkeys(only)) if only else None, backend, doubles, chosen_impl,
+            tuple(trust or ()), allow_exec, Search(calls, starts, seed=seed, border=edge), colour is Colour.NEVER,
         )  # fmt: skip
-    shown = _compared(port, frame, found, wanted, edge if border is None else border)
-    if output is not None:
-        _write(output, port, frame, found)
-    if sheet is not None:
-        _draw(sheet, shown, frame)
+    shown = _compared(port, frame, found, wanted, edge)
     if as_json:
         emit(json.dumps(_values(found, shown, version or backend.value, graph, frame), indent=2))
     else:
         emit(_table(found, shown, version or "the pipeline's own programs"))
-        emit("\n".join(clean(str(path)) for path in (output, sheet) if path is not None)) if output or sheet else None
-    note(f"{found.calls} calls of the real thing, {found.renders} of its double, {time.perf_counter() - begun:.1f} s")
+    if output is not None:
+        _write(output, port, frame, found)
+    if sheet is not None:
+        _draw(sheet, shown, frame)
+    if found.psnr < UNLIKE:
+        note("note: no settings that were tried make this picture of this raw: are they of each other?")
+    note(f"{found.calls} calls of the real thing, {found.renders} to find a start, {time.perf_counter() - begun:.1f} s")
+    for path in (output, sheet):
+        if path is not None and not as_json:
+            emit(clean(str(path)))
 
 
 def _looked_at(graph: Graph) -> Port:
@@ -176,8 +193,13 @@ def _target(
     image, space = read_picture(path)
     own = str(port.type.args[0])
     if image.shape[0] != 3 or space != own:
-        what = f"in {space}" if image.shape[0] == 3 else "grey"
-        raise CommandError(f"{path} is {what}, and {port.name} is in {own}", f"convert it to {own} with its profile")
+        if image.shape[0] != 3:
+            raise CommandError(f"{path} is grey, and {port.name} is in colour", "give a picture in colour")
+        raise CommandError(
+            f"{path} is in {space}, and {port.name} is in {own}", f"convert it to {own} with its profile"
+        )
+    if not np.isfinite(image).all():
+        raise CommandError(f"{path} holds numbers that are not finite", "give a picture without them")
     image = orient(image, UNDONE.get(frame.orientation, frame.orientation))
     rows, columns = frame.size
     height, width = (rows, columns) if part is None else part[2:]
@@ -186,7 +208,8 @@ def _target(
         image = image[:, top : top + height, left : left + width]
         return np.ascontiguousarray(image), border_of(inline(graph))
     if image.shape[1:] != (height, width):
-        sizes = f"{image.shape[2]} x {image.shape[1]} px, and the raw {width} x {height}"
+        looked = "raw" if part is None else "part of the raw"
+        sizes = f"{image.shape[2]} x {image.shape[1]} px, and the {looked} {width} x {height}"
         raise CommandError(f"{path} is {sizes}, as the sensor lay", "give a picture of the whole raw, or of its --crop")
     return np.ascontiguousarray(image), 0
 
@@ -202,7 +225,7 @@ def _search(
     impl: dict[str, str],
     trust: tuple[str, ...],
     allow_exec: bool,
-    how: tuple[int, int, int, int],
+    search: Search,
     plain: bool,
 ) -> tuple[Regression, str]:
     """Search; the answer, and the version of the real thing."""
@@ -210,27 +233,33 @@ def _search(
     from ispdsl.backends.vector import tensors as settings_tensors
     from ispdsl.comparison.pair import peak_of
     from ispdsl.darkroom import mosaic_input, tensors
+    from ispdsl.errors import PlanError
     from ispdsl.optimise.model import Model
     from ispdsl.optimise.real import renderer
-    from ispdsl.optimise.regression import Search, regress
+    from ispdsl.optimise.regression import regress
     from ispdsl.passes.select import match
     from ispdsl.runtime.vector import Vector
 
     start = settings.resolved(frame.metadata)
     vector = Vector.of(start, "unit", only)
     types = match(graph, {mosaic_input(graph): frame.type})
-    composite = compile(
-        graph, types=types, impl=impl, taps=(), trust=trust, allow_exec=allow_exec, doubles=doubles
-    )  # fmt: skip
+    try:
+        composite = compile(
+            graph, types=types, impl=impl, taps=(), trust=trust, allow_exec=allow_exec, doubles=doubles
+        )  # fmt: skip
+    except PlanError as error:
+        if backend is Backend.COMPOSITE or "has no program" not in str(error):
+            raise
+        hint = "--doubles RUN: networks that were trained on it show the way (docs/doubles.md)"
+        raise CommandError(f"nothing says where to go from {backend.value}'s answers: {error.message}", hint) from error
     image, metadata = tensors(frame)
     model = Model(composite, vector, settings_tensors(start), image, metadata)
-    calls, starts, seed, border = how
     exact = backend is Backend.COMPOSITE and not composite.cards and not impl
     with renderer(graph, frame, backend.value, trust, allow_exec) as (render, version), progress(plain) as bar:
         try:
             found = regress(
-                wanted, start, vector, render, model, search=Search(calls, starts, seed=seed, border=border),
-                peak=peak_of(graph.outputs[0].type, frame.metadata), exact=exact,
+                wanted, start, vector, render, model, search=search, exact=exact,
+                peak=peak_of(graph.outputs[0].type, frame.metadata),
                 told=lambda what, done, total, psnr: bar(done, total, f"{what}: {psnr:.1f} dB"),
             )  # fmt: skip
         except ValueError as error:
@@ -270,30 +299,35 @@ def _draw(sheet: Path, shown: Sequence[Pair], frame: Frame) -> None:
 
 
 def _table(found: Regression, shown: Sequence[Pair], real: str) -> str:
-    rows = [("", "start", "found", "+-", ""), *map(_row, found.estimates)]
+    blind = {each.parts[0][0] for each in found.confusions}
+    rows = [("", "start", "found", "+-", ""), *(_row(each, each.name in blind) for each in found.estimates)]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for pair in shown:
         figures = pair.figures
         assert figures is not None, "it was searched for"
         colours = f", CIEDE2000 {figures.ciede2000.mean:.3f}" if figures.ciede2000 else ""
-        lines.append(f"{pair.name}: PSNR {figures.psnr:.2f} dB{colours} as rendered by {clean(real)}")
+        psnr = "equal" if figures.equal else f"PSNR {figures.psnr:.2f} dB{colours}"
+        lines.append(f"{pair.name}: {psnr} as rendered by {clean(real)}")
     if found.believed is not None:
         lines.append(f"the double took what was found to be at {found.believed:.2f} dB")
-    lines += [f"the picture cannot tell: {_words(each)}" for each in found.confusions]
+    lines += [f"the picture cannot tell: {_words(each)}" for each in found.confusions[:LINES]]
+    if len(found.confusions) > LINES:
+        lines.append(f"and {len(found.confusions) - LINES} more that it cannot tell; --json names them")
     return "\n".join((*lines, f"it ended as {found.why}"))
 
 
-def _row(each: Estimate) -> tuple[str, ...]:
+def _row(each: Estimate, blind: bool) -> tuple[str, ...]:
     error = "-" if each.error is None else f"{each.error:.2g}"
     unit = each.unit if each.unit != "1" else ""
-    remark = "at the end of its range" if each.at_end else ""
-    return each.name, f"{each.start:.6g}{unit}", f"{each.found:.6g}{unit}", error, remark
+    remarks = ["at the end of its range"] * each.at_end + ["the picture can hardly tell"] * blind
+    return each.name, f"{each.start:.6g}{unit}", f"{each.found:.6g}{unit}", error, ", ".join(remarks)
 
 
 def _words(each: Confusion) -> str:
     """``a up with b down (0.1 codes)``."""
-    moves = [f"{name} {'up' if part > 0 else 'down'}" for name, part in each.parts]
+    moves = [f"{name} {'up' if part > 0 else 'down'}" for name, part in each.parts[:PARTS]]
+    moves += [f"{len(each.parts) - PARTS} more"] if len(each.parts) > PARTS else []
     return f"{' with '.join(moves)} (a tenth of the ranges changes it by {255 * each.change:.2f} codes of 8 bits, RMS)"
 
 

@@ -56,14 +56,18 @@ class Fit:
     Attributes:
         point: the best, ``(N,)``.
         cost: its sum of squares.
-        normal: the matrix of its normal equations, ``J^T J``, ``(N, N)``.
+        residual, jacobian: what was seen there ``(M,)``, and the derivatives that were used ``(M, N)``.
+        normal, slope: of the normal equations: ``J^T J``, ``(N, N)``, and ``J^T r``, ``(N,)``.
         steps: every evaluation, in order.
         why: what ended it, in words.
     """
 
     point: Numbers
     cost: float
+    residual: NDArray[np.floating]
+    jacobian: NDArray[np.floating]
     normal: Numbers
+    slope: Numbers
     steps: tuple[Step, ...]
     why: str
 
@@ -78,6 +82,7 @@ def minimise(
     enough: float = 0.0,
     flat: float = FLAT,
     secant: bool = False,
+    first: NDArray[np.floating] | None = None,
     told: Callable[[Step], None] | None = None,
 ) -> Fit:
     """Least squares from one start.
@@ -89,37 +94,41 @@ def minimise(
         bounds: lowest and highest, each ``(N,)``; the start is put between them.
         calls: of `residual`, at most.
         enough: a sum of squares to stop at.
-        flat: stop where a step gains less than this part of the cost.
+        flat: stop where a step gains less than this part of the cost, or can be foreseen to.
         secant: learn from each answer what the Jacobian has wrong; of use where it is another's.
+        first: the residual at the start, where it is known: it is not asked for again.
         told: called after each evaluation.
 
     Raises:
-        ValueError: `calls` is below 1, or a bound lies on the wrong side of the other.
+        ValueError: there is no call and no `first`, or a bound lies on the wrong side of the other.
     """
     low, high = bounds
-    if calls < 1 or np.any(low > high):
+    if (calls < 1 and first is None) or np.any(low > high):
         raise ValueError("there is nothing to search: no calls, or bounds the wrong way round")
     steps: list[Step] = []
 
     def asked(point: Numbers, best: float) -> tuple[NDArray[np.floating], float]:
-        found = residual(point)
-        cost = _squares(found)
-        steps.append(Step(point, cost, cost < best))
+        answer = residual(point)
+        new = _squares(answer)
+        steps.append(Step(point, new, new < best))
         if told is not None:
             told(steps[-1])
-        return found, cost
+        return answer, new
 
     x = np.clip(start, low, high)
-    r, cost = asked(x, np.inf)
+    r, cost = asked(x, np.inf) if first is None else (first, _squares(first))
     own = jacobian(x)
     learnt = np.zeros_like(own) if secant else None
     damping, grows = 1e-3, 2.0
-    why = "no calls are left"
+    why, settled = "no calls are left", False
     while True:
         matrix = own if learnt is None else own + learnt
         normal, slope = _product(matrix, matrix), _product(matrix, r[:, None])[:, 0]
         if cost <= enough:
             why = "it is as near as was asked for"
+            break
+        if settled:
+            why = "it does not get better"
             break
         if len(steps) >= calls:
             break
@@ -129,24 +138,25 @@ def minimise(
         if np.abs(move).max(initial=0.0) < STILL:
             why = "no step makes it better"
             break
-        tried, found = asked(reached, cost)
+        foreseen = -float(2 * move @ slope + move @ normal @ move)
+        if foreseen < flat * cost:
+            settled = True
+            continue
+        tried, new = asked(reached, cost)
         if learnt is not None:
             missed = (tried - r).astype(learnt.dtype) - matrix @ move.astype(learnt.dtype)
             learnt += np.outer(missed, move / (move @ move)).astype(learnt.dtype)
-        if found >= cost:
+        if new >= cost:
             damping, grows = damping * grows, grows * 2
             if damping > HOPELESS:
                 why = "no step makes it better"
                 break
             continue
-        gain = (cost - found) / max(-float(2 * move @ slope + move @ normal @ move), 1e-300)
-        settled = cost - found < flat * cost
-        x, r, cost, own = reached, tried, found, jacobian(reached)
+        gain = (cost - new) / max(foreseen, 1e-300)
+        settled = cost - new < flat * cost
+        x, r, cost, own = reached, tried, new, jacobian(reached)
         damping, grows = max(damping * max(0.1, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-12), 2.0
-        if settled:
-            why = "it does not get better"
-            break
-    return Fit(x, cost, normal, tuple(steps), why)
+    return Fit(x, cost, r, matrix, normal, slope, tuple(steps), why)
 
 
 def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numbers, high: Numbers) -> Numbers:

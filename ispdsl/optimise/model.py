@@ -19,7 +19,7 @@ Picture = NDArray[np.float32]
 """The first output, ``(C, H, W)``, in the numbers of its type."""
 
 TOGETHER = 1 << 24
-"""Derivatives, counted as numbers of the frame, that are carried through the pipeline at once: memory is the limit."""
+"""Derivatives, counted as numbers of a picture, that are carried through the pipeline at once: memory is the limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Model:
             return torch.func.jvp(seen, (x,), (direction,))[1]
 
         several = torch.func.vmap(along, randomness="same")
-        count = max(1, TOGETHER // self.image.numel())
+        count = max(1, TOGETHER // (3 * self.image[0].numel()))
         found = [several(some).numpy() for some in torch.eye(len(x), dtype=x.dtype).split(count)]
         return np.concatenate(found).T
 

@@ -29,6 +29,12 @@ FEW, MANY = 100_000, 1_000_000
 TRIES, ROUGH = 12, 1e-3
 """Steps of each start on the double, and the part of the cost below which a step of it gains nothing."""
 
+STEADY = 1e-6
+"""A step of the real thing that gains less than this part of the cost is not asked for."""
+
+BLOCK = 16
+"""Pixels across the blocks within which what is left of a target may hang together: those of JPEG with its chroma."""
+
 ALIKE = 0.25 / 255
 """Pictures whose values are closer than this (RMS; a quarter of a code of 8 bits) look the same."""
 
@@ -59,7 +65,8 @@ class Estimate:
         name: of the number: an address, or an element of a table.
         unit: that it is declared in.
         start, found: in this unit.
-        error: standard error in this unit; None at the end of a range, or where the picture does not depend on it.
+        error: standard error in this unit (one of them, not two); None at the end of a range, or where the picture does
+            not depend on it.
         at_end: whether it lies at the end of what was searched.
     """
 
@@ -208,20 +215,30 @@ def regress(
 
     start = box.place(vector.to_vector(settings))
     begin = _best_start(start, inside.size, believed, derivatives, search, told)
-    enough = rows.size * 10 ** (-search.enough / 10)
-    bounds = np.zeros_like(start), np.ones_like(start)
-    real(start)
+    at, residual = start, real(start)
+    if not np.array_equal(begin, start):
+        there = real(begin)  # the double's favourite; the real thing may think otherwise
+        at, residual = (begin, there) if answers[-1].point is begin else (start, residual)
     fit = minimise(
-        real, lambda z: derivatives(z, rows), begin, bounds, calls=max(search.calls - 1, 1), enough=enough,
-        secant=not exact,
+        real, lambda z: derivatives(z, rows), at, (np.zeros_like(start), np.ones_like(start)),
+        calls=max(search.calls - len(path), 0), enough=rows.size * 10 ** (-search.enough / 10), flat=STEADY,
+        secant=not exact, first=residual,
     )  # fmt: skip
     first, best = answers[0], answers[-1]
-    last = None if exact else decibels(believed(best.point))
     return Regression(
-        box.settings(best.point), _estimates(box, fit, start, best.point, rows.size), _confusions(box, fit, rows.size),
-        best.picture / np.float32(peak), first.picture / np.float32(peak), best.psnr, first.psnr, last, len(path),
-        tuple(path), renders, fit.why,
-    )  # fmt: skip
+        settings=settings if best is first else box.settings(best.point),
+        estimates=_estimates(box, fit, settings, inside[rows], target.shape),
+        confusions=_confusions(box, fit, rows.size),
+        picture=best.picture / np.float32(peak),
+        before=first.picture / np.float32(peak),
+        psnr=best.psnr,
+        psnr_before=first.psnr,
+        believed=None if exact else decibels(believed(best.point)),
+        calls=len(path),
+        path=tuple(path),
+        renders=renders,
+        why=fit.why,
+    )
 
 
 def decibels(apart: NDArray[np.floating]) -> float:
@@ -300,7 +317,8 @@ def _best_start(
         if again or best.cost <= rows.size * ALIKE**2 / 100:  # two starts met, or no picture is nearer
             break
     assert best is not None, "the settings as they are are a start"
-    return best.point
+    shows = np.sqrt(np.diag(best.normal) / rows.size) > ALIKE  # the others have no say, and stay where they are
+    return np.where(shows, best.point, start) if shows.any() else start
 
 
 def _inside(shape: tuple[int, ...], border: int) -> NDArray[np.int64]:
@@ -327,26 +345,51 @@ def _shape(picture: Picture) -> str:
 # ---- what is known of the answer ---------------------------------------------------------------------------
 
 
-def _estimates(box: _Box, fit: Fit, start: Numbers, best: Numbers, count: int) -> tuple[Estimate, ...]:
-    """Standard errors are those of least squares: the variance of what is left, through the normal equations."""
-    values, vectors = np.linalg.eigh(fit.normal)
-    told = values > values[-1] * UNSEEN
-    inverse = (vectors[:, told] / values[told]) @ vectors[:, told].T if told.any() else np.zeros_like(fit.normal)
-    lost = (vectors[:, ~told] ** 2).sum(axis=1) > 0.1
-    spread = np.sqrt(np.diag(inverse) * fit.cost / max(count - best.size, 1))
-    ends = (best <= 0.0) | (best >= 1.0)
+def _estimates(
+    box: _Box, fit: Fit, settings: Settings, places: NDArray[np.int64], shape: tuple[int, ...]
+) -> tuple[Estimate, ...]:
+    """What was found, with standard errors.
+
+    Those are of least squares whose residuals hang together within blocks of pixels and not beyond (Liang and Zeger,
+    "Longitudinal Data Analysis Using Generalized Linear Models", Biometrika 73(1), 1986, equation 7), and the step that
+    was still to go is added in square.
+    """
+    ends = (fit.point <= 0.0) | (fit.point >= 1.0)
+    free = np.flatnonzero(~ends)
+    errors = np.full(fit.point.size, np.nan)
+    if free.size:
+        values, vectors = np.linalg.eigh(fit.normal[np.ix_(free, free)])
+        told = values > values[-1] * UNSEEN
+        inverse = (vectors[:, told] / np.maximum(values[told], 1e-300)) @ vectors[:, told].T
+        scores = _scores(fit, places, shape)[:, free]
+        spread = np.diag(inverse @ (scores.T @ scores) @ inverse)
+        errors[free] = np.sqrt(spread + np.square(inverse @ fit.slope[free]))
+        errors[free[(vectors[:, ~told] ** 2).sum(axis=1) > 0.1]] = np.nan
     declared = replace(box.vector, face="physical")
-    found, begun = (declared.to_vector(box.settings(place)) for place in (best, start))
-    above, below = box.physical(np.minimum(best + 1e-4, 1.0)), box.physical(np.maximum(best - 1e-4, 0.0))
-    steps = np.minimum(best + 1e-4, 1.0) - np.maximum(best - 1e-4, 0.0)
-    slopes = (np.array(above) - np.array(below)) / steps
+    found, begun = declared.to_vector(box.settings(fit.point)), declared.to_vector(settings)
+    after, before = np.minimum(fit.point + 1e-4, 1.0), np.maximum(fit.point - 1e-4, 0.0)
+    slopes = (np.array(box.physical(after)) - np.array(box.physical(before))) / (after - before)
     return tuple(
         Estimate(
-            element.name, element.unit, begun[place], found[place],
-            None if ends[place] or lost[place] else float(abs(slopes[place]) * spread[place]), bool(ends[place]),
+            element.name,
+            element.unit,
+            begun[place],
+            found[place],
+            None if np.isnan(errors[place]) else float(abs(slopes[place]) * errors[place]),
+            bool(ends[place]),
         )
         for place, element in enumerate(box.vector.elements)
-    )  # fmt: skip
+    )
+
+
+def _scores(fit: Fit, places: NDArray[np.int64], shape: tuple[int, ...]) -> Numbers:
+    """``J^T r`` of every block of pixels, ``(B, N)``: all planes of a block together."""
+    _, height, width = shape
+    row, column = places % (height * width) // width, places % width
+    block = row // BLOCK * -(-width // BLOCK) + column // BLOCK
+    count = int(block.max()) + 1
+    each = [np.bincount(block, slopes * fit.residual, count) for slopes in fit.jacobian.T]
+    return np.stack(each, axis=1).astype(np.float64)
 
 
 def _confusions(box: _Box, fit: Fit, count: int) -> tuple[Confusion, ...]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 import ispdsl
+from ispdsl.runtime.icc import profile
 from ispdsl.runtime.pictures import read_picture, write_picture
 from ispdsl.runtime.sidecar import load
 from ispdsl.synthetic.samples import write_demo_raw
@@ -83,6 +85,7 @@ def test_a_part_of_a_whole_target_is_looked_at(invoke: Invoke, raw: Path, target
         (("--only", "contrast.amont"), 2, "did you mean contrast.amount?"),
         (("--only", "demosaic.method"), 2, "demosaic.method: it is not free"),
         (("--calls", "1"), 2, "--calls"),
+        (("--sheet", "sheet.npy"), 2, "no picture to look at"),
         (("--border", "60"), 2, "a border of 60 px leaves nothing"),
         (("--backend", "darktable"), 2, "no executor"),
         (("-o", "no/such/folder/found.png"), 5, "there is no folder"),
@@ -98,7 +101,14 @@ def test_what_cannot_be_done_is_said(
 
 def test_a_target_that_does_not_fit_is_refused(invoke: Invoke, raw: Path, target: Path, tmp_path: Path) -> None:
     image = read_picture(target)[0]
-    small, other = tmp_path / "small.png", tmp_path / "other.png"
+    small, other, wrong, grey = (tmp_path / name for name in ("small.png", "other.png", "wrong.tif", "grey.png"))
+    write_picture(grey, image[:1], space="srgb")
+    assert "is grey, and display is in colour" in invoke("regress", "photo_finish", raw, grey).stderr
+    holed = image.copy()
+    holed[0, 3, 4] = np.nan
+    tifffile.imwrite(wrong, holed.transpose(1, 2, 0), photometric="rgb", iccprofile=profile("srgb", 3))
+    result = invoke("regress", "photo_finish", raw, wrong)
+    assert (result.exit_code, "numbers that are not finite" in result.stderr) == (2, True), result.stderr
     write_picture(small, image[:, 1:], space="srgb")
     write_picture(other, image, space="rec2020")
     result = invoke("regress", "photo_finish", raw, small)
@@ -109,3 +119,15 @@ def test_a_target_that_does_not_fit_is_refused(invoke: Invoke, raw: Path, target
     result = invoke("regress", "photo_finish", raw, target, "-o", target)
     assert result.exit_code == 2
     assert "the target" in result.stderr
+
+
+def test_a_real_thing_without_doubles_says_what_is_missing(invoke: Invoke, raw: Path, target: Path) -> None:
+    result = invoke("regress", "libraw", raw, target, "--backend", "libraw")
+    assert result.exit_code == 2
+    assert "nothing says where to go from libraw's answers" in result.stderr
+    assert "--doubles RUN" in result.stderr
+
+
+def test_an_address_given_twice_is_free_once(invoke: Invoke, raw: Path, target: Path) -> None:
+    result = invoke("regress", "photo_finish", raw, target, *only(), *only(), "--json")
+    assert [each["name"] for each in json.loads(result.stdout)["estimates"]] == list(WANTED)

@@ -87,6 +87,34 @@ def test_a_flat_cost_ends_the_search() -> None:
     assert fit.why == "no step makes it better"
 
 
+def test_what_is_known_of_the_start_is_not_asked_again() -> None:
+    asked: list[Numbers] = []
+
+    def residual(x: Numbers) -> Numbers:
+        asked.append(x)
+        return linear(x)
+
+    start = np.full(3, 0.5)
+    known = minimise(residual, lambda _: MATRIX, start, UNIT, calls=0, first=linear(start))
+    assert not asked
+    assert not known.steps
+    assert known.why == "no calls are left"
+    fit = minimise(residual, lambda _: MATRIX, start, UNIT, calls=9, first=linear(start))
+    assert not any((x == start).all() for x in asked)
+    np.testing.assert_allclose(fit.point, THERE, atol=1e-4)
+
+
+def test_no_step_is_asked_for_that_is_known_to_gain_nothing() -> None:
+    noise = np.random.default_rng(1).normal(size=50)
+    fit = minimise(
+        lambda x: linear(x) + noise, lambda _: MATRIX, np.full(3, 0.5), (-9 * np.ones(3), 9 * np.ones(3)), calls=50
+    )
+    assert len(fit.steps) <= 6
+    assert fit.why == "it does not get better"
+    np.testing.assert_allclose(MATRIX.T @ (linear(fit.point) + noise), 0, atol=1e-2)
+    np.testing.assert_allclose(fit.slope, MATRIX.T @ fit.residual, atol=1e-9)
+
+
 @pytest.mark.parametrize(("calls", "bounds"), [(0, UNIT), (5, UNIT[::-1])])
 def test_what_cannot_be_searched_is_refused(calls: int, bounds: tuple[Numbers, Numbers]) -> None:
     with pytest.raises(ValueError, match="nothing to search"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,8 @@ def test_the_picture_cannot_tell_what_it_does_not_show(
     graph: Graph, frame: Frame, start: Settings, render: Render
 ) -> None:
     """Without light, no slider of colour changes anything."""
-    dark = replace(frame, image=np.full_like(frame.image, int(frame.metadata["black_level"][0])))
+    black = int(np.asarray(frame.metadata["black_level"])[0])
+    dark = replace(frame, image=np.full_like(frame.image, black))
     vector = Vector.of(start, "unit", ["saturation.amount", "colour_balance.tint"])
     with renderer(graph, dark) as (of_dark, _):
         target = of_dark(start)
@@ -175,6 +177,7 @@ def test_the_picture_cannot_tell_what_it_does_not_show(
     named = {name for each in found.confusions for name, _ in each.parts}
     assert named == {"saturation.amount", "colour_balance.tint"}
     assert all(each.error is None for each in found.estimates)
+    assert [each.found for each in found.estimates] == pytest.approx([each.start for each in found.estimates])
     with_light = regress(render(start), start, vector, render, model(graph, frame, start, vector), exact=True)
     assert not with_light.confusions
 
@@ -203,3 +206,58 @@ def test_what_does_not_fit_is_refused(graph: Graph, frame: Frame, start: Setting
         regress(target, start, vector, render, made, search=Search(border=22))
     with pytest.raises(ValueError, match="nothing is free"):
         regress(target, start, Vector.of(start, "unit", []), render, made)
+
+
+def test_the_search_begins_where_the_real_thing_is_nearer(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    """A double that leads far away costs one call, and not the settings that were good already."""
+    addresses = ["contrast.amount", "saturation.amount"]
+    vector = Vector.of(start, "unit", addresses)
+    made = model(graph, frame, start, vector)
+    target = render(start.update({"contrast.amount": 17.0}))
+
+    class Elsewhere:
+        """Right in its slopes, and of a picture with other settings."""
+
+        def picture(self, point: Numbers) -> Picture:
+            return made.picture(np.clip(point - 0.2, 0, 1))
+
+        def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return made.jacobian(point, rows)
+
+    found = regress(target, start, vector, render, Elsewhere(), search=Search(calls=3))
+    assert found.psnr > found.psnr_before + 10
+    assert found.path[1] == found.path[0] == found.psnr_before, "the second answer was the worse one"
+
+
+def test_a_target_of_eight_bits_ends_the_search_where_it_can_tell_no_more(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount", "saturation.amount"])
+    target = np.asarray(np.round(render(start.update({"contrast.amount": 30.0})) * 255) / 255, np.float32)
+    found = regress(target, start, vector, render, model(graph, frame, start, vector), exact=True)
+    assert found.calls <= 4
+    assert found.why == "it does not get better"
+    assert 55 < found.psnr < 65
+    for each, truth in zip(found.estimates, (30.0, 105.0), strict=True):
+        assert each.error is not None
+        assert abs(each.found - truth) < 4 * each.error
+
+
+def test_errors_are_larger_where_what_is_left_hangs_together(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount"])
+    clean, made = render(start), model(graph, frame, start, vector)
+    noise = np.random.default_rng(0).normal(0, 0.02, clean.shape).astype(np.float32)
+    blocks = np.random.default_rng(0).normal(0, 0.02, (3, 4, 4))
+    smooth = np.kron(blocks, np.ones((16, 16)))[:, : clean.shape[1], : clean.shape[2]]
+
+    def error(added: NDArray[Any]) -> float:
+        target = np.asarray(clean + added, np.float32)
+        (each,) = regress(target, start, vector, render, made, exact=True, search=Search(starts=1)).estimates
+        assert each.error is not None
+        return each.error
+
+    assert error(smooth) > 2.5 * error(noise)

@@ -331,7 +331,7 @@ def _compared(old: RunHead, new: RunHead) -> Iterable[tuple[str, bool]]:
 
 def _redrawn(old: RunHead, new: RunHead) -> str:
     """The first thing about the design that is not as it was, in words; empty where all is."""
-    then, now = ({**head.design, "seed": head.seed} for head in (old, new))
+    then, now = ({"seed": head.seed, **head.design} for head in (old, new))
     for name in {**then, **now}:
         one, other = then.get(name), now.get(name)
         if one != other:

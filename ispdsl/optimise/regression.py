@@ -32,6 +32,9 @@ TRIES, ROUGH = 12, 1e-3
 STEADY = 1e-6
 """A step of the real thing that gains less than this part of the cost is not asked for."""
 
+FOLLOWED, NEAR = 3, 1e-5
+"""Of the drawn starts, how many of the nearest are followed, and the mean square (50 dB) at which no other is tried."""
+
 BLOCK = 16
 """Pixels across the blocks within which what is left of a target may hang together: those of JPEG with its chroma."""
 
@@ -305,7 +308,11 @@ def _best_start(
     enough = rows.size * 10 ** (-search.enough / 10)
     best: Fit | None = None
     again = False
-    for number, each in enumerate([start, *drawn]):
+
+    def apart(z: Numbers) -> float:
+        return float(np.mean(np.square(believed(z)[rows], dtype=np.float64)))
+
+    for number, each in enumerate([start, *sorted(drawn, key=apart)[:FOLLOWED]]):
         fit = minimise(
             lambda z: believed(z)[rows], lambda z: derivatives(z, rows), each, bounds, calls=TRIES, enough=enough,
             flat=ROUGH,
@@ -313,8 +320,9 @@ def _best_start(
         again = best is not None and abs(fit.cost - best.cost) < 10 * ROUGH * best.cost
         best = fit if best is None or fit.cost < best.cost else best
         if told is not None:
-            told("starts", number + 1, search.starts, -10 * float(np.log10(max(best.cost / rows.size, 1e-20))))
-        if again or best.cost <= rows.size * ALIKE**2 / 100:  # two starts met, or no picture is nearer
+            most = min(search.starts, 1 + FOLLOWED)
+            told("starts", number + 1, most, -10 * float(np.log10(max(best.cost / rows.size, 1e-20))))
+        if again or best.cost <= rows.size * NEAR:  # two starts met, or the rest is for the real thing to say
             break
     assert best is not None, "the settings as they are are a start"
     shows = np.sqrt(np.diag(best.normal) / rows.size) > ALIKE  # the others have no say, and stay where they are

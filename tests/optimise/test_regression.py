@@ -106,7 +106,7 @@ def test_what_is_not_free_stays(graph: Graph, frame: Frame, start: Settings, ren
 
 
 class Askew:
-    """A double that takes 1.3 times the slider for the slider, and is a little darker."""
+    """A double that takes 1.3 times the slider for the slider, is a little darker, and mixes its sliders up."""
 
     def __init__(self, of: Model, middle: Numbers) -> None:
         self._of, self._middle = of, middle
@@ -120,7 +120,8 @@ class Askew:
         return self._of.picture(self._elsewhere(point)) * np.float32(0.97)
 
     def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._of.jacobian(self._elsewhere(point), rows) * np.float32(1.3 * 0.97)
+        mixed = np.eye(point.size) + 0.7 * np.triu(np.ones((point.size, point.size)), 1)
+        return (self._of.jacobian(self._elsewhere(point), rows) * 1.3 * 0.97 @ mixed).astype(np.float32)
 
 
 def test_a_wrong_double_shows_the_way_and_the_real_thing_has_the_last_word(
@@ -136,10 +137,10 @@ def test_a_wrong_double_shows_the_way_and_the_real_thing_has_the_last_word(
         count[0] += 1
         return render(settings)
 
-    found = regress(target, start, vector, counted, double, search=Search(calls=15))
-    assert count[0] == found.calls <= 15
+    found = regress(target, start, vector, counted, double, search=Search(calls=13))
+    assert count[0] == found.calls <= 13
     assert found.renders == double.asked
-    assert found.psnr >= 75
+    assert found.psnr >= 100, "which takes 14 calls without learning from them"
     assert found.psnr == pytest.approx(decibels(render(found.settings) - target), abs=0.01)
     assert found.believed is not None
     assert found.believed < 45, "the double is that far off where the real thing is right"
@@ -261,3 +262,24 @@ def test_errors_are_larger_where_what_is_left_hangs_together(
         return each.error
 
     assert error(smooth) > 2.5 * error(noise)
+
+
+def test_what_has_no_say_stays_where_it_was_whichever_start_is_best(start: Settings) -> None:
+    """Flat where the search begins, so that a drawn start wins; it has another saturation, which nothing depends on."""
+    vector = Vector.of(start, "unit", ["contrast.amount", "saturation.amount"])
+
+    class Ramp:
+        def picture(self, point: Numbers) -> Picture:
+            return np.full((3, 16, 16), max(point[0] - 0.6, 0.0), np.float32)
+
+        def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return np.tile(np.array([float(point[0] > 0.6), 0.0], np.float32), (rows.size, 1))
+
+    def render(settings: Settings) -> Picture:
+        return Ramp().picture(np.array(vector.to_vector(settings)))
+
+    target = render(start.update({"contrast.amount": 46.0}))
+    found = regress(target, start, vector, render, Ramp(), exact=True, search=Search(starts=40))
+    contrast, saturation = found.estimates
+    assert contrast.found == pytest.approx(46, abs=0.01)
+    assert saturation.found == pytest.approx(saturation.start)

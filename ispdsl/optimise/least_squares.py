@@ -109,14 +109,14 @@ def minimise(
 
     def asked(point: Numbers, best: float) -> tuple[NDArray[np.floating], float]:
         answer = residual(point)
-        new = _squares(answer)
+        new = squares(answer)
         steps.append(Step(point, new, new < best))
         if told is not None:
             told(steps[-1])
         return answer, new
 
     x = np.clip(start, low, high)
-    r, cost = asked(x, np.inf) if first is None else (first, _squares(first))
+    r, cost = asked(x, np.inf) if first is None else (first, squares(first))
     own = jacobian(x)
     learnt = np.zeros_like(own) if secant else None
     damping, grows = 1e-3, 2.0
@@ -172,7 +172,8 @@ def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numb
     return move * min(1.0, FARTHEST / max(float(np.abs(move).max()), 1e-300))
 
 
-def _squares(residual: NDArray[np.floating]) -> float:
+def squares(residual: NDArray[np.floating]) -> float:
+    """The sum of squares, in double precision: what is made small."""
     return float(np.sum(np.square(residual, dtype=np.float64)))
 
 

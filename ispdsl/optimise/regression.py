@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from ispdsl.optimise.least_squares import Fit, Numbers, minimise
+from ispdsl.optimise.least_squares import Fit, Numbers, minimise, squares
 from ispdsl.optimise.model import Picture
 from ispdsl.optimise.real import Render
 from ispdsl.runtime import faces
@@ -107,7 +107,7 @@ class Regression:
         psnr, psnr_before: of both against the target, in dB.
         believed: the PSNR that the double saw where the real thing has `psnr`; None without one.
         calls: of the real thing, the first one at the start.
-        path: after each call, the best PSNR so far.
+        path: after each call, the PSNR of the best so far.
         renders: of the double, derivatives not counted.
         why: what ended it.
     """
@@ -132,7 +132,7 @@ class Search:
 
     Attributes:
         calls: of the real thing, at most.
-        starts: on the double: the settings as they are, and points of a Latin hypercube.
+        starts: on the double: the settings as they are, and points of a Latin hypercube (the nearest are followed).
         enough: stop at this PSNR, in dB.
         seed: of the starts and of the numbers that are looked at.
         border: px at each side that are not looked at.
@@ -152,6 +152,8 @@ class _Answer:
     point: Numbers
     picture: Picture
     psnr: float
+    cost: float
+    """By which the search ranks it: of the numbers that it looks at."""
 
 
 def regress(
@@ -208,8 +210,8 @@ def regress(
     def real(z: Numbers) -> NDArray[np.float32]:
         picture = render(box.settings(z))
         found = apart(picture)
-        answer = _Answer(z, picture, decibels(found))
-        if not answers or answer.psnr > answers[-1].psnr:
+        answer = _Answer(z, picture, decibels(found), squares(found[rows]))
+        if not answers or answer.cost < answers[-1].cost:
             answers[1:] = [answer]
         path.append(answers[-1].psnr)
         if told is not None:
@@ -326,7 +328,7 @@ def _best_start(
             break
     assert best is not None, "the settings as they are are a start"
     shows = np.sqrt(np.diag(best.normal) / rows.size) > ALIKE  # the others have no say, and stay where they are
-    return np.where(shows, best.point, start) if shows.any() else start
+    return np.where(shows, best.point, start)
 
 
 def _inside(shape: tuple[int, ...], border: int) -> NDArray[np.int64]:

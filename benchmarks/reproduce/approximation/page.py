@@ -13,7 +13,8 @@ doubles are trained for so many minutes on all cores together; then real thing a
 on raws that no double has seen. PSNR is the mean over those queries, in dB, of the finished picture (peak 1): every
 double works on what the double before it gave. `own`: a double on the real input of its stage. Trust: Spearman's rank
 correlation of the expected and the true PSNR, on settings that the figure was not fitted to: of what knows settings and
-raw alone, and of what also knows what the doubles made of them. Wanted: the mean that the project asks for.
+raw alone, of what also knows what the doubles made of them, and of what also knows how far the two doubles are apart
+that `pairs` trains of each stage within the same minutes. Wanted: the mean that the project asks for.
 
 No double was trained on these queries, but kinds of networks, charts and minutes were chosen after seeing figures like
 these on the same raws: on raws that nobody has looked at, expect somewhat less.

@@ -92,7 +92,8 @@ TARGETS = (
         PIPELINES / "photo_finish.isp",
         "composite",
         (
-            Variant("stages", DEFINED, (5.0, 20.0), ((5.0, 35.3), (20.0, 40.0))),
+            Variant("stages", DEFINED, wanted=((5.0, 35.3),)),
+            Variant("pairs", (*DEFINED, "--ensemble", "2"), (20.0,), ((20.0, 40.0),)),
             Variant("unet", ("--whole", "--network", "unet")),
             Variant("srcnn", (*DEFINED, "--network", "srcnn")),
         ),

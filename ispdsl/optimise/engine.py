@@ -1,6 +1,6 @@
-"""One engine: what is free is a `Space`, what is measured a function of its points, and a searcher decides where to look.
+"""One engine: a `Space` is free, a function of its points is measured, and a searcher decides where to look.
 
-found = search(cma_es, score, space, calls=200, seed=0, ledger=Path("search.jsonl"))
+found = search(cma_es, score, space, calls=200, seed=0, ledger=Ledger(path, about))
 found.point, found.value, found.path
 
 Every call is counted and written down. A search that is begun again with the same ledger asks for the same points, is
@@ -27,16 +27,16 @@ HUGE = 1e30
 """What a searcher is told where nothing has been measured yet and the first score is no number."""
 
 
-class Spent(Exception):
+class SpentError(Exception):
     """There is no call left. Searchers let it pass."""
 
 
 class Searcher(Protocol):
     """Decides where to look.
 
-    It calls `score` as often as it likes, up to `calls` times; the one after raises `Spent`, which it lets pass. The
-    same seed and the same answers make the same calls. Points are snapped to what is legal before they are measured.
-    It returns why it ended, in words.
+    It calls `score` as often as it likes, up to `calls` times; the one after raises `SpentError`, which it lets pass.
+    The same seed and the same answers make the same calls. Points are snapped to what is legal before they are
+    measured. It returns why it ended, in words.
     """
 
     def __call__(self, score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
@@ -131,7 +131,7 @@ def search(
     def asked(point: Numbers) -> float:
         nonlocal best, worst
         if len(made) >= calls or best <= enough:
-            raise Spent
+            raise SpentError
         legal = space.snap(point)
         known = None if ledger is None else ledger.answer(len(made), legal)
         if known is None:
@@ -153,6 +153,6 @@ def search(
 
     try:
         why = searcher(asked, space, calls, seed, None if start is None else space.snap(start))
-    except Spent:
+    except SpentError:
         why = "it is as near as was asked for" if best <= enough else "no calls are left"
     return Found(tuple(made), why)

@@ -17,8 +17,8 @@ class Axis:
 
     Attributes:
         name: of the setting, or of an element of a table.
-        levels: how many values it has; None where it may be any number of its range. The values lie evenly from 0 to 1.
-        ordered: whether neighbouring values are alike, as the codes of a register are and the names of a choice are not.
+        levels: how many values it has, evenly from 0 to 1; None where it may be any number of its range.
+        ordered: whether neighbouring values are alike, as codes of a register are and the names of a choice are not.
     """
 
     name: str

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.reproduce.regression.play import ADAM_STEPS, LEVEL
 from ispdsl.evaluation.plots import BLUE, FAINT, INK, ORANGE, Axes, Sheet
 
 HEAD = """# The settings behind a picture
@@ -25,9 +26,6 @@ found, in dB (peak 1; 100 is where the search stops). One question for each seed
 
 ![PSNR against real calls](regression.png)
 """
-
-LEVEL = 65.0
-"""dB that Adam is timed to, or what least squares reached where that is less."""
 
 COLOURS = {
     "grey box": BLUE,
@@ -115,13 +113,12 @@ def _against_adam(found: Mapping[str, Any]) -> list[str]:
         )
     ours = found["players"]["programs"]
     psnr = [one["psnr"] for one in ours]
-    steps = len(next(iter(found["players"]["adam"][0]["runs"].values())))
     never = sum(_never(*pair) for pair in zip(ours, found["players"]["adam"], strict=True))
     return [
         f"Least squares: median **{np.median(psnr):.1f} dB** (wanted {found['wanted']['programs']:.0f}), worst "
         f"{min(psnr):.1f}, in at most {max(one['calls'] for one in ours)} steps, starts included in the seconds. Adam "
         f"(reverse mode, same programs, same process, the best of {len(found['players']['adam'][0]['runs'])} learning "
-        f"rates for each seed, {steps} steps) takes **{np.median(ratios):.1f} times** as long to the same level "
+        f"rates for each seed, {ADAM_STEPS} steps at most) takes **{np.median(ratios):.1f} times** as long to the same level "
         f"(median; {never} of {len(ratios)} never got there, and count with all their steps).",
         "",
         *rows,

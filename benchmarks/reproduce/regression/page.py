@@ -118,8 +118,8 @@ def _against_adam(found: Mapping[str, Any]) -> list[str]:
         f"Least squares: median **{np.median(psnr):.1f} dB** (wanted {found['wanted']['programs']:.0f}), worst "
         f"{min(psnr):.1f}, in at most {max(one['calls'] for one in ours)} steps, starts included in the seconds. Adam "
         f"(reverse mode, same programs, same process, the best of {len(found['players']['adam'][0]['runs'])} learning "
-        f"rates for each seed, {ADAM_STEPS} steps at most) takes **{np.median(ratios):.1f} times** as long to the same level "
-        f"(median; {never} of {len(ratios)} never got there, and count with all their steps).",
+        f"rates for each seed, {ADAM_STEPS} steps at most) takes **{np.median(ratios):.1f} times** as long to the same "
+        f"level (median; {never} of {len(ratios)} never got there, and count with all their steps).",
         "",
         *rows,
         "",

@@ -2,12 +2,15 @@
 
 A few dozen sliders and a picture's worth of residuals is a Gauss-Newton problem: a handful of steps where others take
 hundreds of renders. The residuals may be those of a real thing and the Jacobian that of its double; what the double has
-wrong is then learned from the real thing's own answers by secant updates (Broyden).
+wrong is then learned from the real thing's own answers by secant updates (Broyden). Residuals that no point can make
+small, such as what another camera did, may be kept from having the say by a robust loss (reweighted least squares).
 
 Sources: Marquardt, "An Algorithm for Least-Squares Estimation of Nonlinear Parameters", Journal of SIAM 11(2), 1963;
 damping as in Nielsen, "Damping Parameter in Marquardt's Method", IMM-REP-1999-05, equation 2.4; the secant update of
 Broyden, "A Class of Methods for Solving Nonlinear Simultaneous Equations", Mathematics of Computation 19, 1965; bounds
-are held by an active set.
+are held by an active set. The robust loss is that of Charbonnier et al., "Two Deterministic Half-Quadratic
+Regularization Algorithms for Computed Imaging", ICIP 1994; its weights are those of Holland and Welsch, "Robust
+Regression Using Iteratively Reweighted Least-Squares", Communications in Statistics 6(9), 1977.
 """
 
 from __future__ import annotations
@@ -55,9 +58,10 @@ class Fit:
 
     Attributes:
         point: the best, ``(N,)``.
-        cost: its sum of squares.
+        cost: its sum of squares, or of the robust loss.
         residual, jacobian: what was seen there ``(M,)``, and the derivatives that were used ``(M, N)``.
-        normal, slope: of the normal equations: ``J^T J``, ``(N, N)``, and ``J^T r``, ``(N,)``.
+        weights: of the residuals under the robust loss, ``(M,)``; None where all count alike.
+        normal, slope: of the normal equations: ``J^T W J``, ``(N, N)``, and ``J^T W r``, ``(N,)``.
         steps: every evaluation, in order.
         why: what ended it, in words.
     """
@@ -66,6 +70,7 @@ class Fit:
     cost: float
     residual: NDArray[np.floating]
     jacobian: NDArray[np.floating]
+    weights: NDArray[np.floating] | None
     normal: Numbers
     slope: Numbers
     steps: tuple[Step, ...]
@@ -82,8 +87,10 @@ def minimise(
     enough: float = 0.0,
     flat: float = FLAT,
     secant: bool = False,
+    robust: float | None = None,
     first: NDArray[np.floating] | None = None,
     told: Callable[[Step], None] | None = None,
+    halt: Callable[[], bool] | None = None,
 ) -> Fit:
     """Least squares from one start.
 
@@ -96,8 +103,10 @@ def minimise(
         enough: a sum of squares to stop at.
         flat: stop where a step gains less than this part of the cost, or can be foreseen to.
         secant: learn from each answer what the Jacobian has wrong; of use where it is another's.
+        robust: residuals well beyond this count by their size rather than by their square (Charbonnier).
         first: the residual at the start, where it is known: it is not asked for again.
         told: called after each evaluation.
+        halt: asked before each evaluation but the first; where it says so, the search ends with the best so far.
 
     Raises:
         ValueError: there is no call and no `first`, or a bound lies on the wrong side of the other.
@@ -109,21 +118,22 @@ def minimise(
 
     def asked(point: Numbers, best: float) -> tuple[NDArray[np.floating], float]:
         answer = residual(point)
-        new = squares(answer)
+        new = cost_of(answer, robust)
         steps.append(Step(point, new, new < best))
         if told is not None:
             told(steps[-1])
         return answer, new
 
     x = np.clip(start, low, high)
-    r, cost = asked(x, np.inf) if first is None else (first, squares(first))
+    r, cost = asked(x, np.inf) if first is None else (first, cost_of(first, robust))
     own = jacobian(x)
     learnt = np.zeros_like(own) if secant else None
     damping, grows = 1e-3, 2.0
     why, settled = "no calls are left", False
     while True:
         matrix = own if learnt is None else own + learnt
-        normal, slope = _product(matrix, matrix), _product(matrix, r[:, None])[:, 0]
+        weights = None if robust is None else _weights(r, robust)
+        normal, slope = _product(matrix, matrix, weights), _product(matrix, r[:, None], weights)[:, 0]
         if cost <= enough:
             why = "it is as near as was asked for"
             break
@@ -131,6 +141,9 @@ def minimise(
             why = "it does not get better"
             break
         if len(steps) >= calls:
+            break
+        if halt is not None and halt():
+            why = "it was told to stop"
             break
         move = _move(normal, slope, damping, x, low, high)
         reached = np.clip(x + move, low, high)
@@ -156,7 +169,7 @@ def minimise(
         settled = cost - new < flat * cost
         x, r, cost, own = reached, tried, new, jacobian(reached)
         damping, grows = max(damping * max(0.1, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-12), 2.0
-    return Fit(x, cost, r, matrix, normal, slope, tuple(steps), why)
+    return Fit(x, cost, r, matrix, weights, normal, slope, tuple(steps), why)
 
 
 def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numbers, high: Numbers) -> Numbers:
@@ -172,14 +185,26 @@ def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numb
     return move * min(1.0, FARTHEST / max(float(np.abs(move).max()), 1e-300))
 
 
-def squares(residual: NDArray[np.floating]) -> float:
-    """The sum of squares, in double precision: what is made small."""
-    return float(np.sum(np.square(residual, dtype=np.float64)))
+def cost_of(residual: NDArray[np.floating], robust: float | None = None) -> float:
+    """What is made small, in double precision: the sum of squares, or of ``2 s^2 (sqrt(1 + (r / s)^2) - 1)``."""
+    square = np.square(residual, dtype=np.float64)
+    if robust is not None:
+        square = 2 * robust**2 * (np.sqrt(1 + square / robust**2) - 1)
+    return float(np.sum(square))
 
 
-def _product(first: NDArray[np.floating], second: NDArray[np.floating]) -> Numbers:
-    """``A^T B`` in double precision, by pieces: a picture's worth of rows need not be copied at once."""
+def _weights(residual: NDArray[np.floating], robust: float) -> NDArray[np.floating]:
+    return 1 / np.sqrt(1 + np.square(residual / robust))
+
+
+def _product(
+    first: NDArray[np.floating], second: NDArray[np.floating], weights: NDArray[np.floating] | None
+) -> Numbers:
+    """``A^T W B`` in double precision, by pieces: a picture's worth of rows need not be copied at once."""
     total = np.zeros((first.shape[1], second.shape[1]))
-    for row in range(0, len(first), 1 << 18):
-        total += first[row : row + (1 << 18)].astype(np.float64).T @ second[row : row + (1 << 18)].astype(np.float64)
+    for start in range(0, len(first), 1 << 18):
+        rows = slice(start, start + (1 << 18))
+        left = first[rows].astype(np.float64)
+        left = left if weights is None else left * weights[rows, None]
+        total += left.T @ second[rows].astype(np.float64)
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ispdsl.backends.vector import unit_to_settings
 from ispdsl.runtime.vector import Vector
 
 Picture = NDArray[np.float32]
-"""The first output, ``(C, H, W)``, in the numbers of its type."""
+"""The first output, ``(C, H, W)``, in the numbers of its type, or what a lens makes of it."""
 
 TOGETHER = 1 << 24
 """Derivatives, counted as numbers of a picture, that are carried through the pipeline at once: memory is the limit."""
@@ -32,6 +32,7 @@ class Model:
         held: canonical values of everything else, as the composite takes them.
         image: the frame, ``(C, H, W)``.
         metadata: of the frame.
+        lens: a linear map through which the picture is looked at, such as that to another grid; None for none.
     """
 
     composite: Composite
@@ -39,6 +40,7 @@ class Model:
     held: Mapping[str, Any]
     image: Tensor
     metadata: Mapping[str, Tensor]
+    lens: Callable[[Tensor], Tensor] | None = None
 
     def picture(self, point: NDArray[np.float64]) -> Picture:
         """The picture at a point ``(N,)``."""
@@ -67,4 +69,4 @@ class Model:
         rendering = self.composite(self.image, values, self.metadata)
         if self.composite.feeds_back:  # a still is what a camera settles on
             rendering = self.composite(self.image, values, self.metadata, rendering.statistics)
-        return rendering.image
+        return rendering.image if self.lens is None else self.lens(rendering.image)

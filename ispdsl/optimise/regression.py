@@ -1,4 +1,4 @@
-"""The sliders behind a picture: least squares on a real thing's answers, with the derivatives of its double.
+"""The sliders behind pictures: least squares on a real thing's answers, with the derivatives of its double.
 
 Neural Photo-Finishing (Tseng et al., SIGGRAPH Asia 2022, section 5.2) descends on proxies alone, and so finds what the
 proxies believe. Here the residual is the real thing's, and a double only says which way to go: what it has wrong is
@@ -7,24 +7,24 @@ learnt from the answers. Where the pipeline's own programs are the real thing, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from ispdsl.optimise.least_squares import Fit, Numbers, minimise, squares
+from ispdsl.optimise.box import Box
+from ispdsl.optimise.certainty import Confusion, Estimate, confusions, estimates, have_a_say
+from ispdsl.optimise.least_squares import Fit, Numbers, cost_of, minimise
 from ispdsl.optimise.model import Picture
 from ispdsl.optimise.real import Render
-from ispdsl.runtime import faces
+from ispdsl.optimise.views import Double, RegressionError, Scene, View, decibels
 from ispdsl.runtime.values import Settings
-from ispdsl.runtime.vector import Element, Vector, size
+from ispdsl.runtime.vector import Vector
 
 FEW, MANY = 100_000, 1_000_000
-"""Numbers of the picture that starts are judged by, and that the search looks at."""
+"""Numbers of the pictures that starts are judged by, and that the search looks at: of all pictures together."""
 
 TRIES, ROUGH = 12, 1e-3
 """Steps of each start on the double, and the part of the cost below which a step of it gains nothing."""
@@ -35,63 +35,23 @@ STEADY = 1e-6
 FOLLOWED, NEAR = 3, 1e-5
 """Of the drawn starts, how many of the nearest are followed, and the mean square (50 dB) at which no other is tried."""
 
-BLOCK = 16
-"""Pixels across the blocks within which what is left of a target may hang together: those of JPEG with its chroma."""
 
-ALIKE = 0.25 / 255
-"""Pictures whose values are closer than this (RMS; a quarter of a code of 8 bits) look the same."""
-
-UNSEEN = 1e-12
-"""Eigenvalues of the normal equations below this part of the largest are rounding: the direction does nothing."""
-
-PROBE = 0.1
-"""How far a direction is followed to see whether the picture changes: a tenth of the ranges."""
-
-
-class Double(Protocol):
-    """What says where to go, at points of the unit cube: `ispdsl.optimise.model.Model`, or anything like it."""
-
-    def picture(self, point: Numbers, /) -> Picture:
-        """What it renders there."""
-        ...
-
-    def jacobian(self, point: Numbers, rows: NDArray[np.int64], /) -> NDArray[np.float32]:
-        """The derivatives ``(M, N)`` of some numbers of the picture."""
-        ...
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What was found of one number.
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """What the real thing makes of the answer for one view.
 
     Attributes:
-        name: of the number: an address, or an element of a table.
-        unit: that it is declared in.
-        start, found: in this unit.
-        error: standard error in this unit (one of them, not two); None at the end of a range, or where the picture does
-            not depend on it.
-        at_end: whether it lies at the end of what was searched.
+        settings: found; what is not free as in the view.
+        picture: with them, ``(C, H, W)``, 1 for white.
+        before: the same at the start.
+        psnr, psnr_before: of both against the target, in dB.
     """
 
-    name: str
-    unit: str
-    start: float
-    found: float
-    error: float | None
-    at_end: bool
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """A direction that the picture cannot tell: these numbers, moved together, leave it as it is.
-
-    Attributes:
-        parts: by name, the share of each in the direction (its sign says which way), largest first.
-        change: RMS change of the picture, 1 for white, when they are moved by a tenth of their ranges.
-    """
-
-    parts: tuple[tuple[str, float], ...]
-    change: float
+    settings: Settings
+    picture: Picture
+    before: Picture
+    psnr: float
+    psnr_before: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,24 +59,20 @@ class Regression:
     """The answer.
 
     Attributes:
-        settings: found.
+        views: what the real thing makes of it, in the order of what was given.
         estimates: of every number that was free.
-        confusions: what the picture cannot tell, the worst first.
-        picture: as the real thing renders what was found, ``(C, H, W)``, 1 for white.
-        before: the same at the start.
-        psnr, psnr_before: of both against the target, in dB.
+        confusions: what the pictures cannot tell, the worst first.
+        psnr, psnr_before: of all pictures together against their targets, in dB.
         believed: the PSNR that the double saw where the real thing has `psnr`; None without one.
-        calls: of the real thing, the first one at the start.
+        calls: of the real thing, the first one at the start; each renders every view.
         path: after each call, the PSNR of the best so far.
-        renders: of the double, derivatives not counted.
+        renders: of the double for each view, derivatives not counted.
         why: what ended it.
     """
 
-    settings: Settings
+    views: tuple[Rendered, ...]
     estimates: tuple[Estimate, ...]
     confusions: tuple[Confusion, ...]
-    picture: Picture
-    before: Picture
     psnr: float
     psnr_before: float
     believed: float | None
@@ -125,17 +81,34 @@ class Regression:
     renders: int
     why: str
 
+    @property
+    def settings(self) -> Settings:
+        """What was found for the first view."""
+        return self.views[0].settings
+
+    @property
+    def picture(self) -> Picture:
+        """The first view with what was found."""
+        return self.views[0].picture
+
+    @property
+    def before(self) -> Picture:
+        """The first view at the start."""
+        return self.views[0].before
+
 
 @dataclass(frozen=True)
 class Search:
     """How to search.
 
     Attributes:
-        calls: of the real thing, at most.
+        calls: of the real thing, at most; each renders every view.
         starts: on the double: the settings as they are, and points of a Latin hypercube (the nearest are followed).
         enough: stop at this PSNR, in dB.
         seed: of the starts and of the numbers that are looked at.
         border: px at each side that are not looked at.
+        robust: differences well beyond this part of white count by their size rather than by their square: for targets
+            that no settings make. None for squares alone.
     """
 
     calls: int = 30
@@ -143,17 +116,22 @@ class Search:
     enough: float = 100.0
     seed: int = 0
     border: int = 0
+    robust: float | None = None
+
+
+Told = Callable[[str, int, int, float], None]
+"""Called with what is going on, how many calls are done of how many, and the best PSNR."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """What the real thing gave at a point of the search."""
+    """What the real thing gave at a point of the search; `cost` ranks it: of the numbers that the search looks at."""
 
     point: Numbers
-    picture: Picture
+    pictures: list[Picture]
+    psnrs: list[float]
     psnr: float
     cost: float
-    """By which the search ranks it: of the numbers that it looks at."""
 
 
 def regress(
@@ -166,264 +144,126 @@ def regress(
     search: Search = Search(),
     peak: float = 1.0,
     exact: bool = False,
-    told: Callable[[str, int, int, float], None] | None = None,
+    told: Told | None = None,
+    halt: Callable[[], bool] | None = None,
 ) -> Regression:
-    """Find the settings behind a picture.
+    """Find the settings behind a picture: `regress_all` of one view, whose attributes the first arguments are."""
+    view = View(target, settings, render, model, peak)
+    return regress_all([view], vector, search=search, exact=exact, told=told, halt=halt)
+
+
+def regress_all(
+    views: Sequence[View],
+    vector: Vector,
+    *,
+    search: Search = Search(),
+    exact: bool = False,
+    told: Told | None = None,
+    halt: Callable[[], bool] | None = None,
+) -> Regression:
+    """Find the settings that several pictures share: every number of every picture counts alike.
 
     Args:
-        target: ``(C, H, W)``, 1 for white, as large as what is rendered.
-        settings: where the search begins, resolved for the frame; what is not free stays as it is.
+        views: at least one. The search begins at the settings of the first.
         vector: what is free, in the unit face.
-        render: the real thing, or the programs.
-        model: what gives derivatives, and what starts are tried on.
         search: how.
-        peak: the value that stands for white in what `render` and `model` give.
-        exact: whether `model` renders what `render` does, so that nothing is to be learnt of its derivatives.
-        told: called with what is going on, how many calls are done of how many, and the best PSNR.
+        exact: whether the models render what the real thing does, so that nothing is to be learnt of their derivatives.
+        told: called with what is going on.
+        halt: asked between steps; where it says so, the search ends with the best so far.
 
     Raises:
-        ValueError: nothing is free, the target has another size than what is rendered, or the border leaves nothing.
+        RegressionError: nothing is free, a target has another size than what is rendered, or nothing of it is left to
+            look at.
     """
     if not vector.slots:
-        raise ValueError("nothing is free")
-    box = _Box.around(vector, settings)
-    inside = _inside(target.shape, search.border)
-    rows = _some(inside.size, MANY, search.seed)
-    renders = 0
-
-    def apart(picture: Picture) -> NDArray[np.float32]:
-        if picture.shape != target.shape:
-            raise ValueError(f"the target is {_shape(target)}, and what is rendered {_shape(picture)}")
-        return (picture / np.float32(peak) - target).reshape(-1)[inside]
-
-    def believed(z: Numbers) -> NDArray[np.float32]:
-        nonlocal renders
-        renders += 1
-        return apart(model.picture(box.unit(z)))
-
-    def derivatives(z: Numbers, some: NDArray[np.int64]) -> NDArray[np.float32]:
-        return model.jacobian(box.unit(z), inside[some]) * (box.width / peak).astype(np.float32)
-
+        raise RegressionError("nothing is free")
+    scene = Scene.of(views, Box.around(vector, views[0].settings), search.border)
+    rows = scene.some(MANY, search.seed)
     answers: list[_Answer] = []  # the first, and the best
     path: list[float] = []
 
     def real(z: Numbers) -> NDArray[np.float32]:
-        picture = render(box.settings(z))
-        found = apart(picture)
-        answer = _Answer(z, picture, decibels(found), squares(found[rows]))
+        pictures = [view.render(scene.box.settings(z, view.settings)) for view in views]
+        found = scene.apart(pictures)
+        seen = scene.seen(found, rows)
+        psnrs = [decibels(each) for each in found]
+        answer = _Answer(z, pictures, psnrs, decibels(np.concatenate(found)), cost_of(seen, search.robust))
         if not answers or answer.cost < answers[-1].cost:
             answers[1:] = [answer]
         path.append(answers[-1].psnr)
         if told is not None:
             told("the real thing", len(path), search.calls, path[-1])
-        return found[rows]
+        return seen
 
-    start = box.place(vector.to_vector(settings))
-    begin = _best_start(start, inside.size, believed, derivatives, search, told)
+    start = scene.box.place(vector.to_vector(views[0].settings))
+    begin = _best_start(scene, start, search, told, halt)
     at, residual = start, real(start)
     if not np.array_equal(begin, start):
         there = real(begin)  # the double's favourite; the real thing may think otherwise
         at, residual = (begin, there) if answers[-1].point is begin else (start, residual)
     fit = minimise(
-        real, lambda z: derivatives(z, rows), at, (np.zeros_like(start), np.ones_like(start)),
-        calls=max(search.calls - len(path), 0), enough=rows.size * 10 ** (-search.enough / 10), flat=STEADY,
-        secant=not exact, first=residual,
+        real, lambda z: scene.derivatives(z, rows), at, (np.zeros_like(start), np.ones_like(start)),
+        calls=max(search.calls - len(path), 0), enough=residual.size * 10 ** (-search.enough / 10), flat=STEADY,
+        secant=not exact, robust=search.robust, first=residual, halt=halt,
     )  # fmt: skip
     first, best = answers[0], answers[-1]
     return Regression(
-        settings=settings if best is first else box.settings(best.point),
-        estimates=_estimates(box, fit, settings, inside[rows], target.shape),
-        confusions=_confusions(box, fit, rows.size),
-        picture=best.picture / np.float32(peak),
-        before=first.picture / np.float32(peak),
+        views=_rendered(scene, first, best),
+        estimates=estimates(scene.box, fit, views[0].settings, scene.blocks(rows)),
+        confusions=confusions(scene.box, fit),
         psnr=best.psnr,
         psnr_before=first.psnr,
-        believed=None if exact else decibels(believed(best.point)),
+        believed=None if exact else decibels(np.concatenate(scene.believed(best.point))),
         calls=len(path),
         path=tuple(path),
-        renders=renders,
+        renders=scene.asked[0],
         why=fit.why,
     )
 
 
-def decibels(apart: NDArray[np.floating]) -> float:
-    """PSNR of a difference where white is 1; 200 at most."""
-    return -10 * float(np.log10(max(float(np.mean(np.square(apart, dtype=np.float64))), 1e-20)))
-
-
-# ---- where to search ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Box:
-    """The soft ranges, widened to hold the start, as the unit cube of the search."""
-
-    vector: Vector
-    low: Numbers
-    high: Numbers
-
-    @staticmethod
-    def around(vector: Vector, settings: Settings) -> _Box:
-        start = np.array(vector.to_vector(settings))
-        low, high = np.array(vector.soft_bounds).T
-        return _Box(replace(vector, settings=settings), np.minimum(low, start), np.maximum(high, start))
-
-    @property
-    def width(self) -> Numbers:
-        return self.high - self.low
-
-    def unit(self, z: Numbers) -> Numbers:
-        return np.clip(self.low + z * self.width, 0.0, 1.0)
-
-    def place(self, unit: Sequence[float]) -> Numbers:
-        return (np.array(unit) - self.low) / np.maximum(self.width, 1e-300)
-
-    def settings(self, z: Numbers) -> Settings:
-        return self.vector.from_vector(self.unit(z).tolist())
-
-    def physical(self, z: Numbers) -> list[float]:
-        """Every number in its declared unit."""
-        numbers = zip(self.vector.elements, _hard(self.vector), self.unit(z), strict=True)
-        return [faces.number_at(hard, element.unit, Fraction(float(place))) for element, hard, place in numbers]
-
-
-def _hard(vector: Vector) -> Iterable[tuple[float, float]]:
-    """The hard range of each number in its declared unit."""
-    for slot in vector.slots:
-        hard = getattr(slot.declaration, "hard", None)
-        assert hard is not None, "the unit face has only what has a range"
-        yield from [hard] * size(slot)
+def _rendered(scene: Scene, first: _Answer, best: _Answer) -> tuple[Rendered, ...]:
+    return tuple(
+        Rendered(
+            view.settings if best is first else scene.box.settings(best.point, view.settings),
+            best.pictures[place] / np.float32(view.peak),
+            first.pictures[place] / np.float32(view.peak),
+            best.psnrs[place],
+            first.psnrs[place],
+        )
+        for place, view in enumerate(scene.views)
+    )
 
 
 def _best_start(
-    start: Numbers,
-    count: int,
-    believed: Callable[[Numbers], NDArray[np.float32]],
-    derivatives: Callable[[Numbers, NDArray[np.int64]], NDArray[np.float32]],
-    search: Search,
-    told: Callable[[str, int, int, float], None] | None,
+    scene: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None
 ) -> Numbers:
     """Where the double comes nearest to the target, from several starts; none of it asks the real thing."""
-    rows = _some(count, FEW, search.seed)
+    rows = scene.some(FEW, search.seed)
+    count = sum(map(len, rows))
     drawn = qmc.LatinHypercube(start.size, rng=search.seed).random(max(search.starts - 1, 0))
     bounds = np.zeros_like(start), np.ones_like(start)
-    enough = rows.size * 10 ** (-search.enough / 10)
     best: Fit | None = None
     again = False
 
-    def apart(z: Numbers) -> float:
-        return float(np.mean(np.square(believed(z)[rows], dtype=np.float64)))
+    def believed(z: Numbers) -> NDArray[np.float32]:
+        return scene.seen(scene.believed(z), rows)
 
-    for number, each in enumerate([start, *sorted(drawn, key=apart)[:FOLLOWED]]):
+    def cost(z: Numbers) -> float:
+        return np.inf if halt is not None and halt() else cost_of(believed(z), search.robust)
+
+    for number, each in enumerate([start, *sorted(drawn, key=cost)[:FOLLOWED]]):
         fit = minimise(
-            lambda z: believed(z)[rows], lambda z: derivatives(z, rows), each, bounds, calls=TRIES, enough=enough,
-            flat=ROUGH,
+            believed, lambda z: scene.derivatives(z, rows), each, bounds, calls=TRIES,
+            enough=count * 10 ** (-search.enough / 10), flat=ROUGH, robust=search.robust, halt=halt,
         )  # fmt: skip
         again = best is not None and abs(fit.cost - best.cost) < 10 * ROUGH * best.cost
         best = fit if best is None or fit.cost < best.cost else best
         if told is not None:
             most = min(search.starts, 1 + FOLLOWED)
-            told("starts", number + 1, most, -10 * float(np.log10(max(best.cost / rows.size, 1e-20))))
-        if again or best.cost <= rows.size * NEAR:  # two starts met, or the rest is for the real thing to say
+            told("starts", number + 1, most, -10 * float(np.log10(max(best.cost / count, 1e-20))))
+        if again or best.cost <= count * NEAR:  # two starts met, or the rest is for the real thing to say
+            break
+        if halt is not None and halt():
             break
     assert best is not None, "the settings as they are are a start"
-    shows = np.sqrt(np.diag(best.normal) / rows.size) > ALIKE  # the others have no say, and stay where they are
-    return np.where(shows, best.point, start)
-
-
-def _inside(shape: tuple[int, ...], border: int) -> NDArray[np.int64]:
-    """Places, in reading order, of the numbers of a picture that do not lie at its border."""
-    planes, height, width = shape
-    if min(height, width) <= 2 * border:
-        raise ValueError(f"a border of {border} px leaves nothing of {width} x {height} px")
-    places = np.arange(planes * height * width).reshape(shape)
-    return places[:, border : height - border, border : width - border].reshape(-1)
-
-
-def _some(total: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Places of so many numbers of a picture, drawn once; all of them where there are no more."""
-    if total <= most:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
-
-
-def _shape(picture: Picture) -> str:
-    planes, height, width = picture.shape
-    return f"{width} x {height} px of {planes} planes"
-
-
-# ---- what is known of the answer ---------------------------------------------------------------------------
-
-
-def _estimates(
-    box: _Box, fit: Fit, settings: Settings, places: NDArray[np.int64], shape: tuple[int, ...]
-) -> tuple[Estimate, ...]:
-    """What was found, with standard errors.
-
-    Those are of least squares whose residuals hang together within blocks of pixels and not beyond (Liang and Zeger,
-    "Longitudinal Data Analysis Using Generalized Linear Models", Biometrika 73(1), 1986, equation 7), and the step that
-    was still to go is added in square.
-    """
-    ends = (fit.point <= 0.0) | (fit.point >= 1.0)
-    free = np.flatnonzero(~ends)
-    errors = np.full(fit.point.size, np.nan)
-    if free.size:
-        values, vectors = np.linalg.eigh(fit.normal[np.ix_(free, free)])
-        told = values > values[-1] * UNSEEN
-        inverse = (vectors[:, told] / np.maximum(values[told], 1e-300)) @ vectors[:, told].T
-        scores = _scores(fit, places, shape)[:, free]
-        spread = np.diag(inverse @ (scores.T @ scores) @ inverse)
-        errors[free] = np.sqrt(spread + np.square(inverse @ fit.slope[free]))
-        errors[free[(vectors[:, ~told] ** 2).sum(axis=1) > 0.1]] = np.nan
-    declared = replace(box.vector, face="physical")
-    found, begun = declared.to_vector(box.settings(fit.point)), declared.to_vector(settings)
-    after, before = np.minimum(fit.point + 1e-4, 1.0), np.maximum(fit.point - 1e-4, 0.0)
-    slopes = (np.array(box.physical(after)) - np.array(box.physical(before))) / (after - before)
-    return tuple(
-        Estimate(
-            element.name,
-            element.unit,
-            begun[place],
-            found[place],
-            None if np.isnan(errors[place]) else float(abs(slopes[place]) * errors[place]),
-            bool(ends[place]),
-        )
-        for place, element in enumerate(box.vector.elements)
-    )
-
-
-def _scores(fit: Fit, places: NDArray[np.int64], shape: tuple[int, ...]) -> Numbers:
-    """``J^T r`` of every block of pixels, ``(B, N)``: all planes of a block together."""
-    _, height, width = shape
-    row, column = places % (height * width) // width, places % width
-    block = row // BLOCK * -(-width // BLOCK) + column // BLOCK
-    count = int(block.max()) + 1
-    each = [np.bincount(block, slopes * fit.residual, count) for slopes in fit.jacobian.T]
-    return np.stack(each, axis=1).astype(np.float64)
-
-
-def _confusions(box: _Box, fit: Fit, count: int) -> tuple[Confusion, ...]:
-    """Directions along which a tenth of the ranges changes the picture by less than anyone sees."""
-    values, vectors = np.linalg.eigh(fit.normal)
-    found: list[Confusion] = []
-    for value, direction in zip(values, vectors.T, strict=True):
-        if value > _same(count):
-            break
-        found.append(Confusion(_parts(box.vector.elements, direction), PROBE * float(np.sqrt(max(value, 0) / count))))
-    return tuple(found)
-
-
-def _same(count: int) -> float:
-    """The eigenvalue of the normal equations below which a tenth of the ranges leaves the picture as it is."""
-    return count * (ALIKE / PROBE) ** 2
-
-
-def _parts(elements: Sequence[Element], direction: Numbers) -> tuple[tuple[str, float], ...]:
-    """What moves in a direction, without what hardly does."""
-    order = sorted(range(direction.size), key=lambda place: -abs(direction[place]))
-    sign = np.sign(direction[order[0]]) or 1.0
-    return tuple(
-        (elements[place].name, round(float(sign * direction[place]), 3))
-        for place in order
-        if abs(direction[place]) > 0.1
-    )
+    return np.where(have_a_say(best), best.point, start)  # the others stay where they are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ispdsl.optimise.least_squares import Numbers, Step, minimise
+from ispdsl.optimise.least_squares import Numbers, Step, cost_of, minimise
 
 UNIT = np.zeros(3), np.ones(3)
 MATRIX = np.random.default_rng(0).normal(size=(50, 3))
@@ -119,3 +119,35 @@ def test_no_step_is_asked_for_that_is_known_to_gain_nothing() -> None:
 def test_what_cannot_be_searched_is_refused(calls: int, bounds: tuple[Numbers, Numbers]) -> None:
     with pytest.raises(ValueError, match="nothing to search"):
         minimise(linear, lambda _: MATRIX, np.zeros(3), bounds, calls=calls)
+
+
+def test_a_robust_loss_leaves_outliers_out() -> None:
+    at = np.linspace(0, 1, 200)
+    values = 0.3 + 0.4 * at
+    values[::5] += 5.0
+
+    def residual(x: Numbers) -> Numbers:
+        return x[0] + x[1] * at - values
+
+    def slopes(x: Numbers) -> Numbers:
+        return np.stack([np.ones_like(at), at], axis=1)
+
+    bounds = np.zeros(2), np.full(2, 3.0)
+    plain = minimise(residual, slopes, np.zeros(2), bounds, calls=50)
+    robust = minimise(residual, slopes, np.zeros(2), bounds, calls=50, robust=0.001)
+    assert np.abs(plain.point - [0.3, 0.4]).max() > 0.5
+    np.testing.assert_allclose(robust.point, [0.3, 0.4], atol=0.002)
+    assert robust.weights is not None
+    assert robust.weights[::5].max() < 0.001 < robust.weights[1::5].min()
+
+
+def test_the_robust_loss_is_that_of_squares_where_all_is_small() -> None:
+    small = np.linspace(-1e-3, 1e-3, 11)
+    assert cost_of(small, 1.0) == pytest.approx(cost_of(small), rel=1e-5)
+    assert cost_of(np.array([100.0]), 0.5) == pytest.approx(2 * 0.5 * 100, rel=0.01)
+
+
+def test_a_search_that_is_told_to_stop_gives_what_it_has() -> None:
+    fit = minimise(bent, slope_of_bent, np.zeros(3), (np.zeros(3), np.ones(3)), calls=50, halt=lambda: True)
+    assert len(fit.steps) == 1
+    assert fit.why == "it was told to stop"

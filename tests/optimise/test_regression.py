@@ -19,7 +19,8 @@ from ispdsl.graph import Graph
 from ispdsl.optimise.least_squares import Numbers
 from ispdsl.optimise.model import Model, Picture
 from ispdsl.optimise.real import Render, renderer
-from ispdsl.optimise.regression import Search, decibels, regress
+from ispdsl.optimise.regression import Search, regress, regress_all
+from ispdsl.optimise.views import RegressionError, View, decibels
 from ispdsl.passes.select import match
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.values import Settings
@@ -201,11 +202,11 @@ def test_what_does_not_fit_is_refused(graph: Graph, frame: Frame, start: Setting
     vector = Vector.of(start, "unit", ["contrast.amount"])
     made = model(graph, frame, start, vector)
     target = render(start)
-    with pytest.raises(ValueError, match="the target is 64 x 22 px of 3 planes, and what is rendered 64 x 43 px"):
+    with pytest.raises(RegressionError, match="the target is 64 x 22 px of 3 planes, and what is rendered 64 x 43 px"):
         regress(target[:, :22], start, vector, render, made)
-    with pytest.raises(ValueError, match="a border of 22 px leaves nothing of 64 x 43 px"):
+    with pytest.raises(RegressionError, match="a border of 22 px leaves nothing of 64 x 43 px"):
         regress(target, start, vector, render, made, search=Search(border=22))
-    with pytest.raises(ValueError, match="nothing is free"):
+    with pytest.raises(RegressionError, match="nothing is free"):
         regress(target, start, Vector.of(start, "unit", []), render, made)
 
 
@@ -283,3 +284,68 @@ def test_what_has_no_say_stays_where_it_was_whichever_start_is_best(start: Setti
     contrast, saturation = found.estimates
     assert contrast.found == pytest.approx(46, abs=0.01)
     assert saturation.found == pytest.approx(saturation.start)
+
+
+def test_pictures_that_share_their_settings_are_taken_together(
+    graph: Graph, frame: Frame, start: Settings, render: Render, tmp_path: Path
+) -> None:
+    """The first view is black and tells nothing; the second has another as-shot white, which stays its own."""
+    black = int(np.asarray(frame.metadata["black_level"])[0])
+    dark = replace(frame, image=np.full_like(frame.image, black))
+    warm = replace(frame, metadata={**frame.metadata, "as_shot_tint": np.float64(20.0)})
+    only = ["contrast.amount", "saturation.amount"]
+    wanted = {"contrast.amount": -22.0, "saturation.amount": 140.0}
+    views = list[View]()
+    with renderer(graph, dark) as (of_dark, _), renderer(graph, warm) as (of_warm, _):
+        for each, made in ((dark, of_dark), (warm, of_warm)):
+            begin = Settings.of(graph).resolved(each.metadata)
+            vector = Vector.of(begin, "unit", only)
+            target = made(begin.update(wanted))
+            views.append(View(target, begin, made, model(graph, each, begin, vector)))
+        found = regress_all(views, Vector.of(views[0].settings, "unit", only), exact=True)
+        for view, rendered in zip(views, found.views, strict=True):
+            np.testing.assert_array_equal(rendered.picture, view.render(rendered.settings))
+            assert rendered.psnr == pytest.approx(decibels(rendered.picture - view.target), abs=0.01)
+    assert [each.found for each in found.estimates] == pytest.approx(list(wanted.values()), abs=0.01)
+    assert found.views[1].settings["colour_balance.tint"] == 20.0 != found.views[0].settings["colour_balance.tint"]
+    assert found.views[0].psnr_before == 200 > found.views[1].psnr_before, "black is black with any settings"
+    together = np.concatenate(
+        [each.before.reshape(-1) - view.target.reshape(-1) for each, view in zip(found.views, views, strict=True)]
+    )
+    assert found.psnr_before == pytest.approx(decibels(together), abs=0.01)
+
+
+def test_only_what_is_looked_at_counts(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount"])
+    target = render(start.update({"contrast.amount": -20.0}))
+    target[:, :20] = 0.5
+    looked_at = np.ones(target.shape[1:], np.bool_)
+    looked_at[:20] = False
+    view = View(target, start, render, model(graph, frame, start, vector), looked_at=looked_at)
+    found = regress_all([view], vector, exact=True)
+    assert found.estimates[0].found == pytest.approx(-20, abs=0.01)
+    assert found.psnr > 90, "of what is looked at"
+    with pytest.raises(RegressionError, match="nothing of the target is left"):
+        regress_all([replace(view, looked_at=~looked_at & looked_at)], vector)
+
+
+def test_a_search_that_is_halted_gives_the_best_so_far(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    vector = Vector.of(start, "unit", ["contrast.amount", "saturation.amount"])
+    target = render(start.update({"contrast.amount": -40.0, "saturation.amount": 60.0}))
+    real = list[float]()
+
+    def told(what: str, done: int, total: int, psnr: float) -> None:
+        real.extend([psnr] * (what == "the real thing"))
+
+    found = regress(
+        target, start, vector, render, Askew(model(graph, frame, start, vector), np.array(vector.to_vector(start))),
+        told=told, halt=lambda: len(real) >= 2,
+    )  # fmt: skip
+    assert found.calls == len(real) == 2
+    assert found.why == "it was told to stop"
+    assert found.psnr == max(real)
+    at_once = regress(target, start, vector, render, model(graph, frame, start, vector), halt=lambda: True)
+    assert at_once.calls == 1
+    assert at_once.settings.changed == start.changed

@@ -87,6 +87,7 @@ def minimise(
     enough: float = 0.0,
     flat: float = FLAT,
     secant: bool = False,
+    renew: float | None = None,
     robust: float | None = None,
     first: NDArray[np.floating] | None = None,
     told: Callable[[Step], None] | None = None,
@@ -103,6 +104,8 @@ def minimise(
         enough: a sum of squares to stop at.
         flat: stop where a step gains less than this part of the cost, or can be foreseen to.
         secant: learn from each answer what the Jacobian has wrong; of use where it is another's.
+        renew: after a step that gained at least this part of what was foreseen derivatives are not asked for anew, but
+            learnt from the answer; of use where they are dear. None asks for them after every step.
         robust: residuals well beyond this count by their size rather than by their square (Charbonnier).
         first: the residual at the start, where it is known: it is not asked for again.
         told: called after each evaluation.
@@ -126,49 +129,60 @@ def minimise(
 
     x = np.clip(start, low, high)
     r, cost = asked(x, np.inf) if first is None else (first, cost_of(first, robust))
-    own = jacobian(x)
-    learnt = np.zeros_like(own) if secant else None
+    own, stale = jacobian(x), False  # stale: of a point before this one, and corrected by what was learnt since
+    learnt = np.zeros_like(own) if secant or renew is not None else None
     damping, grows = 1e-3, 2.0
-    why, settled = "no calls are left", False
+    settled = False
+
+    def anew() -> None:
+        nonlocal own, stale, settled
+        own, stale, settled = jacobian(x), False, settled and not stale
+        if learnt is not None and not secant:
+            learnt[:] = 0
+
     while True:
         matrix = own if learnt is None else own + learnt
         weights = None if robust is None else _weights(r, robust)
         normal, slope = _product(matrix, matrix, weights), _product(matrix, r[:, None], weights)[:, 0]
+        reached = np.clip(x + _move(normal, slope, damping, x, low, high), low, high)
+        move = reached - x
+        foreseen = -float(2 * move @ slope + move @ normal @ move)
+        still = np.abs(move).max(initial=0.0) < STILL
+        why = ""
         if cost <= enough:
             why = "it is as near as was asked for"
             break
-        if settled:
+        if settled or (foreseen < flat * cost and not still):
             why = "it does not get better"
+        elif still or damping > HOPELESS:
+            why = "no step makes it better"
+        elif len(steps) >= calls:
+            why = "no calls are left"
             break
-        if len(steps) >= calls:
-            break
-        if halt is not None and halt():
+        elif halt is not None and halt():
             why = "it was told to stop"
             break
-        move = _move(normal, slope, damping, x, low, high)
-        reached = np.clip(x + move, low, high)
-        move = reached - x
-        if np.abs(move).max(initial=0.0) < STILL:
-            why = "no step makes it better"
-            break
-        foreseen = -float(2 * move @ slope + move @ normal @ move)
-        if foreseen < flat * cost:
-            settled = True
+        if why and stale:
+            anew()
             continue
+        if why:
+            break
         tried, new = asked(reached, cost)
         if learnt is not None:
             missed = (tried - r).astype(learnt.dtype) - matrix @ move.astype(learnt.dtype)
             learnt += np.outer(missed, move / (move @ move)).astype(learnt.dtype)
-        if new >= cost:
+        if new < cost:
+            gain = (cost - new) / max(foreseen, 1e-300)
+            settled, stale = cost - new < flat * cost, True
+            x, r, cost = reached, tried, new
+            damping, grows = max(damping * max(0.1, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-12), 2.0
+            if renew is None or gain < renew:
+                stale = False
+                anew()
+        elif stale:
+            anew()
+        else:
             damping, grows = damping * grows, grows * 2
-            if damping > HOPELESS:
-                why = "no step makes it better"
-                break
-            continue
-        gain = (cost - new) / max(foreseen, 1e-300)
-        settled = cost - new < flat * cost
-        x, r, cost, own = reached, tried, new, jacobian(reached)
-        damping, grows = max(damping * max(0.1, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-12), 2.0
     return Fit(x, cost, r, matrix, weights, normal, slope, tuple(steps), why)
 
 

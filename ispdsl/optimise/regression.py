@@ -29,6 +29,9 @@ FEW, MANY = 100_000, 1_000_000
 TRIES, ROUGH = 12, 1e-3
 """Steps of each start on the double, and the part of the cost below which a step of it gains nothing."""
 
+RENEW = 0.75
+"""Of the gain foreseen, what a step of a start must have gained to go on without new derivatives, which are dear."""
+
 STEADY = 1e-6
 """A step of the real thing that gains less than this part of the cost is not asked for."""
 
@@ -64,7 +67,8 @@ class Regression:
         confusions: what the pictures cannot tell, the worst first.
         psnr, psnr_before: of all pictures together against their targets, in dB.
         believed: the PSNR that the double saw where the real thing has `psnr`; None without one.
-        calls: of the real thing, the first one at the start; each renders every view.
+        calls: of the real thing: where the double came nearest, at the start, and those of the search; each renders
+            every view.
         path: after each call, the PSNR of the best so far.
         renders: of the double for each view, derivatives not counted.
         why: what ended it.
@@ -125,12 +129,15 @@ Told = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """What the real thing gave at a point of the search; `cost` ranks it: of the numbers that the search looks at."""
+    """What the real thing gave at a point of the search: `seen` are the differences that the search looks at, `cost`
+    is theirs and ranks it.
+    """
 
     point: Numbers
     pictures: list[Picture]
     psnrs: list[float]
     psnr: float
+    seen: NDArray[np.float32]
     cost: float
 
 
@@ -179,34 +186,34 @@ def regress_all(
         raise RegressionError("nothing is free")
     scene = Scene.of(views, Box.around(vector, views[0].settings), search.border)
     rows = scene.some(MANY, search.seed)
-    answers: list[_Answer] = []  # the first, and the best
+    best: _Answer | None = None
     path: list[float] = []
 
-    def real(z: Numbers) -> NDArray[np.float32]:
+    def real(z: Numbers) -> _Answer:
+        nonlocal best
         pictures = [view.render(scene.box.settings(z, view.settings)) for view in views]
         found = scene.apart(pictures)
         seen = scene.seen(found, rows)
         psnrs = [decibels(each) for each in found]
-        answer = _Answer(z, pictures, psnrs, decibels(np.concatenate(found)), cost_of(seen, search.robust))
-        if not answers or answer.cost < answers[-1].cost:
-            answers[1:] = [answer]
-        path.append(answers[-1].psnr)
+        answer = _Answer(z, pictures, psnrs, decibels(np.concatenate(found)), seen, cost_of(seen, search.robust))
+        best = answer if best is None or answer.cost < best.cost else best
+        path.append(best.psnr)
         if told is not None:
             told("the real thing", len(path), search.calls, path[-1])
-        return seen
+        return answer
 
     start = scene.box.place(vector.to_vector(views[0].settings))
     begin = _best_start(scene, start, search, told, halt)
-    at, residual = start, real(start)
-    if not np.array_equal(begin, start):
-        there = real(begin)  # the double's favourite; the real thing may think otherwise
-        at, residual = (begin, there) if answers[-1].point is begin else (start, residual)
+    favourite = real(begin)
+    first = favourite if np.array_equal(begin, start) else real(start)  # the real thing may think otherwise
+    at = favourite if favourite.cost < first.cost else first
     fit = minimise(
-        real, lambda z: scene.derivatives(z, rows), at, (np.zeros_like(start), np.ones_like(start)),
-        calls=max(search.calls - len(path), 0), enough=residual.size * 10 ** (-search.enough / 10), flat=STEADY,
-        secant=not exact, robust=search.robust, first=residual, halt=halt,
+        lambda z: real(z).seen, lambda z: scene.derivatives(z, rows), at.point,
+        (np.zeros_like(start), np.ones_like(start)), calls=max(search.calls - len(path), 0),
+        enough=at.seen.size * 10 ** (-search.enough / 10), flat=STEADY, secant=not exact, robust=search.robust,
+        first=at.seen, halt=halt,
     )  # fmt: skip
-    first, best = answers[0], answers[-1]
+    assert best is not None, "the start was rendered"
     return Regression(
         views=_rendered(scene, first, best),
         estimates=estimates(scene.box, fit, views[0].settings, scene.blocks(rows)),
@@ -254,7 +261,8 @@ def _best_start(
     for number, each in enumerate([start, *sorted(drawn, key=cost)[:FOLLOWED]]):
         fit = minimise(
             believed, lambda z: scene.derivatives(z, rows), each, bounds, calls=TRIES,
-            enough=count * 10 ** (-search.enough / 10), flat=ROUGH, robust=search.robust, halt=halt,
+            enough=count * 10 ** (-search.enough / 10), flat=ROUGH, renew=RENEW,
+            robust=search.robust, halt=halt,
         )  # fmt: skip
         again = best is not None and abs(fit.cost - best.cost) < 10 * ROUGH * best.cost
         best = fit if best is None or fit.cost < best.cost else best

@@ -67,12 +67,12 @@ def test_no_call_beyond_what_was_allowed_and_each_is_told() -> None:
     assert fit.cost == min(step.cost for step in fit.steps)
 
 
+def of_a_double(x: Numbers) -> Numbers:
+    """Derivatives that are wrong in every direction."""
+    return slope_of_bent(x) @ np.array([[1.0, 0.5, 0.0], [-0.4, 0.8, 0.3], [0.0, 0.2, 1.3]])
+
+
 def test_what_a_double_has_wrong_is_learnt() -> None:
-    wrong = np.array([[1.0, 0.5, 0.0], [-0.4, 0.8, 0.3], [0.0, 0.2, 1.3]])
-
-    def of_a_double(x: Numbers) -> Numbers:
-        return slope_of_bent(x) @ wrong
-
     def reached(secant: bool) -> float:
         found = minimise(bent, of_a_double, np.full(3, 0.5), UNIT, calls=18, secant=secant)
         return found.cost
@@ -151,3 +151,34 @@ def test_a_search_that_is_told_to_stop_gives_what_it_has() -> None:
     fit = minimise(bent, slope_of_bent, np.zeros(3), (np.zeros(3), np.ones(3)), calls=50, halt=lambda: True)
     assert len(fit.steps) == 1
     assert fit.why == "it was told to stop"
+
+
+@pytest.mark.parametrize("secant", [False, True])
+def test_dear_derivatives_are_asked_for_less_often(secant: bool) -> None:
+    def asked(renew: float | None) -> tuple[int, float]:
+        count = 0
+
+        def counted(x: Numbers) -> Numbers:
+            nonlocal count
+            count += 1
+            return of_a_double(x) if secant else slope_of_bent(x)
+
+        found = minimise(bent, counted, np.full(3, 0.5), UNIT, calls=40, secant=secant, renew=renew)
+        return count, found.cost
+
+    (often, near), (seldom, as_near) = asked(None), asked(0.5)
+    assert seldom < often
+    assert max(near, as_near) < 1e-12
+
+
+def test_it_does_not_end_on_derivatives_of_another_point() -> None:
+    """Rosenbrock's valley: what was learnt on the way soon says that there is nothing to gain."""
+
+    def valley(x: Numbers) -> Numbers:
+        return np.array([10 * (2 * x[1] - (2 * x[0]) ** 2), 1 - 2 * x[0]])
+
+    def along(x: Numbers) -> Numbers:
+        return np.array([[-80 * x[0], 20.0], [-2.0, 0.0]])
+
+    found = minimise(valley, along, np.array([0.0, 0.9]), (np.zeros(2), np.ones(2)), calls=200, renew=0.01)
+    np.testing.assert_allclose(found.point, [0.5, 0.5], atol=1e-6)

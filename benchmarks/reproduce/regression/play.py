@@ -23,14 +23,13 @@ from ispdsl.optimise.engine import search
 from ispdsl.optimise.model import Model
 from ispdsl.optimise.real import Render
 from ispdsl.optimise.regression import Regression, Search, decibels, regress
-from ispdsl.optimise.searchers import SEARCHERS
 from ispdsl.optimise.space import Numbers, Space
 from ispdsl.passes.select import match
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.values import Settings
 from ispdsl.runtime.vector import Vector
 
-SIDE = 256
+SIDE = 128
 """Height and width in px of the part of a raw that is looked at."""
 
 RATES = (0.003, 0.01, 0.03, 0.1)
@@ -137,6 +136,8 @@ def rival(name: str) -> Callable[[Question], Answer]:
     """A searcher that is given the real thing alone."""
 
     def play(asked: Question) -> Answer:
+        from ispdsl.optimise.searchers import SEARCHERS
+
         low, high = asked.box
 
         def score(z: Numbers) -> float:

@@ -15,9 +15,9 @@ from ispdsl.evaluation.plots import BLUE, FAINT, INK, ORANGE, Axes, Sheet
 HEAD = f"""# The settings behind a picture
 
 Made by `make reproduce-regression DATA=folder`. The real thing makes pictures of parts of {SIDE} px of raws that no
-double has seen, at hidden settings drawn evenly from the ranges that the doubles were trained on; every player begins at
-the pipeline's own settings and looks within the same soft ranges. PSNR is that of the picture that the *real thing* makes
-of what was found, in dB (peak 1; 100 is where the search stops). One question for each seed.
+double has seen, at hidden settings drawn evenly from the ranges that the doubles were trained on; every player begins
+at the pipeline's own settings and looks within the same soft ranges. PSNR is that of the picture that the *real thing*
+makes of what was found, in dB (peak 1; 100 is where the search stops). One question for each seed.
 
 - `grey box`: `ispdsl regress` with doubles: the residual of the real thing, the derivatives of its doubles.
 - `doubles alone`: the same search on the doubles, which then are believed; one real call.

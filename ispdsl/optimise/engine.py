@@ -139,9 +139,10 @@ def search(
             value = float(score(legal))
             evaluation = Evaluation(legal, value, time.perf_counter() - begun)
             if ledger is not None:
-                ledger.add(legal, value, evaluation.seconds)
+                ledger.add(legal, (value,), evaluation.seconds)
         else:
-            evaluation = Evaluation(legal, *known)
+            (value,), seconds = known
+            evaluation = Evaluation(legal, value, seconds)
         made.append(evaluation)
         if math.isfinite(evaluation.value):
             best, worst = np.fmin(best, evaluation.value), np.fmax(worst, evaluation.value)

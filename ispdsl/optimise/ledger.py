@@ -15,6 +15,9 @@ from ispdsl.optimise.space import Numbers
 
 FORMAT = 1
 
+Scores = tuple[float, ...]
+"""What a call gave: a score, or one for each of several goals."""
+
 
 class LedgerError(UserError):
     """The file is no ledger, is that of another search, or cannot be written."""
@@ -60,28 +63,29 @@ class Ledger:
         """How many calls it holds."""
         return len(self._known)
 
-    def answer(self, number: int, point: Numbers) -> tuple[float, float] | None:
-        """Score and seconds of a call that it holds; None of one that is still to be made.
+    def answer(self, number: int, point: Numbers) -> tuple[Scores, float] | None:
+        """Scores and seconds of a call that it holds; None of one that is still to be made.
 
         Raises:
             LedgerError: that call was made elsewhere.
         """
         if number >= len(self._known):
             return None
-        there, value, seconds = self._known[number]
+        there, scores, seconds = self._known[number]
         if not np.array_equal(there, point):
             message = f"{self.path}: call {number + 1} was made at another point than this search makes it"
             raise LedgerError(message, "it was written by another version; begin a new file")
-        return value, seconds
+        return scores, seconds
 
-    def add(self, point: Numbers, value: float, seconds: float) -> None:
+    def add(self, point: Numbers, scores: Scores, seconds: float) -> None:
         """Write a call down, and see to it that it is on disk.
 
         Raises:
             LedgerError: it cannot be written.
         """
-        self._write({"point": point.tolist(), "value": repr(value), "seconds": round(seconds, 6)})
-        self._known.append((point, value, seconds))
+        told = [repr(each) for each in scores]  # JSON has no infinity
+        self._write({"point": point.tolist(), "scores": told, "seconds": round(seconds, 6)})
+        self._known.append((point, scores, seconds))
 
     def _write(self, line: Mapping[str, Any]) -> None:
         try:
@@ -92,13 +96,16 @@ class Ledger:
             raise LedgerError(f"{self.path} cannot be written: {error.strerror}") from error
 
 
-def _known(path: Path, lines: list[str], head: Mapping[str, Any]) -> list[tuple[Numbers, float, float]]:
+def _known(path: Path, lines: list[str], head: Mapping[str, Any]) -> list[tuple[Numbers, Scores, float]]:
     if not lines:
         return []
     try:
         first = json.loads(lines[0])
         rows = [json.loads(line) for line in lines[1:]]
-        found = [(np.array(row["point"], np.float64), float(row["value"]), float(row["seconds"])) for row in rows]
+        found = [
+            (np.array(row["point"], np.float64), tuple(map(float, row["scores"])), float(row["seconds"]))
+            for row in rows
+        ]
     except (ValueError, LookupError, TypeError) as error:
         raise LedgerError(f"{path} is no ledger of a search", "name another file, or delete this one") from error
     if first != head:

@@ -146,7 +146,7 @@ def rival(name: str) -> Callable[[Question], Answer]:
 
         start = (np.array(asked.vector.to_vector(asked.settings)) - low) / (high - low)
         space = Space.continuous(asked.vector.names)
-        found = search(SEARCHERS[name](), score, space, calls=EACH, seed=asked.seed, start=start)
+        found = search(SEARCHERS[name], score, space, calls=EACH, seed=asked.seed, start=start)
         path = [round(-10 * float(np.log10(max(value, 1e-20))), 3) for value in found.path]
         point = low + found.point * (high - low)
         return {"psnr": path[-1], "path": path, "calls": len(path), "off": _off(asked, point), "why": found.why}

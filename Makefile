@@ -8,6 +8,8 @@
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
 #   make reproduce-regression   find the settings behind pictures of the raws under DATA, against real calls, beside
 #                            CMA-ES, TPE and Bayesian optimisation (hours; CASES=... for some of it)
+#   make reproduce-functions searchers on noisy functions of 20 numbers (hours on one core; SEARCHERS=... for some of them,
+#                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -18,10 +20,11 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation reproduce-regression install clean
+.PHONY: demo test lint programs bench install clean reproduce-neutral reproduce-faults reproduce-approximation
+.PHONY: reproduce-regression reproduce-functions
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -59,6 +62,9 @@ reproduce-approximation: install
 
 reproduce-regression: install
 	$(BIN)/python -m benchmarks.reproduce.regression $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %)
+
+reproduce-functions: install
+	$(BIN)/python -m benchmarks.reproduce.functions $(SEARCHERS:%=--searcher %) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

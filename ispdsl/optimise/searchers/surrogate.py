@@ -1,0 +1,205 @@
+"""A searcher for noisy answers and for many calls: models of all answers say where to look, and what to recommend.
+
+Tseng et al. 2019 ("Hyperparameter Optimization in Black-box Image Processing using Differentiable Proxies") fit one
+network to random samples and descend on it. Here the model is linear in its weights (`waves`), so that it is fitted
+anew in a fraction of a second, and looking and fitting take turns:
+
+- **Where to look** is drawn from the posterior: each call goes to where a function that the answers allow is lowest
+  (Thompson 1933; Russo et al. 2018, "A Tutorial on Thompson Sampling"). What is uncertain is looked at, what is known
+  to be bad is not, and where axes act apart a call tells something of each of them.
+- **Which model leads** is decided by foretelling: models of single axes and of several at once, of all answers in the
+  region and of the nearer half of them only, each foretell answers near the best place that are withheld from them.
+- **The region** is the whole cube at first. It shrinks when the nearer half foretells better, and grows when a wider
+  model does (trust regions: Eriksson et al. 2019, "Scalable Global Optimization via Local Bayesian Optimization").
+- **What is recommended** is where the mean of the model is lowest, and not the luckiest answer. One point is measured
+  twice early on. Where its answers differ there is noise; the last calls then measure the recommended point and the
+  luckiest one again, and the luckiest is taken only if it is clearly better there as well. Where they do not differ,
+  the lowest answer is what it seems and is recommended.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from ispdsl.optimise.engine import Ended, Score
+from ispdsl.optimise.searchers.waves import Box, Features, Model, Prior, fit, lowest
+from ispdsl.optimise.space import Numbers, Space
+
+SHRINK = 0.7
+LEAST_HALF = 1e-6
+EVERY = 4
+"""Batches from one contest of models to the next."""
+MOST = 6000
+"""Answers that a model is fitted to, the nearest ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A model that might lead.
+
+    Attributes:
+        joint: whether it knows what hangs on several axes at once.
+        box: where it looks.
+        reach: how far out of the box's middle answers count, in root mean square of its half sides.
+    """
+
+    joint: bool
+    box: Box
+    reach: float
+
+    def distance(self, points: Numbers) -> Numbers:
+        """From the middle, in root mean square of the half sides."""
+        return np.sqrt((((points - self.box.centre) / self.box.half) ** 2).mean(1))
+
+    def used(self, points: Numbers, least: int) -> Numbers:
+        """Which answers count: those within reach, but not fewer than `least`, and no more than `MOST`."""
+        distance = self.distance(points)
+        order = np.argsort(distance, kind="stable")
+        count = int(np.clip(np.count_nonzero(distance <= self.reach), min(least, len(points)), MOST))
+        return np.sort(order[:count])
+
+
+def surrogate(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> Ended:
+    """Search with models, and recommend by their mean; see the module."""
+    search = _Search(score, space, calls, seed)
+    search.design(start)
+    batch = max(1, calls // 50)
+    last = 0 if search.exact else max(2, calls // 100) * 2
+    turn = 0
+    while (left := calls - last - len(search.answers)) > 0:
+        if turn % EVERY == 0:
+            search.contest()
+        model = search.fitted(1)
+        incumbent = search.incumbent(model)
+        drawn = lowest(model.features, model.drawn(min(batch, left) - 1, search.rng), incumbent)
+        for point in [incumbent, *drawn]:
+            search.ask(point)
+        turn += 1
+    return Ended("all calls are made", search.recommended(last))
+
+
+class _Search:
+    """The answers so far, and the view that leads."""
+
+    def __init__(self, score: Score, space: Space, calls: int, seed: int) -> None:
+        self.score, self.space, self.calls, self.seed = score, space, calls, seed
+        self.rng = np.random.default_rng(seed)
+        self.points: list[Numbers] = []
+        self.answers: list[float] = []
+        self.exact = False
+        self.least = min(3 * space.size + 20, calls)
+        whole = Box(np.full(space.size, 0.5), np.full(space.size, 0.5))
+        self.view = View(False, whole, 2.0)
+        self.priors: dict[bool, Prior] = {}
+
+    def ask(self, point: Numbers) -> float:
+        """Measure at a point."""
+        legal = self.space.snap(point)
+        self.points.append(legal)
+        self.answers.append(self.score(legal))
+        return self.answers[-1]
+
+    def design(self, start: Numbers | None) -> None:
+        """First answers: the start, a Latin hypercube, and the best of them again."""
+        count = min(max(2 * self.space.size, self.calls // 10), max(self.calls // 3, 1))
+        if start is not None:
+            self.ask(start)
+        for point in qmc.LatinHypercube(self.space.size, rng=self.rng).random(count - len(self.points)):
+            self.ask(point)
+        if len(self.points) < self.calls:
+            best = int(np.argmin(self.answers))
+            self.exact = self.ask(self.points[best]) == self.answers[best]
+
+    def table(self, view: View) -> tuple[Numbers, Numbers]:
+        """Points and answers that a view counts."""
+        points = np.array(self.points)
+        used = view.used(points, self.least)
+        return points[used], np.array(self.answers)[used]
+
+    def features(self, view: View) -> Features:
+        """What a model of a view is made of."""
+        return Features.of(self.space, view.box, self.seed if view.joint else None)
+
+    def fitted(self, rounds: int) -> Model:
+        """The leading model."""
+        points, answers = self.table(self.view)
+        known = self.priors.get(self.view.joint)
+        model = fit(self.features(self.view), points, answers, known, rounds if known else 8)
+        self.priors[self.view.joint] = model.prior
+        return model
+
+    def incumbent(self, model: Model) -> Numbers:
+        """Where the mean of a model is lowest; the box follows."""
+        if self.exact:
+            start = self.points[int(np.argmin(self.answers))]
+        else:
+            points, _ = self.table(self.view)
+            start = points[int(model.foretell(points).argmin())]
+        found = lowest(model.features, model.weights[:, None], start)[0]
+        if float(self.view.box.half.max()) < 0.5:
+            self.view = replace(self.view, box=replace(self.view.box, centre=found))
+        return found
+
+    def contest(self) -> None:
+        """Let the views that are at hand foretell withheld answers, and go on with the one that does it best."""
+        model = self.fitted(3)
+        centre = self.incumbent(model)
+        points, answers = np.array(self.points), np.array(self.answers)
+        now = self.view
+        used = now.used(points, self.least)
+        near = used[np.argsort(replace(now, box=replace(now.box, centre=centre)).distance(points[used]))]
+        judged = near[: max(len(near) // 4, min(len(near), 30))]
+        views = [replace(now, joint=joint) for joint in (now.joint, not now.joint)]
+        views += [replace(_nearer(now, centre, points[used]), joint=joint) for joint in (now.joint, not now.joint)]
+        if float(now.box.half.min()) < 0.5:
+            views.append(_wider(now))
+        errors = np.array([self._errors(view, points, answers, judged) for view in views])
+        gains = errors[0] - errors[1:]  # (views, judged): of each other view over the present one
+        clear = gains.mean(1) - gains.std(1) / math.sqrt(len(judged))
+        best = int(clear.argmax())
+        if clear[best] > 0:
+            self.view = views[best + 1]
+
+    def _errors(self, view: View, points: Numbers, answers: Numbers, judged: NDArray[np.intp]) -> Numbers:
+        """Squared errors of what a view foretells of answers withheld from it; where it counts none, their variance."""
+        used = view.used(points, self.least)
+        known = self.priors.get(view.joint)
+        model = fit(self.features(view), points[used], answers[used], known, 2 if known else 6)
+        self.priors.setdefault(view.joint, model.prior)
+        counted = np.isin(judged, used)
+        errors = np.full(len(judged), answers.var())
+        errors[counted] = model.withheld(points[judged[counted]], answers[judged[counted]]) ** 2
+        return errors
+
+    def recommended(self, last: int) -> Numbers:
+        """What the search ends with: the lowest answer where answers repeat, else by the mean of the model."""
+        luckiest = self.points[int(np.argmin(self.answers))]
+        if self.exact or last < 2 or len(self.answers) + last > self.calls:
+            return luckiest
+        model = self.fitted(2)
+        choices = (self.incumbent(model), luckiest)
+        again: list[list[float]] = [[], []]
+        for number in range(last):
+            again[number % 2].append(self.ask(choices[number % 2]))
+        means = [float(np.mean(each)) for each in again]
+        error = math.sqrt(sum(float(np.var(each, ddof=1)) / len(each) for each in again))
+        return self.space.snap(choices[1] if means[1] + 2 * error < means[0] else choices[0])
+
+
+def _nearer(view: View, centre: Numbers, points: Numbers) -> View:
+    """A smaller box, and the nearer half of the answers."""
+    half = np.maximum(view.box.half * SHRINK, LEAST_HALF)
+    smaller = View(view.joint, Box(centre, half), 1.0)
+    return replace(smaller, reach=float(np.median(smaller.distance(points))))
+
+
+def _wider(view: View) -> View:
+    """A larger box."""
+    half = np.minimum(view.box.half / SHRINK, 0.5)
+    centre = np.clip(view.box.centre, half, 1 - half)
+    return View(view.joint, Box(centre, half), 2.0 if float(half.min()) >= 0.5 else max(view.reach, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class Believed:
 
     figure: Trust | None
     why: str = ""
+    members: tuple[Path, ...] = ()
+    """Folders of the further members of an ensemble, where the figure asks how far they are apart."""
 
     @property
     def watches(self) -> bool:
@@ -35,16 +38,24 @@ class Believed:
 def believed(doubles: Path) -> Believed:
     """The trust figure of a run or a folder of doubles."""
     from ispdsl.evaluation.trust import TrustError
-    from ispdsl.evaluation.trust_file import trust
+    from ispdsl.evaluation.trust_file import members, place, trust
 
     try:
-        return Believed(trust(doubles))
+        figure = trust(doubles)
+        path = place(doubles)
+        further = members(path.parent) if path is not None and figure.ensemble is not None else ()
+        return Believed(figure, members=further)
     except TrustError as error:
         return Believed(None, f"{error.message}: {error.hint}" if error.hint else error.message)
 
 
-def of(found: Believed, development: Development) -> tuple[str, dict[str, Any] | None]:
-    """What to say of a development in one line, and the same for a program, nothing where there is no figure."""
+def of(
+    found: Believed, development: Development, members: Sequence[Development] = ()
+) -> tuple[str, dict[str, Any] | None]:
+    """What to say of a development in one line, and the same for a program, nothing where there is no figure.
+
+    `members` are developments of the same by the further members of an ensemble.
+    """
     from ispdsl.errors import UserError
 
     if found.figure is None:
@@ -52,10 +63,12 @@ def of(found: Believed, development: Development) -> tuple[str, dict[str, Any] |
     absent = sorted({name for name in found.figure.doubles if "/" not in name} - set(development.doubles))
     if absent:
         return f"no error is foretold: the trust figure is of all doubles in a row, and {absent[0]} did not run", None
-    pictures = {**development.taps, **development.outputs}
-    watched = {name: picture.image for name, picture in pictures.items()}
+    watched, *further = (
+        {name: picture.image for name, picture in {**each.taps, **each.outputs}.items()}
+        for each in (development, *members)
+    )
     try:
-        belief = found.figure.of(development.settings, development.frame, watched=watched)
+        belief = found.figure.of(development.settings, development.frame, watched=watched, members=further)
     except UserError as error:
         return f"no error is foretold: {error.message}", None
     return line(belief), {

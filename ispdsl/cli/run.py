@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -309,10 +309,14 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
         development = _develop(graph, frame, settings, work, seed, step, watching)
         step(1, 1, "writing")
         written = write(development, work)
-    seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        further = doubled.members if doubled and watching else ()
+        members = [
+            _develop(graph, frame, settings, replace(work, doubles=each), seed, step, watching) for each in further
+        ]
     for text in development.notes:
         note(f"note: {clean(text)}")
-    foretold, belief = of(doubled, development) if doubled else ("", None)
+    foretold, belief = of(doubled, development, members) if doubled else ("", None)
     if foretold:
         note(f"trust: {clean(foretold)}")
     by = development.made_by or "composite"

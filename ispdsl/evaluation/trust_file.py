@@ -85,8 +85,7 @@ def trust(folder: Path) -> Trust:
     Raises:
         TrustError: there is none yet, its file is damaged, or the doubles were trained since it was fitted.
     """
-    places = (folder / NAME, folder / "doubles" / "default" / NAME)
-    path = next((place for place in places if place.is_file()), None)
+    path = place(folder)
     if path is None:
         raise TrustError(f"the doubles in {folder} have no trust figure", "`ispdsl evaluate RUN RAW...` fits one")
     try:
@@ -101,6 +100,12 @@ def trust(folder: Path) -> Trust:
         hint = "`ispdsl evaluate RUN RAW...` writes it anew"
         raise TrustError(f"{path} is no trust figure: {first}", hint) from error
     return _current(figure, path.parent)
+
+
+def place(folder: Path) -> Path | None:
+    """The file of the trust figure of a folder of doubles, or of a run's default ones; None where there is none."""
+    places = (folder / NAME, folder / "doubles" / "default" / NAME)
+    return next((each for each in places if each.is_file()), None)
 
 
 def hashes(folder: Path, members: Iterable[Path] = ()) -> dict[str, str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from ispdsl.cli.believed import line
 from ispdsl.evaluation.features import Outside
-from ispdsl.evaluation.trust import Belief
+from ispdsl.evaluation.trust import Belief, Trust
+from ispdsl.evaluation.trust_file import trust
+from ispdsl.proxies.double import load, save
 from ispdsl.store.runs import Run
 from tests.cli.conftest import Invoke
 from tests.evaluation.stand_ins import small_run
@@ -81,6 +85,38 @@ def test_a_figure_of_other_doubles_is_not_used(invoke: Invoke, made: Run, evalua
     assert "no error is foretold: the trust figure is of all doubles in a row, and contrast did not run" in fewer.stderr
     (evaluated / "doubles" / "default" / "contrast.safetensors").unlink()
     assert "is of other doubles: contrast changed" in invoke(*words(evaluated, made, tmp_path)).stderr
+
+
+def test_members_of_an_ensemble_are_asked_as_well(
+    invoke: Invoke, made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made.path, run)
+    shutil.copytree(run / "doubles" / "default", run / "doubles" / "default.1")
+    (run / "doubles" / "default.1" / "trust-figure.json").unlink(missing_ok=True)
+    other = load(run / "doubles" / "default.1" / "exposure.safetensors")
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 0.05
+    save(other, run / "doubles" / "default.1" / "exposure.safetensors")
+    assert invoke("evaluate", run, "-j", 1).exit_code == 0
+    asked: list[int] = []
+    whole = Trust.of
+
+    def of(self: Trust, *args: Any, **keywords: Any) -> Belief:
+        asked.extend(len(each) for each in keywords["members"])
+        return whole(self, *args, **keywords)
+
+    monkeypatch.setattr(Trust, "of", of)
+    told = json.loads(invoke(*words(run, made, tmp_path, "--json")).stdout)["trust"]
+    figure = trust(run)
+    assert asked == [len([name for name in figure.domain.types if name])], (
+        "one further member, with all that is watched"
+    )
+    assert told["rank"] == round(figure.calibration["ensemble"].rank, 3)
+    shutil.rmtree(run / "doubles" / "default.1")
+    without = json.loads(invoke(*words(run, made, tmp_path, "--json")).stdout)["trust"]
+    assert without["rank"] == round(figure.calibration["seen"].rank, 3)
 
 
 def test_without_doubles_nothing_is_said(invoke: Invoke, made: Run, tmp_path: Path) -> None:

@@ -11,47 +11,20 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.reproduce.approximation import raws
+from benchmarks.reproduce.approximation.doubles import Log, beside, sampled, trained
 from benchmarks.reproduce.approximation.page import page
-from benchmarks.reproduce.approximation.targets import ROOT, TARGETS, Target, Variant, target
+from benchmarks.reproduce.approximation.targets import ROOT, TARGETS, Target, target
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "approximation"
-
-
-@dataclass
-class Log:
-    """The commands that were run, and what they took."""
-
-    commands: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def run(self, *words: str) -> str:
-        """Run an `ispdsl` command; what it says on stderr goes through.
-
-        Raises:
-            SystemExit: it failed.
-        """
-        print("ispdsl", *words, file=sys.stderr, flush=True)
-        begun = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "ispdsl", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False
-        )
-        self.commands.append({"command": ["ispdsl", *words], "seconds": round(time.perf_counter() - begun, 1)})
-        # 4: a few samples failed, which the run keeps and the report counts
-        if done.returncode not in (0, 4):
-            raise SystemExit(f"ispdsl {words[0]} ended with {done.returncode}")
-        return done.stdout
 
 
 def measure(
@@ -60,32 +33,18 @@ def measure(
     """Sample, train and evaluate one target; `minutes` of training instead of those of the variants."""
     begun = time.perf_counter()
     log = Log()
-    chosen = raws.choose(data, most=raws.MOST)
-    training = raws.write(chosen.training[: raws.MOST - each.charts], work / "training", one_matrix=each.one_matrix)
-    testing = raws.write(chosen.testing, work / "testing", one_matrix=each.one_matrix)
-    for number in range(each.charts):  # written anew, to the same bytes
-        like = training[number * max(len(training) // each.charts, 1) % len(training)]
-        chart = work / "training" / f"chart_{number}.dng"
-        log.run("chart", str(like), "-o", str(chart), "--seed", str(seed + number))
-        training.append(chart)
-    run = work / "run"
-    resumed = ["--resume"] if (run / "run.json").is_file() else []
-    held = ["--hold-out", training[0].name] if len(training) > 1 else []
-    allowed = ["--allow-exec"] if each.backend not in ("composite", "libraw") else []
+    made = sampled(log, each, data, work, seed)
+    chosen, run = made.chosen, made.run
     with beside(each):
-        log.run(
-            "sample", str(each.pipeline), *map(str, training), "-o", str(run), "--count", str(each.count),
-            "--backend", each.backend, *held, "--seed", str(seed), *each.sample, *each.trust, *allowed, *resumed,
-        )  # fmt: skip
-        trained = {
-            f"{variant.name}-{limit:g}": _trained(log, run, each, variant, limit, seed)
+        doubled = {
+            f"{variant.name}-{limit:g}": trained(log, run, each, variant, limit, seed)
             for variant in each.variants
             for limit in minutes or variant.minutes
         }
-        words = [word for name in trained for word in ("--variant", name)]
+        words = [word for name in doubled for word in ("--variant", name)]
         answer = log.run(
-            "evaluate", str(run), *map(str, testing), *words, "--settings", str(settings), "--seed", str(seed + 1),
-            *each.trust, *allowed, "--json",
+            "evaluate", str(run), *map(str, made.testing), *words, "--settings", str(settings), "--seed", str(seed + 1),
+            *each.trust, *each.allowed, "--json",
         )  # fmt: skip
     report = json.loads(answer)
     return {
@@ -99,27 +58,10 @@ def measure(
         "charts": each.charts,
         "testing_raws": sorted({region.name for region in chosen.testing}),
         "skipped": [list(each) for each in chosen.skipped],
-        "variants": [_summary(one, trained[one["name"]], each) for one in report["variants"]],
+        "variants": [_summary(one, doubled[one["name"]], each) for one in report["variants"]],
         "commands": [_plain(entry, work) for entry in log.commands],
         "seconds": round(time.perf_counter() - begun, 1),
     }
-
-
-def _trained(log: Log, run: Path, each: Target, variant: Variant, limit: float, seed: int) -> dict[str, Any]:
-    """Train a variant for so many minutes; what a kept run has is not trained again."""
-    name = f"{variant.name}-{limit:g}"
-    known = run / "training" / f"{name}.json"
-    if known.is_file():
-        found = json.loads(known.read_text(encoding="utf-8"))
-        log.commands.append(found["command"])
-        return {**found["trained"], "variant": variant}
-    skip = [] if "--whole" in variant.train else each.skip
-    words = ["--variant", name, "--minutes", f"{limit:g}", "--seed", str(seed)]
-    begun = time.perf_counter()
-    told = json.loads(log.run("train", str(run), *words, *variant.train, *skip, *each.trust, "--json"))
-    trained = {"minutes": limit, "wall_seconds": round(time.perf_counter() - begun, 1), "told": told}
-    known.write_text(json.dumps({"trained": trained, "command": log.commands[-1]}), encoding="utf-8")
-    return {**trained, "variant": variant}
 
 
 def _summary(found: dict[str, Any], trained: dict[str, Any], each: Target) -> dict[str, Any]:
@@ -155,23 +97,6 @@ def _plain(entry: dict[str, Any], work: Path) -> dict[str, Any]:
     """A command without the folder of this machine."""
     words = [word.replace(str(work), "WORK").replace(f"{ROOT}/", "") for word in entry["command"]]
     return {**entry, "command": words}
-
-
-@contextmanager
-def beside(each: Target) -> Generator[None]:
-    """Run what the target needs beside it."""
-    if not each.served:
-        yield
-        return
-    process = subprocess.Popen([sys.executable, *each.served], cwd=ROOT)
-    try:
-        time.sleep(2.0)
-        if process.poll() is not None:
-            raise SystemExit(f"{' '.join(each.served)} ended with {process.returncode}")
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def main() -> None:

@@ -72,6 +72,11 @@ class Target:
         return ["--trust", "benchmarks"] if self.programs else []
 
     @property
+    def allowed(self) -> list[str]:
+        """Whether programs and devices run that the pipeline's text names."""
+        return ["--allow-exec"] if self.backend not in ("composite", "libraw") else []
+
+    @property
     def skip(self) -> list[str]:
         """Which stages stay programs, as `ispdsl train` is told it."""
         return [word for name in self.programs for word in ("--skip", name)]

@@ -1,0 +1,1 @@
+"""Slider regression: the settings behind a picture, against the number of real calls."""

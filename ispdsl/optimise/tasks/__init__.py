@@ -1,0 +1,1 @@
+"""What is measured: functions of pictures to a number that is made small."""

@@ -22,7 +22,7 @@ from scipy.stats import qmc
 
 from ispdsl.optimise.coordinates import coordinates
 from ispdsl.optimise.engine import Score, Searcher
-from ispdsl.optimise.least_squares import squares
+from ispdsl.optimise.least_squares import cost_of
 from ispdsl.optimise.space import Numbers, Space
 
 Floats = NDArray[np.float32]
@@ -108,7 +108,7 @@ class _Walk:
             many = found.size > MANY
             self._rows = np.sort(self.rng.choice(found.size, MANY, replace=False)) if many else np.arange(found.size)
         found = found[self._rows].astype(np.float32)
-        return found, squares(found)
+        return found, cost_of(found)
 
     def _move(self, point: Numbers, found: Floats | None, cost: float) -> None:
         assert found is not None

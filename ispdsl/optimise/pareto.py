@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,8 @@ def unbeaten(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
 
     Rows with a score that is not finite failed, and are beaten.
     """
-    known = np.isfinite(scores).all(axis=1)
-    found = known.copy()
+    known = np.asarray(np.isfinite(scores).all(axis=1), np.bool_)
+    found = np.zeros(len(scores), np.bool_)
     for index in np.flatnonzero(known):
         as_good = known & (scores <= scores[index]).all(axis=1)
         better = as_good & (scores < scores[index]).any(axis=1)
@@ -133,9 +134,10 @@ def _search(
 
     from ispdsl.optimise.searchers.study import distributions, parameters, place, silent
 
+    directions: list[Literal["minimize", "maximize"]] = ["minimize"] * goals
     with silent():
         sampler = optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
-        study = optuna.create_study(directions=["minimize"] * goals, sampler=sampler)
+        study = optuna.create_study(directions=directions, sampler=sampler)
         if start is not None:
             study.enqueue_trial(parameters(space, space.snap(start)))
     for _ in range(calls):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,21 +37,31 @@ def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start:
     import optuna
 
     asked = distributions(space)
-    levels = [axis.levels for axis in space.axes]
     with silent():
         study = optuna.create_study(sampler=sampler)
         if start is not None:
-            pairs = zip(start, levels, strict=True)
-            numbers = [float(x) if count is None else round(float(x) * (count - 1)) for x, count in pairs]
-            study.enqueue_trial({str(index): number for index, number in enumerate(numbers)})
+            study.enqueue_trial(parameters(space, start))
     for _ in range(calls):
         with silent():
             trial = study.ask(asked)
-        numbers = [trial.params[str(index)] for index in range(space.size)]
-        scale = [1 if count is None else max(count - 1, 1) for count in levels]
-        value = score(np.array(numbers, np.float64) / scale)
+        value = score(place(space, trial.params))
         with silent():
             study.tell(trial, value)
+
+
+def parameters(space: Space, point: Numbers) -> dict[str, float | int]:
+    """A legal point as optuna has it: numbers, and which of the levels."""
+    pairs = enumerate(zip(point, space.axes, strict=True))
+    return {
+        str(index): float(x) if axis.levels is None else round(float(x) * (axis.levels - 1))
+        for index, (x, axis) in pairs
+    }
+
+
+def place(space: Space, known: Mapping[str, Any]) -> Numbers:
+    """The point that optuna's parameters mean; the inverse of `parameters`."""
+    scale = [1 if axis.levels is None else max(axis.levels - 1, 1) for axis in space.axes]
+    return np.array([known[str(index)] for index in range(space.size)], np.float64) / scale
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

@@ -172,7 +172,7 @@ def test_the_ledger_of_another_search_is_refused_and_left_alone(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "text", ["not json\n", '{"format": 1, "searcher": "steps", "seed": 3}\n{"point": 1}\n', "[]\n", "[]\n"]
+    "text", ["not json\n", '{"format": 1, "searcher": "steps", "seed": 3}\n{"point": 1}\n', "[]\n"]
 )
 def test_what_is_no_ledger_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ledger.jsonl"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ispdsl.optimise.engine import Score
+from ispdsl.optimise.engine import HUGE, Score
 from ispdsl.optimise.space import Numbers, Space
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start:
         scale = [1 if count is None else max(count - 1, 1) for count in levels]
         value = score(np.array(numbers, np.float64) / scale)
         with silent():
-            study.tell(trial, value)
+            if value < HUGE:
+                study.tell(trial, value)
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

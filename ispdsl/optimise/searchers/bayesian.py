@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from ispdsl.optimise.engine import Ended, Score
+from ispdsl.optimise.searchers.answers import tamed
 from ispdsl.optimise.searchers.designs import spread
 from ispdsl.optimise.searchers.gaussian_process import Process, coordinates, fit
 from ispdsl.optimise.searchers.study import silent, studied
@@ -106,7 +107,7 @@ def _fitted(
         lengths = 1.0 if parameters is None else np.exp(parameters[:-2])[owner]
         lowest = places[np.argsort(answers)[: max(len(answers) // 20, 1)]].mean(0)
         near = np.sort(np.argsort((((places - lowest) / lengths) ** 2).sum(1), kind="stable")[:MOST])
-    process = fit(space, points[near], answers[near], parameters)
+    process = fit(space, points[near], tamed(answers)[near], parameters)
     return near, process, process.foretell(places[near])
 
 

@@ -26,8 +26,8 @@ def nelder_mead(score: Score, space: Space, calls: int, seed: int, start: Number
             options={
                 "initial_simplex": np.vstack([point, point + np.diag(inward)]),
                 "adaptive": len(point) > 2,
-                "xatol": 1e-6,
-                "fatol": 1e-12,
+                "xatol": 1e-4,
+                "fatol": np.inf,
                 "maxfev": calls + 1,
                 "maxiter": calls + 1,
             },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ispdsl.optimise.engine import Score
+from ispdsl.optimise.engine import HUGE, Score
 from ispdsl.optimise.space import Numbers, Space
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start:
             trial = study.ask(asked)
         value = score(place(space, trial.params))
         with silent():
-            study.tell(trial, value)
+            if value < HUGE:
+                study.tell(trial, value)
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
 def parameters(space: Space, point: Numbers) -> dict[str, float | int]:

@@ -27,11 +27,19 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from ispdsl.optimise.engine import Ended, Score
+from ispdsl.optimise.searchers.answers import tamed
 from ispdsl.optimise.searchers.waves import Box, Features, Model, Prior, fit, lowest
 from ispdsl.optimise.space import Numbers, Space
 
 SHRINK = 0.7
 LEAST_HALF = 1e-6
+WHOLE = 2.0
+"""Reach that counts all answers."""
+FEW_DRAWS = 4
+MOST_REPEATS, LEAST_REPEATS = 20, 5
+"""Of a point, to learn how large the noise is: models that explain more than half of it are not believed."""
+FEW = 50
+"""Below so many calls none is spent on measuring the recommended point again."""
 EVERY = 4
 """Batches from one contest of models to the next."""
 MOST = 6000
@@ -69,15 +77,18 @@ def surrogate(score: Score, space: Space, calls: int, seed: int, start: Numbers 
     search = _Search(score, space, calls, seed)
     search.design(start)
     batch = max(1, calls // 50)
-    last = 0 if search.exact else max(2, calls // 100) * 2
+    last = 0 if search.exact or calls < FEW else max(2, calls // 100) * 2
     turn = 0
     while (left := calls - last - len(search.answers)) > 0:
         if turn % EVERY == 0:
             search.contest()
         model = search.fitted(1)
         incumbent = search.incumbent(model)
-        drawn = lowest(model.features, model.drawn(min(batch, left) - 1, search.rng), incumbent)
-        for point in [incumbent, *drawn]:
+        weights = model.drawn(min(batch, left), search.rng)
+        if batch > FEW_DRAWS or turn % 2:  # one of them at the mean
+            weights[:, 0] = model.weights
+        drawn = lowest(model.features, weights, incumbent)
+        for point in drawn:
             search.ask(point)
         turn += 1
     return Ended("all calls are made", search.recommended(last))
@@ -92,9 +103,10 @@ class _Search:
         self.points: list[Numbers] = []
         self.answers: list[float] = []
         self.exact = False
-        self.least = min(3 * space.size + 20, calls)
+        self.least = 3 * space.size + 20
+        self.floor = 0.0
         whole = Box(np.full(space.size, 0.5), np.full(space.size, 0.5))
-        self.view = View(False, whole, 2.0)
+        self.view = View(False, whole, WHOLE)
         self.priors: dict[bool, Prior] = {}
 
     def ask(self, point: Numbers) -> float:
@@ -105,7 +117,7 @@ class _Search:
         return self.answers[-1]
 
     def design(self, start: Numbers | None) -> None:
-        """First answers: the start, a Latin hypercube, and the best of them again."""
+        """First answers: the start, a Latin hypercube, and the best of them again, which tells how large noise is."""
         count = min(max(2 * self.space.size, self.calls // 10), max(self.calls // 3, 1))
         if start is not None:
             self.ask(start)
@@ -113,13 +125,19 @@ class _Search:
             self.ask(point)
         if len(self.points) < self.calls:
             best = int(np.argmin(self.answers))
-            self.exact = self.ask(self.points[best]) == self.answers[best]
+            first = self.answers[best]
+            self.exact = self.ask(self.points[best]) == first
+            if not self.exact:
+                self.least = max(self.least, self.calls // 10)
+                again = [self.ask(self.points[best]) for _ in range(min(self.calls // 200, MOST_REPEATS))]
+                if len(again) >= LEAST_REPEATS:
+                    self.floor = 0.5 * float(np.var([self.answers[-len(again) - 1], *again], ddof=1))
 
     def table(self, view: View) -> tuple[Numbers, Numbers]:
         """Points and answers that a view counts."""
         points = np.array(self.points)
         used = view.used(points, self.least)
-        return points[used], np.array(self.answers)[used]
+        return points[used], tamed(self.answers)[used]
 
     def features(self, view: View) -> Features:
         """What a model of a view is made of."""
@@ -129,7 +147,7 @@ class _Search:
         """The leading model."""
         points, answers = self.table(self.view)
         known = self.priors.get(self.view.joint)
-        model = fit(self.features(self.view), points, answers, known, rounds if known else 8)
+        model = fit(self.features(self.view), points, answers, known, rounds if known else 8, self.floor)
         self.priors[self.view.joint] = model.prior
         return model
 
@@ -141,7 +159,7 @@ class _Search:
             points, _ = self.table(self.view)
             start = points[int(model.foretell(points).argmin())]
         found = lowest(model.features, model.weights[:, None], start)[0]
-        if float(self.view.box.half.max()) < 0.5:
+        if not self.view.box.whole:
             self.view = replace(self.view, box=replace(self.view.box, centre=found))
         return found
 
@@ -149,14 +167,15 @@ class _Search:
         """Let the views that are at hand foretell withheld answers, and go on with the one that does it best."""
         model = self.fitted(3)
         centre = self.incumbent(model)
-        points, answers = np.array(self.points), np.array(self.answers)
+        points, answers = np.array(self.points), tamed(self.answers)
         now = self.view
         used = now.used(points, self.least)
         near = used[np.argsort(replace(now, box=replace(now.box, centre=centre)).distance(points[used]))]
         judged = near[: max(len(near) // 4, min(len(near), 30))]
         views = [replace(now, joint=joint) for joint in (now.joint, not now.joint)]
-        views += [replace(_nearer(now, centre, points[used]), joint=joint) for joint in (now.joint, not now.joint)]
-        if float(now.box.half.min()) < 0.5:
+        nearer = _nearer(now, self.space, centre, points[used])
+        views += [replace(nearer, joint=joint) for joint in (now.joint, not now.joint)]
+        if not now.box.whole:
             views.append(_wider(now))
         errors = np.array([self._errors(view, points, answers, judged) for view in views])
         gains = errors[0] - errors[1:]  # (views, judged): of each other view over the present one
@@ -169,8 +188,9 @@ class _Search:
         """Squared errors of what a view foretells of answers withheld from it; where it counts none, their variance."""
         used = view.used(points, self.least)
         known = self.priors.get(view.joint)
-        model = fit(self.features(view), points[used], answers[used], known, 2 if known else 6)
-        self.priors.setdefault(view.joint, model.prior)
+        model = fit(self.features(view), points[used], answers[used], known, 2 if known else 6, self.floor)
+        if view.box is self.view.box or not known:
+            self.priors[view.joint] = model.prior
         counted = np.isin(judged, used)
         errors = np.full(len(judged), answers.var())
         errors[counted] = model.withheld(points[judged[counted]], answers[judged[counted]]) ** 2
@@ -179,9 +199,11 @@ class _Search:
     def recommended(self, last: int) -> Numbers:
         """What the search ends with: the lowest answer where answers repeat, else by the mean of the model."""
         luckiest = self.points[int(np.argmin(self.answers))]
-        if self.exact or last < 2 or len(self.answers) + last > self.calls:
+        if self.exact or len(self.answers) < 2:
             return luckiest
         model = self.fitted(2)
+        if not last:
+            return self.points[int(model.foretell(np.array(self.points)).argmin())]
         choices = (self.incumbent(model), luckiest)
         again: list[list[float]] = [[], []]
         for number in range(last):
@@ -191,9 +213,11 @@ class _Search:
         return self.space.snap(choices[1] if means[1] + 2 * error < means[0] else choices[0])
 
 
-def _nearer(view: View, centre: Numbers, points: Numbers) -> View:
-    """A smaller box, and the nearer half of the answers."""
-    half = np.maximum(view.box.half * SHRINK, LEAST_HALF)
+def _nearer(view: View, space: Space, centre: Numbers, points: Numbers) -> View:
+    """A smaller box, and the nearer half of the answers; neighbouring levels stay in it, and all names."""
+    steps = (LEAST_HALF if axis.levels is None else 1 / max(axis.levels - 1, 2) for axis in space.axes)
+    least = [step if axis.ordered else 0.5 for axis, step in zip(space.axes, steps, strict=True)]
+    half = np.maximum(view.box.half * SHRINK, least)
     smaller = View(view.joint, Box(centre, half), 1.0)
     return replace(smaller, reach=float(np.median(smaller.distance(points))))
 
@@ -202,4 +226,4 @@ def _wider(view: View) -> View:
     """A larger box."""
     half = np.minimum(view.box.half / SHRINK, 0.5)
     centre = np.clip(view.box.centre, half, 1 - half)
-    return View(view.joint, Box(centre, half), 2.0 if float(half.min()) >= 0.5 else max(view.reach, 1.0))
+    return View(view.joint, Box(centre, half), WHOLE if (half >= 0.5).all() else max(view.reach, 1.0))

@@ -51,6 +51,11 @@ class Box:
         return np.maximum(self.centre - self.half, 0.0)
 
     @property
+    def whole(self) -> bool:
+        """Whether it is all of the cube."""
+        return bool((self.half >= 0.5).all())
+
+    @property
     def high(self) -> Numbers:
         """Its upper corner, within the cube."""
         return np.minimum(self.centre + self.half, 1.0)
@@ -175,10 +180,17 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """What the evidence is largest with: a variance for each band, and that of the noise."""
+    """What the evidence is largest with: a variance for each band, and that of the noise, of answers with variance 1.
+
+    Attributes:
+        variances: ``(BANDS,)``.
+        noise: its variance.
+        scale: what the answers were divided by.
+    """
 
     variances: Numbers
     noise: float
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,8 +239,19 @@ class Model:
         return self.weights[:, None] + solve_triangular(self.root, draws, lower=True, trans="T")
 
 
-def fit(features: Features, points: Numbers, answers: Numbers, prior: Prior | None, rounds: int = 8) -> Model:
-    """Fit a model to answers ``(n,)`` at points ``(n, N)``, beginning at the prior of an earlier one."""
+def fit(
+    features: Features, points: Numbers, answers: Numbers, prior: Prior | None, rounds: int = 8, floor: float = 0.0
+) -> Model:
+    """Fit a model.
+
+    Args:
+        features: that it is made of.
+        points: ``(n, N)``.
+        answers: at these points, ``(n,)``.
+        prior: of an earlier model, to begin with.
+        rounds: of maximising the evidence; with one, the prior stays.
+        floor: variance that the noise has at least.
+    """
     table = features.at(points)
     middle = table.mean(0)
     table -= middle
@@ -236,7 +259,9 @@ def fit(features: Features, points: Numbers, answers: Numbers, prior: Prior | No
     rest = (answers - mean) / scale
     bands, sizes = features.bands, np.bincount(features.bands, minlength=BANDS)
     if prior is None:
-        prior = Prior(0.5 / np.maximum(sizes, 1) / np.count_nonzero(sizes), 0.5)
+        prior = Prior(0.5 / np.maximum(sizes, 1) / np.count_nonzero(sizes), 0.5, scale)
+    least = max(1e-8, floor / scale**2)
+    prior = Prior(prior.variances, float(np.clip(prior.noise * (prior.scale / scale) ** 2, least, 1.5)), scale)
     gram, right, power = table.T @ table, table.T @ rest, float(rest @ rest)
     while True:
         variances = prior.variances[bands]
@@ -253,8 +278,8 @@ def fit(features: Features, points: Numbers, answers: Numbers, prior: Prior | No
         slow = (squares + np.bincount(bands, spread, BANDS)) / np.maximum(sizes, 1)
         quick = squares / np.maximum(known, 0.5)
         left = power - 2 * weights @ right + weights @ gram @ weights
-        noise = left / max(len(answers) - known.sum(), 0.05 * len(answers))
-        prior = Prior(np.clip(np.where(known > 0.5, quick, slow), 1e-9, 10.0), float(np.clip(noise, 1e-8, 1.5)))
+        noise = float(np.clip(left / max(len(answers) - known.sum(), 0.05 * len(answers)), least, 1.5))
+        prior = Prior(np.clip(np.where(known > 0.5, quick, slow), 1e-9, 10.0), noise, scale)
 
 
 def lowest(features: Features, weights: Numbers, start: Numbers, sweeps: int = 3) -> Numbers:

@@ -17,7 +17,7 @@ from ispdsl.errors import UserError
 from ispdsl.optimise.differences import Floats
 from ispdsl.optimise.engine import Found, Score, Searcher, SpentError, search
 from ispdsl.optimise.free import Free
-from ispdsl.optimise.hybrids import polished, refined, verified
+from ispdsl.optimise.hybrids import Made, polished, refined, verified
 from ispdsl.optimise.ledger import Ledger
 from ispdsl.optimise.space import Numbers, Space
 from ispdsl.optimise.tasks.task import Picture, Task
@@ -51,6 +51,7 @@ class Asked:
         self._render = render
         self._in_a_row = 0
         self._best = math.inf
+        self._bad = b""
         self._kept: dict[str, tuple[bytes, Sequence[Picture]]] = {}
 
     def pictures(self, point: Numbers) -> Sequence[Picture]:
@@ -79,6 +80,7 @@ class Asked:
             pictures = self.pictures(point)
             value = float(self.task.measure(pictures))
         except UserError:
+            self._bad = point.tobytes()
             self.failed += 1
             self._in_a_row += 1
             if self.failed == self.calls or self._in_a_row >= PATIENCE:
@@ -98,8 +100,11 @@ class Asked:
         """
         if self.task.residual is None:
             raise ValueError(f"{self.task.name} is no sum of squares")
+        legal = self.free.space.snap(point)
+        if self._bad == legal.tobytes():
+            return None
         try:
-            return self.task.residual(self.pictures(self.free.space.snap(point)))
+            return self.task.residual(self.pictures(legal))
         except UserError:
             return None
 
@@ -222,7 +227,7 @@ def tune(
     )
 
 
-def _searcher(real: Asked, double: Asked | None, method: Method) -> Searcher:
+def _searcher(real: Asked, double: Asked | None, method: Method) -> Made:
     """Who searches the real thing, all in all."""
     if method.mode == "real":
         return polished(method.searcher(real), method.polish)

@@ -6,6 +6,8 @@
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 #   make reproduce-approximation   double photo finishing, darktable, LibRaw, a register processor and two hard stages from
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
+#   make reproduce-functions searchers on noisy functions of 20 numbers (hours on one core; SEARCHERS=... for some of them,
+#                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -16,10 +18,10 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation reproduce-functions install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -54,6 +56,9 @@ reproduce-neutral: install
 
 reproduce-approximation: install
 	$(BIN)/python -m benchmarks.reproduce.approximation $(if $(DATA),--data "$(DATA)") $(TARGETS:%=--target %)
+
+reproduce-functions: install
+	$(BIN)/python -m benchmarks.reproduce.functions $(SEARCHERS:%=--searcher %) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

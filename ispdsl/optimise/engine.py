@@ -31,15 +31,29 @@ class SpentError(Exception):
     """There is no call left. Searchers let it pass."""
 
 
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """What a searcher says at its end.
+
+    Attributes:
+        why: it ended, in words.
+        recommended: the point ``(N,)`` that it holds to be the best, where that is not the one with the lowest score.
+            Under noise the lowest of many scores is the luckiest one; who knows better names its point here.
+    """
+
+    why: str
+    recommended: Numbers | None = None
+
+
 class Searcher(Protocol):
     """Decides where to look.
 
     It calls `score` as often as it likes, up to `calls` times; the one after raises `SpentError`, which it lets pass.
     The same seed and the same answers make the same calls. Points are snapped to what is legal before they are
-    measured. It returns why it ended, in words.
+    measured. It returns why it ended, in words, or with the point that it recommends: then it makes no call too many.
     """
 
-    def __call__(self, score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
+    def __call__(self, score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str | Ended:
         """Search."""
         ...
 
@@ -66,10 +80,17 @@ class Found:
     Attributes:
         evaluations: all calls, in order.
         why: what ended it, in words.
+        named: the point that the searcher recommends, where it named one.
     """
 
     evaluations: tuple[Evaluation, ...]
     why: str
+    named: Numbers | None = None
+
+    @property
+    def recommended(self) -> Numbers:
+        """What to go on with: the point that the searcher recommends, else where the score was lowest."""
+        return self.point if self.named is None else self.named
 
     @property
     def best(self) -> Evaluation:
@@ -152,7 +173,8 @@ def search(
         return HUGE if math.isnan(worst) else float(worst)
 
     try:
-        why = searcher(asked, space, calls, seed, None if start is None else space.snap(start))
+        said = searcher(asked, space, calls, seed, None if start is None else space.snap(start))
     except SpentError:
-        why = "it is as near as was asked for" if best <= enough else "no calls are left"
-    return Found(tuple(made), why)
+        said = "it is as near as was asked for" if best <= enough else "no calls are left"
+    ended = said if isinstance(said, Ended) else Ended(said)
+    return Found(tuple(made), ended.why, None if ended.recommended is None else space.snap(ended.recommended))

@@ -97,13 +97,15 @@ def _known(path: Path, lines: list[str], head: Mapping[str, Any]) -> list[tuple[
         return []
     try:
         first = json.loads(lines[0])
+        if not isinstance(first, dict):
+            raise TypeError("a ledger begins with an object")
         rows = [json.loads(line) for line in lines[1:]]
         found = [(np.array(row["point"], np.float64), float(row["value"]), float(row["seconds"])) for row in rows]
     except (ValueError, LookupError, TypeError) as error:
         raise LedgerError(f"{path} is no ledger of a search", "name another file, or delete this one") from error
     if first != head:
         differs = [key for key in first.keys() | head.keys() if first.get(key) != head.get(key)]
-        was = ", ".join(f"{key} {first.get(key)}" for key in sorted(differs)) if isinstance(first, dict) else ""
+        was = ", ".join(f"{key} {first.get(key)}" for key in sorted(differs))
         message = f"{path} is of another search ({was})"
         raise LedgerError(message, "go on with the same options, or name another file")
     return found

@@ -1,0 +1,1 @@
+"""Searchers on noisy functions of twenty numbers."""

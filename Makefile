@@ -8,6 +8,8 @@
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
 #   make reproduce-functions searchers on noisy functions of 20 numbers (hours on one core; SEARCHERS=... for some of them,
 #                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
+#   make reproduce-registers   the 32 registers behind pictures of the simulated processor, against CMA-ES, of the raws under
+#                            DATA; writes docs/reproduce
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -21,7 +23,7 @@ STAMP  := .venv/installed
 test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation reproduce-functions install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-registers reproduce-approximation reproduce-functions install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -59,6 +61,9 @@ reproduce-approximation: install
 
 reproduce-functions: install
 	$(BIN)/python -m benchmarks.reproduce.functions $(SEARCHERS:%=--searcher %) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-registers: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

@@ -47,6 +47,7 @@ class _Share:
     point: Numbers | None = None
     value: float = math.inf
     asked: int = 0
+    known: dict[bytes, float] = field(default_factory=dict[bytes, float])
     _end: _ShareSpentError = field(default_factory=_ShareSpentError)
 
     def __call__(self, point: Numbers) -> float:
@@ -54,6 +55,7 @@ class _Share:
             raise self._end
         value = self.score(point)
         self.asked += 1
+        self.known[self.space.snap(point).tobytes()] = value
         if value < self.value:
             self.point, self.value = self.space.snap(point), value
         return value
@@ -77,8 +79,10 @@ def polished(searcher: Searcher, share: float = 0.2) -> Made:
 
     def run(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
         first = _Share(score, space, max(calls - round(share * calls), 1))
+        if start is not None:
+            first(start)  # what comes after may be worse
         first.run(searcher, seed, start)
-        return coordinates(POLISH)(score, space, calls - first.asked, seed, first.point)
+        return coordinates(POLISH, first.known)(score, space, calls - first.asked, seed, first.point)
 
     return run
 

@@ -10,6 +10,8 @@
 #                            CMA-ES, TPE and Bayesian optimisation (hours; CASES=... for some of it)
 #   make reproduce-functions searchers on noisy functions of 20 numbers (hours on one core; SEARCHERS=... for some of them,
 #                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
+#   make reproduce-registers   the 32 registers behind pictures of the simulated processor, against CMA-ES, of the raws under
+#                            DATA; writes docs/reproduce
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -24,7 +26,7 @@ test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint programs bench install clean reproduce-neutral reproduce-faults reproduce-approximation
-.PHONY: reproduce-regression reproduce-functions
+.PHONY: reproduce-regression reproduce-functions reproduce-registers
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -65,6 +67,9 @@ reproduce-regression: install
 
 reproduce-functions: install
 	$(BIN)/python -m benchmarks.reproduce.functions $(SEARCHERS:%=--searcher %) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-registers: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

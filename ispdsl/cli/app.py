@@ -30,6 +30,7 @@ from ispdsl.cli import (
     sweep,
     train,
     trust,
+    tune,
     verify,
 )
 from ispdsl.cli.console import emit
@@ -74,6 +75,7 @@ for name, command in {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "regress": regress.regress,
+    "tune": tune.tune,
     "compile": compile.compile,
     "demo": demo.demo,
     "doctor": doctor.doctor,

@@ -6,6 +6,9 @@ ACM 8(2), 1961, without its diagonal moves: steps grow where they help and are h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from ispdsl.optimise.engine import Score, Searcher
@@ -14,15 +17,26 @@ from ispdsl.optimise.space import Axis, Numbers, Space
 FIRST, LAST = 0.1, 1e-3
 """The first step of a number that may be anything, and the smallest, as parts of its range."""
 
+NOTHING: Mapping[bytes, float] = MappingProxyType({})
 
-def coordinates(first: float = FIRST) -> Searcher:
-    """A search along one axis at a time.
+
+def coordinates(first: float = FIRST, known: Mapping[bytes, float] = NOTHING) -> Searcher:
+    """A search along one axis at a time, which asks about no point twice.
 
     Args:
         first: the first step, as a part of the range.
+        known: scores of legal points that are known already, by their bytes.
     """
 
-    def search(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
+    def search(asked: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
+        answers = dict(known)
+
+        def score(point: Numbers) -> float:
+            key = point.tobytes()
+            if key not in answers:
+                answers[key] = asked(point)
+            return answers[key]
+
         rng = np.random.default_rng(seed)
         x = space.snap(np.full(space.size, 0.5) if start is None else start)
         best = score(x)

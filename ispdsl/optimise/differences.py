@@ -67,6 +67,8 @@ def differences(residual: Residual) -> Searcher:
             before = walk.cost
             walk.jacobian(size)
             walk.descend()
+            if walk.cost == 0:
+                return "nothing is left of the difference"
             if walk.cost > before * (1 - WORTH):
                 if size <= SMALLEST:
                     break

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from fractions import Fraction
 
 import numpy as np
@@ -76,7 +77,8 @@ class Free:
 
         Args:
             settings: where the search begins, resolved for a frame; what is not free stays as it is.
-            only: addresses of sliders, registers, tables, choices and toggles; None for all free numbers.
+            only: addresses of sliders, registers, tables, choices and toggles, or patterns such as ``isp.gain_*`` for
+                all that can be free and fit them; None for all free numbers.
             choices: where `only` is None, choices and toggles as well.
 
         Raises:
@@ -85,7 +87,7 @@ class Free:
         if only is None:
             slots = [slot for slot in settings.slots if _why_not(slot) is None and (choices or not slot.static)]
         else:
-            slots = [settings.slot(address) for address in dict.fromkeys(only)]
+            slots = list(dict.fromkeys(slot for address in only for slot in _named(settings, address)))
             reasons = [(slot.address, _why_not(slot)) for slot in slots]
             problems = [Problem(address, reason) for address, reason in reasons if reason is not None]
             if problems:
@@ -129,6 +131,14 @@ def _why_not(slot: Slot) -> str | None:
     if slot.fixed or slot.structural or not slot.drives:
         return "it is not free: fixed, or used by no node that runs"
     return None
+
+
+def _named(settings: Settings, address: str) -> list[Slot]:
+    """The slot at an address, or what fits a pattern and can be free."""
+    fits = [slot for slot in settings.slots if fnmatchcase(slot.address, address) and _why_not(slot) is None]
+    if any(sign in address for sign in "*?") and fits:
+        return fits
+    return [settings.slot(address)]
 
 
 def _part(slot: Slot, value: PhysicalValue | None) -> Part:

@@ -7,6 +7,7 @@ thing gave.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +29,10 @@ GOOD, POOR = 0.7, 0.2
 """Shares of the foreseen gain from which the trust region grows, and below which it shrinks."""
 
 
+Made = Callable[[Score, Space, int, int, Numbers | None], str]
+"""A searcher that is made of others; it always says in words why it ended."""
+
+
 class _ShareSpentError(SpentError):
     """One searcher among several has had its share of the calls."""
 
@@ -38,10 +43,11 @@ class _Share:
 
     score: Score
     space: Space
-    calls: float
+    calls: int
     point: Numbers | None = None
     value: float = math.inf
     asked: int = 0
+    known: dict[bytes, float] = field(default_factory=dict[bytes, float])
     _end: _ShareSpentError = field(default_factory=_ShareSpentError)
 
     def __call__(self, point: Numbers) -> float:
@@ -49,21 +55,21 @@ class _Share:
             raise self._end
         value = self.score(point)
         self.asked += 1
+        self.known[self.space.snap(point).tobytes()] = value
         if value < self.value:
             self.point, self.value = self.space.snap(point), value
         return value
 
-    def run(self, searcher: Searcher, seed: int, start: Numbers | None) -> str:
+    def run(self, searcher: Searcher, seed: int, start: Numbers | None) -> None:
         """Let a searcher have it; that all calls are spent passes."""
         try:
-            return searcher(self, self.space, int(self.calls), seed, start)
+            searcher(self, self.space, self.calls, seed, start)
         except _ShareSpentError as error:
             if error is not self._end:
                 raise
-            return "it had its share of the calls"
 
 
-def polished(searcher: Searcher, share: float = 0.2) -> Searcher:
+def polished(searcher: Searcher, share: float = 0.2) -> Made:
     """A searcher, and then a search along single axes, over neighbouring codes and other names.
 
     Args:
@@ -73,13 +79,15 @@ def polished(searcher: Searcher, share: float = 0.2) -> Searcher:
 
     def run(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
         first = _Share(score, space, max(calls - round(share * calls), 1))
+        if start is not None:
+            first(start)  # what comes after may be worse
         first.run(searcher, seed, start)
-        return coordinates(POLISH)(score, space, calls - first.asked, seed, first.point)
+        return coordinates(POLISH, first.known)(score, space, calls - first.asked, seed, first.point)
 
     return run
 
 
-def verified(believed: Score, searcher: Searcher, calls: int, best: int = 5) -> Searcher:
+def verified(believed: Score, searcher: Searcher, calls: int, best: int = 5) -> Made:
     """Search on a double, then ask the real thing about the best few.
 
     Args:
@@ -111,7 +119,7 @@ def candidates(found: Found, space: Space, count: int) -> list[Numbers]:
     return kept
 
 
-def refined(believed: Score, searcher: Searcher, calls: int) -> Searcher:
+def refined(believed: Score, searcher: Searcher, calls: int) -> Made:
     """Search a double inside a trust region, ask the real thing, correct the double by the answer, and again.
 
     What the double has wrong at the points that the real thing was asked about is interpolated between them (a linear

@@ -15,9 +15,9 @@ import numpy as np
 
 from ispdsl.errors import UserError
 from ispdsl.optimise.differences import Floats
-from ispdsl.optimise.engine import Found, Score, Searcher, SpentError, search
+from ispdsl.optimise.engine import Found, Score, Searcher, search
 from ispdsl.optimise.free import Free
-from ispdsl.optimise.hybrids import polished, refined, verified
+from ispdsl.optimise.hybrids import Made, polished, refined, verified
 from ispdsl.optimise.ledger import Ledger
 from ispdsl.optimise.space import Numbers, Space
 from ispdsl.optimise.tasks.task import Picture, Task
@@ -31,9 +31,6 @@ Mode = Literal["real", "verify", "refine"]
 
 PATIENCE = 5
 """Calls that may fail one after the other."""
-
-STALE = 1000
-"""Points that a searcher may ask again, one after the other, before it is taken to be at its end."""
 
 
 class Asked:
@@ -51,6 +48,7 @@ class Asked:
         self._render = render
         self._in_a_row = 0
         self._best = math.inf
+        self._bad = b""
         self._kept: dict[str, tuple[bytes, Sequence[Picture]]] = {}
 
     def pictures(self, point: Numbers) -> Sequence[Picture]:
@@ -79,6 +77,7 @@ class Asked:
             pictures = self.pictures(point)
             value = float(self.task.measure(pictures))
         except UserError:
+            self._bad = point.tobytes()
             self.failed += 1
             self._in_a_row += 1
             if self.failed == self.calls or self._in_a_row >= PATIENCE:
@@ -98,8 +97,11 @@ class Asked:
         """
         if self.task.residual is None:
             raise ValueError(f"{self.task.name} is no sum of squares")
+        legal = self.free.space.snap(point)
+        if self._bad == legal.tobytes():
+            return None
         try:
-            return self.task.residual(self.pictures(self.free.space.snap(point)))
+            return self.task.residual(self.pictures(legal))
         except UserError:
             return None
 
@@ -197,10 +199,9 @@ def tune(
     start = free.space.snap(free.point(free.settings))
 
     def whole(score: Score, space: Space, calls: int, seed: int, begin: Numbers | None, /) -> str:
-        once = _once(score, space)
-        once(start)
+        rest = _after(score, start)
         try:
-            return _searcher(real, double, method)(once, space, calls - 1, seed, begin)
+            return _searcher(real, double, method)(rest, space, calls - 1, seed, begin)
         except KeyboardInterrupt:
             return "it was interrupted"
 
@@ -222,7 +223,7 @@ def tune(
     )
 
 
-def _searcher(real: Asked, double: Asked | None, method: Method) -> Searcher:
+def _searcher(real: Asked, double: Asked | None, method: Method) -> Made:
     """Who searches the real thing, all in all."""
     if method.mode == "real":
         return polished(method.searcher(real), method.polish)
@@ -235,21 +236,13 @@ def _searcher(real: Asked, double: Asked | None, method: Method) -> Searcher:
     return polished(first, method.polish)
 
 
-def _once(score: Score, space: Space) -> Score:
-    """A score that is asked once a point: what is known costs no call."""
-    known: dict[bytes, float] = {}
-    stale = 0
+def _after(score: Score, start: Numbers) -> Score:
+    """A score whose value at the start is known: who searches and who polishes are told it, and spend no call."""
+    first = [score(start)] * 2
 
     def asked(point: Numbers) -> float:
-        nonlocal stale
-        key = np.ascontiguousarray(space.snap(point)).tobytes()
-        if key in known:
-            stale += 1
-            if stale > STALE:
-                raise SpentError
-            return known[key]
-        stale = 0
-        known[key] = score(point)
-        return known[key]
+        if first and np.array_equal(point, start):
+            return first.pop()
+        return score(point)
 
     return asked

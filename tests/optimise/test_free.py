@@ -88,6 +88,13 @@ def test_choices_are_free_where_asked(finish: Settings) -> None:
     assert found == list(options)
 
 
+def test_a_pattern_stands_for_what_can_be_free(hardware: Settings, finish: Settings) -> None:
+    assert Free.of(hardware, ["isp.gain_*", "isp.gain_00"]).addresses == ("isp.gain_00", "isp.gain_01", "isp.gain_11")
+    assert "demosaic.method" in Free.of(finish, ["demosaic.*", "contrast.amount"]).addresses
+    with pytest.raises(SettingsError, match="no parameter of this name"):
+        Free.of(hardware, ["isp.gian_*"])
+
+
 def test_what_is_not_free_stays(finish: Settings) -> None:
     free = Free.of(finish.update({"exposure.ev": 0.5}), ["contrast.amount"])
     settings = free.at(np.array([1.0]))

@@ -99,7 +99,7 @@ def indicator(name: str, views: Sequence[View]) -> Task:
         found = [function(picture, view) for picture, view in zip(pictures, views, strict=True)]
         return sign * sum(found) / len(found)
 
-    return Task(name, measure, lambda value: words.format(sign * value))
+    return Task(name, measure, lambda value: words.format(sign * value), sign=int(sign))
 
 
 def _luma(picture: Picture, view: View) -> NDArray[np.float32]:

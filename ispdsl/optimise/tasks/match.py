@@ -22,7 +22,7 @@ def match(references: Sequence[Picture], views: Sequence[View], metric: str = "p
     Args:
         references: ``(C, H, W)``, upright, 1 for white, as large as what is rendered.
         views: what is known of each picture.
-        metric: ``psnr`` (of all pictures together), or the mean over them of ``l1``, ``ssim`` (of luma) or ``ciede2000``.
+        metric: ``psnr`` of all pictures together, or the mean over them of ``l1``, ``ssim`` (of luma), ``ciede2000``.
         border: px at each side that are not looked at.
 
     Raises:
@@ -59,7 +59,7 @@ def _psnr(pairs: Pairs, views: Sequence[View]) -> Task:
     def measure(pictures: Sequence[Picture]) -> float:
         return 10 * math.log10(max(float(np.mean(np.square(residual(pictures), dtype=np.float64))), BEST))
 
-    return Task("match, PSNR", measure, decibels, residual)
+    return Task("match, PSNR", measure, decibels, residual, -1)
 
 
 def _l1(pairs: Pairs, views: Sequence[View]) -> Task:

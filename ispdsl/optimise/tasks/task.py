@@ -39,12 +39,14 @@ class Task:
         measure: the number; smaller is better. Where it is not finite, the pictures count as failed.
         shown: the number as people read it, such as ``PSNR 31.2 dB``.
         residual: where the number only falls when the sum of their squares does, what these are, ``(M,)``.
+        sign: -1 where people think of its negative, of which more is better, as of a PSNR.
     """
 
     name: str
     measure: Measure
     shown: Callable[[float], str]
     residual: Callable[[Sequence[Picture]], NDArray[np.float32]] | None = None
+    sign: int = 1
 
 
 def weighted(tasks: Sequence[tuple[Task, float]]) -> Task:

@@ -16,6 +16,10 @@ class PlanError(UserError):
     """A graph cannot be planned: no implementation fits, a name does not exist, a type variable is unbound."""
 
 
+class NoProgramError(PlanError):
+    """A node has nothing here that runs it: no program, and no double."""
+
+
 class CompileError(UserError):
     """A plan cannot be made executable: a program is missing, not trusted, or disagrees with its declaration."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TextIO
@@ -48,6 +49,23 @@ def if_interrupted(text: str) -> Generator[None]:
     except KeyboardInterrupt:
         note(text)
         raise
+
+
+@contextmanager
+def stoppable(text: str) -> Generator[Callable[[], bool]]:
+    """Within, the first Ctrl-C is said to be heard and makes the yielded function true; the next one interrupts."""
+    heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        signal.signal(signal.SIGINT, before)
+        note(text)
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield lambda: bool(heard)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def show(report: Report, colour: Colour, stream: TextIO) -> None:

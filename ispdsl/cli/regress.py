@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ispdsl.cli.boundary import CommandError, guarded, writing
+from ispdsl.cli.boundary import CommandError, ExitCode, as_usage, guarded
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
-from ispdsl.cli.console import Colour, emit, note
+from ispdsl.cli.console import Colour, emit, note, stoppable
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import (
@@ -30,7 +30,9 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_output, check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.regress_given import Given, asked_of, given_of, looked_at
+from ispdsl.cli.regress_report import as_values, compared, draw, numbered, table, write
+from ispdsl.cli.run import check_output, check_permission, check_trust, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.render.characters import clean
@@ -39,25 +41,36 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ispdsl.comparison.pair import Pair
     from ispdsl.graph import Graph
-    from ispdsl.ir.model import Port
-    from ispdsl.optimise.regression import Confusion, Estimate, Regression, Search
-    from ispdsl.runtime.frame import Frame
-    from ispdsl.runtime.values import Settings
+    from ispdsl.optimise.aligned import Aligned
+    from ispdsl.optimise.model import Model
+    from ispdsl.optimise.real import Render
+    from ispdsl.optimise.regression import Regression, Search
+    from ispdsl.runtime.vector import Vector
 
     Floats = NDArray[np.float32]
+    Place = tuple[int, int, int, int]
 
 SHOWN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 UNLIKE = 25.0
 """dB below which a picture is hardly the one that was wanted."""
 
-PARTS, LINES = 4, 5
-"""Of what the picture cannot tell, as much as people read; --json has all of it."""
+ROBUST = 0.05
+"""Differences beyond this part of white count by their size where a camera's own picture is the target."""
 
-UNDONE = {6: 8, 8: 6}
-"""Orientations that do not undo themselves."""
+STOPPING = "stopping after this step with the best so far; Ctrl-C again to stop at once, without it"
+
+
+@dataclass(frozen=True)
+class Means:
+    """What runs and shows the way, as the command line has it."""
+
+    backend: Backend
+    doubles: Path | None
+    impl: dict[str, str]
+    trust: tuple[str, ...]
+    allow_exec: bool
 
 
 @guarded
@@ -65,6 +78,10 @@ def regress(
     file: PipelineFile,
     raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A picture of it: .png, .tif or .jpg, upright.")],
+    further: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RAW TARGET]...", help="More raws and their pictures, made with the same settings."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="The picture with what was found; its settings beside it."),
@@ -90,6 +107,12 @@ def regress(
     border: Annotated[
         int | None, typer.Option("--border", min=0, metavar="N", help="Leave out N px at each side.")
     ] = None,
+    registers: Annotated[
+        bool | None,
+        typer.Option(
+            "--register/--no-register", help="Find where on the raw the target lies; default: where sizes differ."
+        ),
+    ] = None,
     calls: Annotated[int, typer.Option("--calls", min=2, metavar="N", help="Of the real thing, at most.")] = 30,
     starts: Annotated[int, typer.Option("--starts", min=1, metavar="N", help="Tried on the doubles or programs.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the starts.")] = 0,
@@ -107,12 +130,14 @@ def regress(
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:
-    """Find the settings behind a picture of a raw, and show what the real thing makes of them.
+    """Find the settings behind pictures of raws, and show what the real thing makes of them.
 
-    The real thing (`--backend`) renders every step, programs or doubles (`--doubles`) say where to go next.
+    The real thing (`--backend`) renders every step, programs or doubles (`--doubles`) say where to go next. Ctrl-C ends
+    with the best so far.
     """
     from ispdsl.runtime import sidecar
 
+    asked = asked_of(raw, target, further or [])
     for path in (output, sheet):
         if path is not None:
             check_output(path, None)
@@ -120,239 +145,145 @@ def regress(
         raise CommandError(f"--sheet {sheet} is no picture to look at", f"name one of {', '.join(SHOWN)}")
     part = parse_crop(crop) if crop else None
     graph = build_graph(file, pipeline, inline=False)
-    chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
-    check_implementations(graph, chosen_impl, doubles)
+    means = Means(backend, doubles, dict(pairs(impl, "--impl", "STAGE=KIND")), tuple(trust or ()), allow_exec)
+    check_implementations(graph, means.impl, doubles)
     check_trust(trust or [])
     check_permission(graph, backend, allow_exec)
-    beside = None if no_sidecar else sidecar.path_of(raw)
-    chosen = choose(graph, beside, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    inputs = (*inputs_of(graph, find_pipeline(file)), *inputs_of_raw(raw, describe, beside, presets or []))
-    outputs = [] if output is None else [Use("the picture", output), Use(SETTINGS, sidecar.path_of(output))]
-    outputs += [] if sheet is None else [Use("the picture of the differences", sheet)]
-    refuse_collisions((*inputs, *tables_of(chosen), Use("the target", target)), outputs)
-    port = _looked_at(graph)
-    frame = read_quietly(raw, describe)
-    wanted, rim = _target(target, port, frame, part, graph)
-    edge = rim if border is None else border
-    frame = cropped(frame, part) if part else frame
-    for text in frame.notes:
-        note(f"note: {clean(text)}")
+    values = pairs(settings, "--set", "ADDRESS=VALUE")
+    sides = [None if no_sidecar else sidecar.path_of(one) for one, _ in asked]
+    chosen = [choose(graph, beside, presets or [], values) for beside in sides]
+    inputs = [*inputs_of(graph, find_pipeline(file))]
+    for (one, other), beside, mine in zip(asked, sides, chosen, strict=True):
+        inputs += [*inputs_of_raw(one, describe, beside, presets or []), *tables_of(mine), Use("the target", other)]
+    outputs = [] if output is None else numbered(output, len(asked))
+    uses = [use for path in outputs for use in (Use("the picture", path), Use(SETTINGS, sidecar.path_of(path)))]
+    refuse_collisions(inputs, [*uses, *([Use("the picture of the differences", sheet)] if sheet else [])])
+    port = looked_at(graph)
+    given = [
+        given_of(one, other, read_quietly(one, describe), mine, part, registers, graph)
+        for (one, other), mine in zip(asked, chosen, strict=True)
+    ]
     keep_pages()
     from ispdsl.optimise.regression import Search  # after what can be found wrong: it brings torch
 
+    edge = max(each.rim for each in given) if border is None else border
+    robust = ROBUST if any(each.aligned for each in given) else None
+    search = Search(calls, starts, seed=seed, border=edge, robust=robust)
     begun = time.perf_counter()
-    with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
-        found, version = _search(
-            graph, frame, wanted, chosen, list(dict.fromkeys(only)) if only else None, backend, doubles, chosen_impl,
-            tuple(trust or ()), allow_exec, Search(calls, starts, seed=seed, border=edge), colour is Colour.NEVER,
-        )  # fmt: skip
-    shown = _compared(port, frame, found, wanted, edge)
+    addresses = list(dict.fromkeys(only)) if only else None
+    with redirect_stdout(sys.stderr), stoppable(STOPPING) as halt:  # what a program prints is no result of ours
+        found, version, pictures = _search(
+            graph, given, addresses, means, search, colour is Colour.NEVER, halt, bool(outputs)
+        )
+    shown = [compared(port, each.frame, mine, each.wanted, edge) for each, mine in zip(given, found.views, strict=True)]
+    frames, targets = [each.frame for each in given], [each.target for each in given]
     if as_json:
-        emit(json.dumps(_values(found, shown, version or backend.value, graph, frame), indent=2))
+        places = [each.placement for each in given]
+        emit(as_values(found, shown, version or backend.value, graph, frames, targets, places))
     else:
-        emit(_table(found, shown, version or "the pipeline's own programs"))
-    if output is not None:
-        _write(output, port, frame, found)
+        emit(table(found, shown, version or "the pipeline's own programs", targets))
+    for path, each, mine, picture in zip(outputs, given, found.views, pictures, strict=False):
+        write(path, port, each.frame, mine.settings, picture)
     if sheet is not None:
-        _draw(sheet, shown, frame)
-    if found.psnr < UNLIKE:
+        draw(sheet, shown, frames)
+    if found.psnr < UNLIKE and robust is None:
         note("note: no settings that were tried make this picture of this raw: are they of each other?")
-    note(f"{found.calls} calls of the real thing, {found.renders} to find a start, {time.perf_counter() - begun:.1f} s")
-    for path in (output, sheet):
+    several = f" for each of {len(given)} pictures" if len(given) > 1 else ""
+    spent = f"{found.calls} calls of the real thing, {found.renders} to find a start"
+    note(f"{spent}{several}, {time.perf_counter() - begun:.1f} s")
+    for path in (*outputs, sheet):
         if path is not None and not as_json:
             emit(clean(str(path)))
-
-
-def _looked_at(graph: Graph) -> Port:
-    """The output that is looked at: the first.
-
-    Raises:
-        CommandError: it is no picture in colour.
-    """
-    port = graph.outputs[0]
-    if port.type.name != "rgb":
-        raise CommandError(f"{graph.name} gives {port.name}: {port.type}, and a target is a picture in colour")
-    return port
-
-
-def _target(
-    path: Path, port: Port, frame: Frame, part: tuple[int, int, int, int] | None, graph: Graph
-) -> tuple[Floats, int]:
-    """The target as the sensor lay, white 1, and the border that a cut out of it has.
-
-    Raises:
-        PictureError: it cannot be read.
-        CommandError: it is in another colour space, or of another size.
-    """
-    import numpy as np
-
-    from ispdsl.passes.inline import inline
-    from ispdsl.runtime.pictures import orient, read_picture
-    from ispdsl.sampling.parts import border_of
-
-    image, space = read_picture(path)
-    own = str(port.type.args[0])
-    if image.shape[0] != 3 or space != own:
-        if image.shape[0] != 3:
-            raise CommandError(f"{path} is grey, and {port.name} is in colour", "give a picture in colour")
-        raise CommandError(
-            f"{path} is in {space}, and {port.name} is in {own}", f"convert it to {own} with its profile"
-        )
-    if not np.isfinite(image).all():
-        raise CommandError(f"{path} holds numbers that are not finite", "give a picture without them")
-    image = orient(image, UNDONE.get(frame.orientation, frame.orientation))
-    rows, columns = frame.size
-    height, width = (rows, columns) if part is None else part[2:]
-    if part is not None and image.shape[1:] == (rows, columns) != (height, width):
-        top, left = part[:2]
-        image = image[:, top : top + height, left : left + width]
-        return np.ascontiguousarray(image), border_of(inline(graph))
-    if image.shape[1:] != (height, width):
-        looked = "raw" if part is None else "part of the raw"
-        sizes = f"{image.shape[2]} x {image.shape[1]} px, and the {looked} {width} x {height}"
-        raise CommandError(f"{path} is {sizes}, as the sensor lay", "give a picture of the whole raw, or of its --crop")
-    return np.ascontiguousarray(image), 0
+    if halt():
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _search(
     graph: Graph,
-    frame: Frame,
-    wanted: Floats,
-    settings: Settings,
+    given: Sequence[Given],
     only: Sequence[str] | None,
-    backend: Backend,
-    doubles: Path | None,
-    impl: dict[str, str],
-    trust: tuple[str, ...],
-    allow_exec: bool,
+    means: Means,
     search: Search,
     plain: bool,
-) -> tuple[Regression, str]:
-    """Search; the answer, and the version of the real thing."""
-    from ispdsl.backends.composite import compile
-    from ispdsl.backends.vector import tensors as settings_tensors
+    halt: Callable[[], bool],
+    whole: bool,
+) -> tuple[Regression, str, list[Floats]]:
+    """Search; the answer, the version of the real thing, and if asked for the whole pictures with what was found."""
+    import numpy as np
+
     from ispdsl.comparison.pair import peak_of
-    from ispdsl.darkroom import mosaic_input, tensors
-    from ispdsl.errors import PlanError
-    from ispdsl.optimise.model import Model
     from ispdsl.optimise.real import renderer
-    from ispdsl.optimise.regression import regress
-    from ispdsl.passes.select import match
+    from ispdsl.optimise.regression import regress_all
+    from ispdsl.optimise.views import RegressionError, View
     from ispdsl.runtime.vector import Vector
 
-    start = settings.resolved(frame.metadata)
-    vector = Vector.of(start, "unit", only)
-    types = match(graph, {mosaic_input(graph): frame.type})
-    try:
-        composite = compile(
-            graph, types=types, impl=impl, taps=(), trust=trust, allow_exec=allow_exec, doubles=doubles
-        )  # fmt: skip
-    except PlanError as error:
-        if backend is Backend.COMPOSITE or "has no program" not in str(error):
-            raise
-        hint = "--doubles RUN: networks that were trained on it show the way (docs/doubles.md)"
-        raise CommandError(f"nothing says where to go from {backend.value}'s answers: {error.message}", hint) from error
-    image, metadata = tensors(frame)
-    model = Model(composite, vector, settings_tensors(start), image, metadata)
-    exact = backend is Backend.COMPOSITE and not composite.cards and not impl
-    with renderer(graph, frame, backend.value, trust, allow_exec) as (render, version), progress(plain) as bar:
+    vector = Vector.of(given[0].settings, "unit", only)
+    type_ = graph.outputs[0].type
+    peaks = [peak_of(type_, each.frame.metadata) for each in given]
+    views: list[View] = []
+    exact, version = means.backend is Backend.COMPOSITE and not means.impl, ""
+    with ExitStack() as stack:
+        renders: list[Render] = []
+        for each, peak in zip(given, peaks, strict=True):
+            model, of_programs = _model(graph, each, vector, means)
+            exact = exact and of_programs
+            render, version = stack.enter_context(
+                renderer(graph, each.frame, means.backend.value, means.trust, means.allow_exec)
+            )
+            renders.append(render)
+            counts = None if each.aligned is None else each.aligned.looked_at
+            views.append(View(each.wanted, each.settings, _on_grid(render, each.aligned), model, peak, counts))
+        bar = stack.enter_context(progress(plain))
         try:
-            found = regress(
-                wanted, start, vector, render, model, search=search, exact=exact,
-                peak=peak_of(graph.outputs[0].type, frame.metadata),
+            found = regress_all(
+                views, vector, search=search, exact=exact, halt=halt,
                 told=lambda what, done, total, psnr: bar(done, total, f"{what}: {psnr:.1f} dB"),
             )  # fmt: skip
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-    return found, version
+        except RegressionError as error:
+            raise as_usage(error) from error
+        pictures = [
+            mine.picture if each.aligned is None else render(mine.settings) / np.float32(peak)
+            for each, mine, render, peak in zip(given, found.views, renders, peaks, strict=True)
+            if whole
+        ]
+    return found, version, pictures
 
 
-def _compared(port: Port, frame: Frame, found: Regression, wanted: Floats, border: int) -> tuple[Pair, Pair]:
-    """Start and answer against the target."""
-    from ispdsl.comparison.pair import compare
-
-    sides = {"start": found.before, "found": found.picture}
-    one, two = (
-        compare(name, "output", port.type, (picture, wanted), frame.metadata, border) for name, picture in sides.items()
-    )
-    return one, two
+def _on_grid(render: Render, aligned: Aligned | None) -> Render:
+    return render if aligned is None else lambda settings: aligned.grid.of(render(settings))
 
 
-def _write(output: Path, port: Port, frame: Frame, found: Regression) -> None:
-    from ispdsl.runtime.pictures import write_picture
-    from ispdsl.runtime.sidecar import Sidecar, path_of, save
+def _model(graph: Graph, given: Given, vector: Vector, means: Means) -> tuple[Model, bool]:
+    """What shows the way for one picture, and whether that is what renders it.
 
-    write_picture(output, found.picture, space=str(port.type.args[0]), orientation=frame.orientation)
-    source = frame.source
-    about = {"file": Path(source.path).name, "sha256": source.sha256, "make": source.make, "model": source.model}
-    with writing(path_of(output)):
-        save(Sidecar.of(found.settings, {**about, "decoder": source.decoder}, complete=True), path_of(output))
+    What is compared on a coarse grid is differentiated with fewer pixels.
 
+    Raises:
+        CommandError: nothing shows the way.
+    """
+    from ispdsl.backends.composite import compile
+    from ispdsl.backends.vector import tensors as settings_tensors
+    from ispdsl.darkroom import mosaic_input, tensors
+    from ispdsl.errors import NoProgramError
+    from ispdsl.optimise.aligned import on_reduced, reduced
+    from ispdsl.optimise.model import Model
+    from ispdsl.passes.select import match
 
-def _draw(sheet: Path, shown: Sequence[Pair], frame: Frame) -> None:
-    from ispdsl.comparison.sheet import difference_sheet
-
-    difference_sheet(sheet, shown, ("rendered", "target"), frame.orientation)
-
-
-# ---- what is said ------------------------------------------------------------------------------------------
-
-
-def _table(found: Regression, shown: Sequence[Pair], real: str) -> str:
-    blind = {each.parts[0][0] for each in found.confusions}
-    rows = [("", "start", "found", "+-", ""), *(_row(each, each.name in blind) for each in found.estimates)]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    for pair in shown:
-        figures = pair.figures
-        assert figures is not None, "it was searched for"
-        colours = f", CIEDE2000 {figures.ciede2000.mean:.3f}" if figures.ciede2000 else ""
-        psnr = "equal" if figures.equal else f"PSNR {figures.psnr:.2f} dB{colours}"
-        lines.append(f"{pair.name}: {psnr} as rendered by {clean(real)}")
-    if found.believed is not None:
-        lines.append(f"the double took what was found to be at {found.believed:.2f} dB")
-    lines += [f"the picture cannot tell: {_words(each)}" for each in found.confusions[:LINES]]
-    if len(found.confusions) > LINES:
-        lines.append(f"and {len(found.confusions) - LINES} more that it cannot tell; --json names them")
-    return "\n".join((*lines, f"it ended as {found.why}"))
-
-
-def _row(each: Estimate, blind: bool) -> tuple[str, ...]:
-    error = "-" if each.error is None else f"{each.error:.2g}"
-    unit = each.unit if each.unit != "1" else ""
-    remarks = ["at the end of its range"] * each.at_end + ["the picture can hardly tell"] * blind
-    return each.name, f"{each.start:.6g}{unit}", f"{each.found:.6g}{unit}", error, ", ".join(remarks)
-
-
-def _words(each: Confusion) -> str:
-    """``a up with b down (0.1 codes)``."""
-    moves = [f"{name} {'up' if part > 0 else 'down'}" for name, part in each.parts[:PARTS]]
-    moves += [f"{len(each.parts) - PARTS} more"] if len(each.parts) > PARTS else []
-    return f"{' with '.join(moves)} (a tenth of the ranges changes it by {255 * each.change:.2f} codes of 8 bits, RMS)"
-
-
-def _values(found: Regression, shown: Sequence[Pair], real: str, graph: Graph, frame: Frame) -> dict[str, Any]:
-    from ispdsl.comparison.report import values
-    from ispdsl.runtime.sidecar import Sidecar
-
-    return {
-        "pipeline": graph.name,
-        "pipeline_sha256": graph.sha256,
-        "frame": {"file": frame.source.path, "sha256": frame.source.sha256},
-        "real_thing": real,
-        "settings": dict(Sidecar.of(found.settings, {}, complete=True).settings),
-        "estimates": [
-            {"name": each.name, "unit": each.unit, "start": each.start, "found": each.found, "error": each.error}
-            | {"at_end": each.at_end}
-            for each in found.estimates
-        ],
-        "confusions": [{"parts": dict(each.parts), "change": each.change} for each in found.confusions],
-        "psnr": found.psnr,
-        "psnr_before": found.psnr_before,
-        "believed": found.believed,
-        "results": [values(pair) for pair in shown],
-        "calls": found.calls,
-        "renders": found.renders,
-        "path": list(found.path),
-        "why": found.why,
-    }
+    frame, lens, factor = given.frame, None, 1
+    if given.aligned is not None:
+        factor = max(1, round(given.aligned.cell / 2))
+        frame = reduced(frame, factor)
+        lens = on_reduced(given.aligned, factor, frame.size).of_tensor
+    try:
+        composite = compile(
+            graph, types=match(graph, {mosaic_input(graph): frame.type}), impl=means.impl, taps=(), trust=means.trust,
+            allow_exec=means.allow_exec, doubles=means.doubles,
+        )  # fmt: skip
+    except NoProgramError as error:
+        if means.backend is Backend.COMPOSITE:
+            raise
+        hint = "--doubles RUN: networks that were trained on it show the way (docs/doubles.md)"
+        what = f"nothing says where to go from {means.backend.value}'s answers: {error.message}"
+        raise CommandError(what, hint) from error
+    model = Model(composite, vector, settings_tensors(given.settings), *tensors(frame), lens)
+    return model, factor == 1 and not composite.cards

@@ -187,16 +187,22 @@ def minimise(
 
 
 def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numbers, high: Numbers) -> Numbers:
-    """The damped step of those parameters that do not lie on a bound which they are pressed against."""
+    """The damped step within the bounds. What would leave them is put on its bound, and the others step anew."""
     move = np.zeros_like(x)
     free = ~(((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0)))
-    if not free.any():
-        return move
     diagonal = np.diag(normal)
     scale = np.maximum(diagonal, 1e-6 * diagonal.max(initial=0.0)) + 1e-300
-    matrix = (normal + damping * np.diag(scale))[np.ix_(free, free)]
-    move[free] = -np.linalg.lstsq(matrix, slope[free], rcond=None)[0]
-    return move * min(1.0, FARTHEST / max(float(np.abs(move).max()), 1e-300))
+    matrix = normal + damping * np.diag(scale)
+    while free.any():
+        pull = slope[free] + matrix[np.ix_(free, ~free)] @ move[~free]
+        move[free] = -np.linalg.lstsq(matrix[np.ix_(free, free)], pull, rcond=None)[0]
+        move[free] *= min(1.0, FARTHEST / max(float(np.abs(move[free]).max()), 1e-300))
+        beyond = free & ((x + move < low) | (x + move > high))
+        if not beyond.any():
+            break
+        move[beyond] = np.clip(x + move, low, high)[beyond] - x[beyond]
+        free &= ~beyond
+    return move
 
 
 def cost_of(residual: NDArray[np.floating], robust: float | None = None) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ispdsl.calls import Call, substitute
 from ispdsl.diagnostics import nearest
-from ispdsl.errors import PlanError
+from ispdsl.errors import NoProgramError, PlanError
 from ispdsl.graph import Graph, rebuilt, verify
 from ispdsl.ir.model import Implementation, Port
 from ispdsl.ir.types import BAYER, CFAS, SPACES, Type, is_variable, storage_fits
@@ -172,9 +172,9 @@ def _chosen(graph: Graph, call: Call, offered: tuple[Implementation, ...], wante
     whole = next((item.target for item in graph.implementations if item.kind == "executor"), None)
     if whole is not None:
         hint = f"{graph.name} as a whole is run by its executor {whole}: choose that by --backend"
-        raise PlanError(f"{where}, which has no program: it has {has}", hint)
+        raise NoProgramError(f"{where}, which has no program: it has {has}", hint)
     if any(item.kind == "executor" for item in offered):
         hint = f"choose --impl {call.address}=executor, or '*=executor' for all that have one"
-        raise PlanError(f"{where}, which has no program: it has {has}", hint)
+        raise NoProgramError(f"{where}, which has no program: it has {has}", hint)
     example = f'program "ispdsl.programs.NAME:{call.signature.name}"'
-    raise PlanError(f"{where}, which has no program: it has {has}", f"give the stage a line such as {example}")
+    raise NoProgramError(f"{where}, which has no program: it has {has}", f"give the stage a line such as {example}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
 import ispdsl
+from ispdsl.optimise import views
 from ispdsl.runtime.icc import profile
-from ispdsl.runtime.pictures import read_picture, write_picture
+from ispdsl.runtime.pictures import orient, read_picture, write_picture
 from ispdsl.runtime.sidecar import load
 from ispdsl.synthetic.samples import write_demo_raw
 from tests.cli.conftest import Invoke
@@ -111,7 +115,7 @@ def test_a_target_that_does_not_fit_is_refused(invoke: Invoke, raw: Path, target
     assert (result.exit_code, "numbers that are not finite" in result.stderr) == (2, True), result.stderr
     write_picture(small, image[:, 1:], space="srgb")
     write_picture(other, image, space="rec2020")
-    result = invoke("regress", "photo_finish", raw, small)
+    result = invoke("regress", "photo_finish", raw, small, "--no-register")
     assert (result.exit_code, "px, and the raw 96 x 64" in result.stderr) == (2, True), result.stderr
     result = invoke("regress", "photo_finish", raw, other)
     assert result.exit_code == 2
@@ -131,3 +135,68 @@ def test_a_real_thing_without_doubles_says_what_is_missing(invoke: Invoke, raw: 
 def test_an_address_given_twice_is_free_once(invoke: Invoke, raw: Path, target: Path) -> None:
     result = invoke("regress", "photo_finish", raw, target, *only(), *only(), "--json")
     assert [each["name"] for each in json.loads(result.stdout)["estimates"]] == list(WANTED)
+
+
+def test_several_pictures_have_one_answer(invoke: Invoke, raw: Path, target: Path, tmp_path: Path) -> None:
+    """The second raw is another photograph that does not lie on its side."""
+    other, second, output = tmp_path / "other.dng", tmp_path / "second.png", tmp_path / "found.png"
+    write_demo_raw(other, "motorcycle", size=64)
+    settings = ispdsl.Settings.of(graph("photo_finish")).update(WANTED)
+    made = ispdsl.develop(graph("photo_finish"), ispdsl.read(other), settings)
+    write_picture(second, made.outputs["display"].image, space="srgb", bits=16)
+    result = invoke(
+        "regress", "photo_finish", raw, target, other, second, *only(), "-o", output, "--sheet", tmp_path / "s.png"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert f"{second}, found: PSNR" in result.stdout
+    assert "mean of 2 pictures, found: PSNR" in result.stdout
+    assert "for each of 2 pictures" in result.stderr
+    for path, wanted in ((output, target), (tmp_path / "found.2.png", second)):
+        assert np.abs(read_picture(path)[0] - read_picture(wanted)[0]).max() < 0.004
+        assert dict(load(Path(f"{path}.isp.json")).settings)["contrast.amount"] == pytest.approx(-25, abs=0.1)
+    result = invoke("regress", "photo_finish", raw, target, other)
+    assert (result.exit_code, "other.dng has no picture" in result.stderr) == (2, True), result.stderr
+
+
+def test_a_smaller_picture_is_found_on_the_raw(invoke: Invoke, raw: Path, target: Path, tmp_path: Path) -> None:
+    """A part of the target, not turned upright, with other edges than the sensor's."""
+    part = orient(read_picture(target)[0], 8)[:, 5:59, 9:90]
+    small, output = tmp_path / "small.png", tmp_path / "found.png"
+    write_picture(small, part, space="srgb", bits=16)
+    result = invoke("regress", "photo_finish", raw, small, *only(), "-o", output, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "found on the raw (96 x 64), 81 x 54 px at a scale of" in result.stderr
+    told = json.loads(result.stdout)
+    (picture,) = told["pictures"]
+    assert picture["placement"]["left"] == pytest.approx(9, abs=0.6)
+    assert picture["psnr"] > picture["psnr_before"] + 10
+    found = {each["name"]: each["found"] for each in told["estimates"]}
+    assert found["contrast.amount"] == pytest.approx(-25, abs=8)
+    assert found["saturation.amount"] == pytest.approx(130, abs=8)
+    assert read_picture(output)[0].shape == read_picture(target)[0].shape, "the whole picture is written"
+    shuffled = tmp_path / "shuffled.png"
+    write_picture(shuffled, np.random.default_rng(0).random((3, 50, 70)).astype(np.float32), space="srgb")
+    result = invoke("regress", "photo_finish", raw, shuffled)
+    assert (result.exit_code, "found nowhere on the raw" in result.stderr) == (2, True), result.stderr
+
+
+def test_ctrl_c_ends_with_the_best_so_far(
+    invoke: Invoke, raw: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = views.Scene.derivatives
+    calls = [0]
+
+    def interrupted(*given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*given)
+
+    monkeypatch.setattr(views.Scene, "derivatives", interrupted)
+    output = tmp_path / "found.png"
+    result = invoke("regress", "photo_finish", raw, target, *only(), "-o", output)
+    assert result.exit_code == 130
+    assert "stopping after this step with the best so far" in result.stderr
+    assert "it ended as it was told to stop" in result.stdout
+    assert output.is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

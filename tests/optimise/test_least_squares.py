@@ -182,3 +182,16 @@ def test_it_does_not_end_on_derivatives_of_another_point() -> None:
 
     found = minimise(valley, along, np.array([0.0, 0.9]), (np.zeros(2), np.ones(2)), calls=200, renew=0.01)
     np.testing.assert_allclose(found.point, [0.5, 0.5], atol=1e-6)
+
+
+def test_one_number_at_its_bound_does_not_hold_the_others() -> None:
+    """Two numbers that do nearly the same: where the first may not grow, the second has to go its own way."""
+    matrix = np.array([[1.0, 1.0], [1.0, 0.9], [0.5, 0.7]])
+    there = np.array([2.0, 0.2])
+    high = np.array([0.5, 4.0])
+    fit = minimise(
+        lambda x: matrix @ (x - there), lambda _: matrix, np.array([0.4, 0.1]), (np.zeros(2), high), calls=30
+    )
+    best = np.linalg.lstsq(matrix[:, 1:], matrix @ there - matrix[:, 0] * 0.5, rcond=None)[0]
+    np.testing.assert_allclose(fit.point, [0.5, best[0]], atol=1e-6)
+    assert len(fit.steps) < 12

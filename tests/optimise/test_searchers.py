@@ -37,7 +37,7 @@ def points(found: Found) -> Numbers:
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_the_bottom_of_a_bowl_is_found(name: str) -> None:
-    calls = {"bayesian": 26}.get(name, 120)
+    calls = {"bayesian": 22}.get(name, 120)
     found = search(SEARCHERS[name], bowl, SQUARE, calls=calls, seed=2)
     at_random = search(SEARCHERS["random"], bowl, SQUARE, calls=calls, seed=2)
     assert len(found.evaluations) == calls
@@ -47,7 +47,7 @@ def test_the_bottom_of_a_bowl_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_levels_are_kept_and_the_start_is_measured(name: str) -> None:
-    calls = {"bayesian": 16, "surrogate": 100}.get(name, 300)
+    calls = {"bayesian": 14, "surrogate": 100, "tpe": 100}.get(name, 300)
     start = np.array([0.9, 0.25, 0.0, 0.0])
     asked: list[Numbers] = []
 
@@ -85,9 +85,10 @@ def test_the_same_seed_makes_the_same_calls_whatever_else_draws(name: str, capfd
 
 def test_numpys_common_generator_is_left_as_it_was() -> None:
     np.random.seed(1)
-    before = np.random.get_state()[1].copy()  # type: ignore[union-attr]
+    expected = np.random.random_sample()
+    np.random.seed(1)
     search(SEARCHERS["cma-es"], bowl, SQUARE, calls=60, seed=2)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert np.random.random_sample() == expected
 
 
 def noisy(function: Callable[[Numbers], float], deviation: float, seed: int) -> Callable[[Numbers], float]:
@@ -104,12 +105,12 @@ def test_under_noise_the_surrogate_recommends_better_than_its_luckiest_answer() 
 
     recommended, luckiest = [], []
     for seed in range(2):
-        found = search(SEARCHERS["surrogate"], noisy(far, 0.2, seed), space, calls=200, seed=seed)
+        found = search(SEARCHERS["surrogate"], noisy(far, 0.6, seed), space, calls=200, seed=seed)
         assert len(found.evaluations) == 200
         recommended.append(far(found.recommended))
         luckiest.append(far(found.point))
     assert sum(recommended) < 0.7 * sum(luckiest)
-    assert max(recommended) < 0.2
+    assert max(recommended) < 0.3
 
 
 def test_cma_es_recommends_the_mean_of_its_distribution_under_noise_only() -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ispdsl.optimise.engine import HUGE
 from ispdsl.optimise.space import Numbers
+
+Indices = NDArray[np.intp]
+"""Which answers, or which axes."""
 
 
 def tamed(answers: Sequence[float] | Numbers) -> Numbers:

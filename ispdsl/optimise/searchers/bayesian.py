@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from ispdsl.optimise.engine import Ended, Score
-from ispdsl.optimise.searchers.answers import tamed
+from ispdsl.optimise.searchers.answers import Indices, tamed
 from ispdsl.optimise.searchers.designs import spread
 from ispdsl.optimise.searchers.gaussian_process import Process, coordinates, fit
 from ispdsl.optimise.searchers.study import silent, studied
@@ -99,10 +99,10 @@ def _local(score: Score, space: Space, calls: int, seed: int, start: Numbers | N
 
 def _fitted(
     space: Space, points: Numbers, answers: Numbers, parameters: Numbers | None
-) -> tuple[Numbers, Process, Numbers]:
+) -> tuple[Indices, Process, Numbers]:
     """Which answers are modelled (those near the best, in lengths of the last model), the model, and its means."""
     places, owner = coordinates(space, points)
-    near = np.arange(len(points))
+    near: Indices = np.arange(len(points), dtype=np.intp)
     if len(points) > MOST:
         lengths = 1.0 if parameters is None else np.exp(parameters[:-2])[owner]
         lowest = places[np.argsort(answers)[: max(len(answers) // 20, 1)]].mean(0)

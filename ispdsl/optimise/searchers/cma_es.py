@@ -103,7 +103,7 @@ def cma_es(score: Score, space: Space, calls: int, seed: int, start: Numbers | N
                 break
             with _drawing(state):
                 strategy.tell(asked, values)
-        means.append((median, space.snap(coding.decoded(strategy.boundary_handler.repair(strategy.mean.copy())))))
+        means.append((median, space.snap(coding.decoded(strategy.result.xfavorite))))
         popsize, begin = 2 * popsize, spread(space, rng.random(space.size))
     best = min(means, key=lambda each: each[0])[1] if noisy and means else None
     return Ended("no calls are left", best)

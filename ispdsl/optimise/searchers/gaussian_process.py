@@ -10,6 +10,7 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
+from ispdsl.optimise.searchers.answers import Indices
 from ispdsl.optimise.space import Numbers, Space
 
 ROUNDS = 15
@@ -39,7 +40,7 @@ class Process:
     solved: Numbers
     mean: float
     scale: float
-    owner: Numbers
+    owner: Indices
 
     @property
     def lengths(self) -> Numbers:
@@ -63,7 +64,7 @@ class Process:
         return (across @ self.solved)[:, None] + draws
 
 
-def coordinates(space: Space, points: Numbers) -> tuple[Numbers, Numbers]:
+def coordinates(space: Space, points: Numbers) -> tuple[Numbers, Indices]:
     """Points as the covariance sees them, and the axis of each coordinate; a level of a choice has one of its own."""
     parts: list[Numbers] = []
     owner: list[int] = []
@@ -73,7 +74,7 @@ def coordinates(space: Space, points: Numbers) -> tuple[Numbers, Numbers]:
             own = np.eye(axis.levels)[np.round(own[:, 0] * (axis.levels - 1)).astype(int)] / np.sqrt(2)
         parts.append(own)
         owner.extend([index] * own.shape[1])
-    return np.concatenate(parts, 1), np.array(owner)
+    return np.concatenate(parts, 1), np.array(owner, np.intp)
 
 
 def fit(space: Space, points: Numbers, answers: Numbers, log_parameters: Numbers | None) -> Process:
@@ -96,13 +97,13 @@ def fit(space: Space, points: Numbers, answers: Numbers, log_parameters: Numbers
     return Process(places, best, root, solved, mean, scale, owner)
 
 
-def _covariance(one: Numbers, other: Numbers, log_parameters: Numbers, owner: Numbers) -> Numbers:
+def _covariance(one: Numbers, other: Numbers, log_parameters: Numbers, owner: Indices) -> Numbers:
     lengths = np.exp(log_parameters[:-2])[owner]
     far = np.sqrt(5) * cdist(one / lengths, other / lengths)
     return np.exp(log_parameters[-2]) * (1 + far + far**2 / 3) * np.exp(-far)
 
 
-def _solved(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Numbers) -> tuple[Numbers, Numbers]:
+def _solved(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices) -> tuple[Numbers, Numbers]:
     covariance = _covariance(places, places, log_parameters, owner)
     covariance[np.diag_indices_from(covariance)] += np.exp(log_parameters[-1])
     root = _root(covariance)
@@ -120,7 +121,7 @@ def _root(covariance: Numbers) -> Numbers:
             extra *= 10
 
 
-def _unlikely(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Numbers) -> tuple[float, Numbers]:
+def _unlikely(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices) -> tuple[float, Numbers]:
     """Negative log marginal likelihood, and its gradient."""
     root, solved = _solved(log_parameters, places, rest, owner)
     value = 0.5 * float(rest @ solved) + float(np.log(np.diag(root)).sum())

@@ -23,11 +23,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from ispdsl.optimise.engine import Ended, Score
-from ispdsl.optimise.searchers.answers import tamed
+from ispdsl.optimise.searchers.answers import Indices, tamed
 from ispdsl.optimise.searchers.waves import Box, Features, Model, Prior, fit, lowest
 from ispdsl.optimise.space import Numbers, Space
 
@@ -64,7 +63,7 @@ class View:
         """From the middle, in root mean square of the half sides."""
         return np.sqrt((((points - self.box.centre) / self.box.half) ** 2).mean(1))
 
-    def used(self, points: Numbers, least: int) -> Numbers:
+    def used(self, points: Numbers, least: int) -> Indices:
         """Which answers count: those within reach, but not fewer than `least`, and no more than `MOST`."""
         distance = self.distance(points)
         order = np.argsort(distance, kind="stable")
@@ -184,7 +183,7 @@ class _Search:
         if clear[best] > 0:
             self.view = views[best + 1]
 
-    def _errors(self, view: View, points: Numbers, answers: Numbers, judged: NDArray[np.intp]) -> Numbers:
+    def _errors(self, view: View, points: Numbers, answers: Numbers, judged: Indices) -> Numbers:
         """Squared errors of what a view foretells of answers withheld from it; where it counts none, their variance."""
         used = view.used(points, self.least)
         known = self.priors.get(view.joint)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+from scipy.linalg import cho_solve, cholesky, get_lapack_funcs, solve_triangular
 
 from ispdsl.optimise.space import Axis, Numbers, Space
 
@@ -28,6 +28,8 @@ DIRECTIONS = 64
 WIDTHS = (0.6, 2.0)
 """Of the bumps that random waves make up, in mean distances of two points."""
 MOST_PAIRS = 300
+LEAST_NOISE = 1e-6
+"""Variance; less would leave the weights to rounding."""
 LINE, PARABOLA, NAMES, PAIRS = range(4)
 FIRST_OCTAVE = 4
 FIRST_WIDTH = FIRST_OCTAVE + len(OCTAVES)
@@ -236,7 +238,7 @@ class Model:
     def drawn(self, count: int, rng: np.random.Generator) -> Numbers:
         """Functions that the answers allow, as weights ``(M, count)``."""
         draws = rng.standard_normal((len(self.weights), count))
-        return self.weights[:, None] + solve_triangular(self.root, draws, lower=True, trans="T")
+        return self.weights[:, None] + solve_triangular(self.root, draws, lower=True, trans=1)
 
 
 def fit(
@@ -260,8 +262,9 @@ def fit(
     bands, sizes = features.bands, np.bincount(features.bands, minlength=BANDS)
     if prior is None:
         prior = Prior(0.5 / np.maximum(sizes, 1) / np.count_nonzero(sizes), 0.5, scale)
-    least = max(1e-8, floor / scale**2)
+    least = max(LEAST_NOISE, floor / scale**2)
     prior = Prior(prior.variances, float(np.clip(prior.noise * (prior.scale / scale) ** 2, least, 1.5)), scale)
+    (invert,) = get_lapack_funcs(("potri",), (table,))
     gram, right, power = table.T @ table, table.T @ rest, float(rest @ rest)
     while True:
         variances = prior.variances[bands]
@@ -272,7 +275,7 @@ def fit(
         rounds -= 1
         if rounds < 1:
             return Model(features, prior, weights, root, middle, mean, scale)
-        spread = np.diag(lapack.dpotri(root, lower=1)[0])
+        spread = np.diag(invert(root, lower=1)[0])
         known = np.bincount(bands, 1 - spread / variances, BANDS)  # how many weights of a band the answers tell
         squares = np.bincount(bands, weights**2, BANDS)
         slow = (squares + np.bincount(bands, spread, BANDS)) / np.maximum(sizes, 1)

@@ -6,6 +6,8 @@
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 #   make reproduce-approximation   double photo finishing, darktable, LibRaw, a register processor and two hard stages from
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
+#   make reproduce-local-laplacian   recover a tone mapping's settings from pictures of the raws under DATA
+#   make reproduce-camera-jpeg   find the sliders behind cameras' own JPEGs that lie with their raws under DATA
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -19,7 +21,8 @@ STAMP  := .venv/installed
 test bench reproduce-faults: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation \
+        reproduce-local-laplacian reproduce-camera-jpeg install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -54,6 +57,12 @@ reproduce-neutral: install
 
 reproduce-approximation: install
 	$(BIN)/python -m benchmarks.reproduce.approximation $(if $(DATA),--data "$(DATA)") $(TARGETS:%=--target %)
+
+reproduce-local-laplacian: install
+	$(BIN)/python -m benchmarks.reproduce.local_laplacian $(if $(DATA),--data "$(DATA)")
+
+reproduce-camera-jpeg: install
+	$(BIN)/python -m benchmarks.reproduce.camera_jpeg $(if $(DATA),--data "$(DATA)")
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

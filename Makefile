@@ -12,6 +12,8 @@
 #                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
 #   make reproduce-registers   the 32 registers behind pictures of the simulated processor, against CMA-ES, of the raws under
 #                            DATA; writes docs/reproduce
+#   make reproduce-local-laplacian   recover a tone mapping's settings from pictures of the raws under DATA
+#   make reproduce-camera-jpeg   find the sliders behind cameras' own JPEGs that lie with their raws under DATA
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -25,8 +27,11 @@ STAMP  := .venv/installed
 test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench install clean reproduce-neutral reproduce-faults reproduce-approximation
-.PHONY: reproduce-regression reproduce-functions reproduce-registers
+.PHONY: demo test lint programs bench install clean
+.PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
+.PHONY: reproduce-local-laplacian reproduce-camera-jpeg reproduce-faults
+
+        reproduce-local-laplacian reproduce-camera-jpeg install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -70,6 +75,11 @@ reproduce-functions: install
 
 reproduce-registers: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
+reproduce-local-laplacian: install
+	$(BIN)/python -m benchmarks.reproduce.local_laplacian $(if $(DATA),--data "$(DATA)")
+
+reproduce-camera-jpeg: install
+	$(BIN)/python -m benchmarks.reproduce.camera_jpeg $(if $(DATA),--data "$(DATA)")
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

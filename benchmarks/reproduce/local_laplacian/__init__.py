@@ -1,0 +1,1 @@
+"""Local Laplacian tone mapping, its three sliders recovered from finished pictures."""

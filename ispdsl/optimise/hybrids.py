@@ -7,12 +7,11 @@ thing gave.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ispdsl.optimise.coordinates import coordinates
+from ispdsl.optimise.coordinates import Made, coordinates
 from ispdsl.optimise.engine import Found, Score, Searcher, SpentError, search
 from ispdsl.optimise.space import Axis, Numbers, Space
 
@@ -30,9 +29,6 @@ GOOD, POOR = 0.7, 0.2
 
 STIFF = 1e-3
 """How much the trend of what a double has wrong is held flat: in squares of parts of the range."""
-
-Made = Callable[[Score, Space, int, int, Numbers | None], str]
-"""A searcher that is made of others; it always says in words why it ended."""
 
 
 class _ShareSpentError(SpentError):

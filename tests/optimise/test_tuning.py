@@ -139,6 +139,7 @@ def test_a_broken_double_is_told_apart_from_the_real_thing(free: Free, task: Tas
     method = Method(lambda _: drawn, mode, calls=8, believed_calls=100, polish=0.0)  # type: ignore[arg-type]
     found = tune(free, task, render, method, believed=broken)
     checked(found, free, task)
+    assert found.believed is not None
     assert found.believed == task.measure(broken(found.settings))
     assert abs(found.believed - found.score) > 5, "what it believes is not what is reported"
     assert found.score <= found.score_before

@@ -6,21 +6,24 @@ ACM 8(2), 1961, without its diagonal moves: steps grow where they help and are h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from ispdsl.optimise.engine import Score, Searcher
+from ispdsl.optimise.engine import Score
 from ispdsl.optimise.space import Axis, Numbers, Space
 
 FIRST, LAST = 0.1, 1e-3
 """The first step of a number that may be anything, and the smallest, as parts of its range."""
 
+Made = Callable[[Score, Space, int, int, Numbers | None], str]
+"""A searcher that always says in words why it ended, and recommends what scored lowest."""
+
 NOTHING: Mapping[bytes, float] = MappingProxyType({})
 
 
-def coordinates(first: float = FIRST, known: Mapping[bytes, float] = NOTHING) -> Searcher:
+def coordinates(first: float = FIRST, known: Mapping[bytes, float] = NOTHING) -> Made:
     """A search along one axis at a time, which asks about no point twice.
 
     Args:

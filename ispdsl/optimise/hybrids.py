@@ -7,12 +7,11 @@ thing gave.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ispdsl.optimise.coordinates import coordinates
+from ispdsl.optimise.coordinates import Made, coordinates
 from ispdsl.optimise.engine import Found, Score, Searcher, SpentError, search
 from ispdsl.optimise.space import Axis, Numbers, Space
 
@@ -28,9 +27,8 @@ WIDEST, NARROWEST = 0.35, 2e-3
 GOOD, POOR = 0.7, 0.2
 """Shares of the foreseen gain from which the trust region grows, and below which it shrinks."""
 
-
-Made = Callable[[Score, Space, int, int, Numbers | None], str]
-"""A searcher that is made of others; it always says in words why it ended."""
+STIFF = 1e-3
+"""How much the trend of what a double has wrong is held flat: in squares of parts of the range."""
 
 
 class _ShareSpentError(SpentError):
@@ -122,8 +120,8 @@ def candidates(found: Found, space: Space, count: int) -> list[Numbers]:
 def refined(believed: Score, searcher: Searcher, calls: int) -> Made:
     """Search a double inside a trust region, ask the real thing, correct the double by the answer, and again.
 
-    What the double has wrong at the points that the real thing was asked about is interpolated between them (a linear
-    radial basis function) and added to what it says. The region follows the best point, grows where the corrected
+    What the double has wrong at the points that the real thing was asked about is interpolated between them and added
+    to what it says. The region follows the best point, grows where the corrected
     double foresees what comes, and shrinks where it does not: Alexandrov, Dennis, Lewis, Torczon, "A Trust-Region
     Framework for Managing the Use of Approximation Models in Optimization", Structural Optimization 15, 1998.
 
@@ -180,9 +178,22 @@ def _inside(
 
 
 def _interpolated(points: list[Numbers], values: list[float]) -> Score:
-    from scipy.interpolate import RBFInterpolator
+    """A function through values at points: a trend as flat as they allow, and what is left by radial basis functions.
 
-    if len(points) == 1:
-        return lambda point: values[0]
-    fitted = RBFInterpolator(np.array(points), np.array(values), kernel="linear", degree=0)
-    return lambda point: float(fitted(point[None])[0])
+    The trend goes on beyond the points; without it nothing would be learnt of where the real thing falls.
+    """
+    places, wanted = np.array(points), np.nan_to_num(np.array(values))
+    middle = places.mean(axis=0)
+    apart = places - middle
+    slope = apart.T @ np.linalg.solve(apart @ apart.T + STIFF * np.eye(len(places)), wanted - wanted.mean())
+    count = len(places)
+    system = np.zeros((count + 1, count + 1))
+    system[:count, :count] = np.linalg.norm(places[:, None] - places[None], axis=2)
+    system[:count, count] = system[count, :count] = 1.0
+    weights = np.linalg.lstsq(system, np.append(wanted - apart @ slope, 0.0), rcond=None)[0]
+
+    def correction(point: Numbers) -> float:
+        far = np.linalg.norm(places - point, axis=1)
+        return float((point - middle) @ slope + far @ weights[:count] + weights[count])
+
+    return correction

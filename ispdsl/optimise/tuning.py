@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ispdsl.errors import UserError
+from ispdsl.optimise.coordinates import Made
 from ispdsl.optimise.differences import Floats
 from ispdsl.optimise.engine import Found, Score, Searcher, search
 from ispdsl.optimise.free import Free
-from ispdsl.optimise.hybrids import Made, polished, refined, verified
+from ispdsl.optimise.hybrids import polished, refined, verified
 from ispdsl.optimise.ledger import Ledger
 from ispdsl.optimise.space import Numbers, Space
 from ispdsl.optimise.tasks.task import Picture, Task

@@ -41,7 +41,9 @@ def test_every_metric_grows_with_the_difference(metric: str, words: str) -> None
     wanted = pictures()
     noise = np.random.default_rng(0).normal(0, 1, wanted[0].shape).astype(np.float32)
     task = match(wanted, VIEWS, metric)
-    found = [task.measure([each + amount * noise for each in wanted]) for amount in (0.0, 0.02, 0.1)]
+    found = [
+        task.measure([(each + amount * noise).astype(np.float32) for each in wanted]) for amount in (0.0, 0.02, 0.1)
+    ]
     assert found[0] == pytest.approx(0, abs=1e-5)
     assert found[0] < found[1] < found[2]
     assert task.shown(found[1]).startswith(words)
@@ -81,9 +83,11 @@ def test_noise_is_its_standard_deviation_where_it_is_flat() -> None:
 def test_blur_is_less_sharp() -> None:
     task = indicator("sharpness", VIEWS[1:])
     edge = pictures()[1]
-    soft = (edge + np.roll(edge, 1, 2) + np.roll(edge, -1, 2))[:, :, 2:-2] / 3
+    soft = (edge + np.roll(edge, 1, 2) + np.roll(edge, -1, 2))[:, :, 2:-2] / np.float32(3)
     assert task.measure([edge]) < task.measure([soft]) < 0
-    assert task.measure([edge / 2]) == pytest.approx(task.measure([edge]), rel=1e-4), "contrast is no sharpness"
+    assert task.measure([edge / np.float32(2)]) == pytest.approx(task.measure([edge]), rel=1e-4), (
+        "contrast is no sharpness"
+    )
 
 
 def test_a_cast_is_no_grey() -> None:

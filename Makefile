@@ -8,6 +8,8 @@
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
 #   make reproduce-regression   find the settings behind pictures of the raws under DATA, against real calls, beside
 #                            CMA-ES, TPE and Bayesian optimisation (hours; CASES=... for some of it)
+#   make reproduce-tasks     tune a pipeline for a classifier and for a detector that look at dark raws, with the pictures
+#                            and weights under DATA (half an hour; CASES=... for some of it)
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -18,10 +20,10 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-tasks: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation reproduce-regression install clean
+.PHONY: demo test lint programs bench reproduce-neutral reproduce-faults reproduce-approximation reproduce-regression reproduce-tasks install clean
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -59,6 +61,9 @@ reproduce-approximation: install
 
 reproduce-regression: install
 	$(BIN)/python -m benchmarks.reproduce.regression $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %)
+
+reproduce-tasks: install
+	$(BIN)/python -m benchmarks.reproduce.tasks $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %)
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

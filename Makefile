@@ -14,6 +14,8 @@
 #                            DATA; writes docs/reproduce
 #   make reproduce-local-laplacian   recover a tone mapping's settings from pictures of the raws under DATA
 #   make reproduce-camera-jpeg   find the sliders behind cameras' own JPEGs that lie with their raws under DATA
+#   make reproduce-tasks     tune a pipeline for a classifier and for a detector that look at dark raws, with the pictures
+#                            and weights under DATA (half an hour; CASES=... for some of it)
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -29,9 +31,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint programs bench install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
-.PHONY: reproduce-local-laplacian reproduce-camera-jpeg reproduce-faults
+.PHONY: reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
 
-        reproduce-local-laplacian reproduce-camera-jpeg install clean
+test bench reproduce-faults reproduce-tasks: export OMP_NUM_THREADS = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -75,11 +78,15 @@ reproduce-functions: install
 
 reproduce-registers: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
+
 reproduce-local-laplacian: install
 	$(BIN)/python -m benchmarks.reproduce.local_laplacian $(if $(DATA),--data "$(DATA)")
 
 reproduce-camera-jpeg: install
 	$(BIN)/python -m benchmarks.reproduce.camera_jpeg $(if $(DATA),--data "$(DATA)")
+
+reproduce-tasks: install
+	$(BIN)/python -m benchmarks.reproduce.tasks $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %)
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

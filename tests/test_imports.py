@@ -45,6 +45,7 @@ APART = {
     "device": {"executors"},
     "proxies": {"errors", "ir", "runtime"},
     "store": {"errors", "ir", "runtime"},
+    "vision": {"errors"},
 }
 """What is known to the packages that stand apart from the layers."""
 

@@ -1,0 +1,1 @@
+"""Classification and detection on raws of dark scenes, tuned through the pipeline."""

@@ -26,15 +26,12 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults reproduce-functions: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-functions reproduce-registers reproduce-tasks: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint programs bench install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
 .PHONY: reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
-
-test bench reproduce-faults reproduce-tasks: export OMP_NUM_THREADS = 1
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -77,7 +74,7 @@ reproduce-functions: install
 	$(BIN)/python -m benchmarks.reproduce.functions $(SEARCHERS:%=--searcher %) $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-registers: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
 
 reproduce-local-laplacian: install
 	$(BIN)/python -m benchmarks.reproduce.local_laplacian $(if $(DATA),--data "$(DATA)")

@@ -8,6 +8,7 @@ rendering.image, rendering.taps["toned"], rendering.statistics["hist"]
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,22 @@ class Composite(nn.Module):
         found = {call.address: _attribute(call.address) for call in self.plan.graph.calls}
         doubles = {address: self.doubles[name] for address, name in found.items() if name in self.doubles}
         return {address: double.card for address, double in doubles.items() if isinstance(double.card, Card)}
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What runs, in order."""
+        return self._steps
+
+    def replaced(self, steps: Iterable[Step]) -> Composite:
+        """The same composite with other steps in the places of its own; settings, tables and doubles are shared."""
+        other = copy(self)
+        other._steps = tuple(steps)
+        return other
+
+    @property
+    def fed_back(self) -> frozenset[str]:
+        """Nodes whose statistics are read in the frame after."""
+        return self._before
 
     @property
     def feeds_back(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ispdsl.backends.composite import Composite
+from ispdsl.backends.still import with_still_steps
 from ispdsl.backends.vector import unit_to_settings
 from ispdsl.runtime.vector import Vector
 
@@ -66,7 +68,13 @@ class Model:
 
     def _picture(self, x: Tensor) -> Tensor:
         values = {**self.held, **unit_to_settings(self.vector, x)}
-        rendering = self.composite(self.image, values, self.metadata)
+        rendering = self._composite(self.image, values, self.metadata)
         if self.composite.feeds_back:  # a still is what a camera settles on
-            rendering = self.composite(self.image, values, self.metadata, rendering.statistics)
+            rendering = self._composite(self.image, values, self.metadata, rendering.statistics)
         return rendering.image if self.lens is None else self.lens(rendering.image)
+
+    @cached_property
+    def _composite(self) -> Composite:
+        """The composite with what lies before everything free computed once."""
+        addresses = {slot.address for slot in self.vector.slots}
+        return with_still_steps(self.composite, self.image, self.held, self.metadata, addresses)

@@ -48,6 +48,9 @@ TRIES = 4
 FARTHEST = 0.3
 """No step is longer than this in any direction, as a part of the range."""
 
+SWEEPS = 8
+"""How often all codes of a step are gone through."""
+
 POLISH = 0.02
 """The first step of the search along single axes, as a part of the range."""
 
@@ -197,22 +200,23 @@ class _Walk:
 
     def _legal(self, free: NDArray[np.intp], move: Numbers, normal: Numbers, slope: Numbers) -> Numbers:
         """A legal point by a move: its codes, one after the other, where the model is lowest given the others."""
+        at, levels, coded = self.x[free], self._levels[free], self._code[free] > 0
 
-        def snapped(moves: Numbers) -> Numbers:
-            point = self.x.copy()
-            point[free] += moves
-            return self.space.snap(point)
+        def moved(place: int, by: float) -> float:
+            """The nearest legal move of one number."""
+            there = min(max(at[place] + min(max(by, -FARTHEST), FARTHEST), 0.0), 1.0)
+            return (round(there * levels[place]) / levels[place] if coded[place] else there) - at[place]
 
-        point = snapped(move)
-        for _ in range(8):
-            before = point
-            for place, axis in enumerate(free):
-                if not self._code[axis]:
-                    continue
-                rest = point[free] - self.x[free]
-                push = slope[place] + normal[place] @ rest - normal[place, place] * rest[place]
-                rest[place] = np.clip(-push / normal[place, place], -FARTHEST, FARTHEST)
-                point = snapped(rest)
-            if np.array_equal(before, point):
+        rest = np.array([moved(place, by) for place, by in enumerate(move)])
+        pull = slope + normal @ rest
+        for _ in range(SWEEPS):
+            before = rest.copy()
+            for place in np.flatnonzero(coded):
+                to = moved(place, rest[place] - pull[place] / normal[place, place])
+                pull += normal[:, place] * (to - rest[place])
+                rest[place] = to
+            if np.array_equal(before, rest):
                 break
-        return point
+        point = self.x.copy()
+        point[free] += rest
+        return self.space.snap(point)

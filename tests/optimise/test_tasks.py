@@ -75,6 +75,7 @@ def test_noise_is_its_standard_deviation_where_it_is_flat() -> None:
     scene = np.where(np.arange(128) % 64 < 8, 0.8, 0.4) * np.ones((128, 1))
     for sigma in (0.01, 0.03):
         picture = (scene + rng.normal(0, sigma, (128, 128))).astype(np.float32)
+        picture[:, :48] += rng.normal(0, 0.2, (128, 48)).astype(np.float32)  # foliage
         grey = np.stack([picture] * 3)
         found = indicator("noise", VIEWS[:1]).measure([grey])
         assert found == pytest.approx(sigma, rel=0.25), "the flattest blocks are a little flatter than the mean"
@@ -96,7 +97,8 @@ def test_a_cast_is_no_grey() -> None:
     warm = grey * np.array([1.2, 1.0, 0.8], np.float32)[:, None, None]
     assert task.measure([grey]) == pytest.approx(0, abs=0.01)
     assert task.measure([warm]) > 10
-    assert task.measure([np.concatenate([grey, np.zeros((3, 8, 2), np.float32)], axis=2)]) == pytest.approx(0, abs=0.01)
+    night = np.array([0.01, 0.0, 0.0], np.float32)[:, None, None] * np.ones((3, 8, 80), np.float32)
+    assert task.measure([np.concatenate([grey, night], axis=2)]) == pytest.approx(0, abs=0.01), "black has no colour"
 
 
 def test_weights_add_up() -> None:

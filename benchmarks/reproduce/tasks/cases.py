@@ -125,7 +125,7 @@ CASES = (
         train=256,
         test=1000,
         steps=60,
-        together=64,
+        together=32,
     ),
     Case(
         "detection",

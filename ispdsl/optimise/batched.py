@@ -2,7 +2,7 @@
 
 A classifier's or a detector's loss is a mean over many pictures, of which a step needs to see a few only. The answer is
 the mean of where the last third of the steps were, which takes away most of what single batches did to them (Polyak and
-Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM Journal on Control and Optimization 30(4), 1992).
+Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control and Optimization 30(4), 1992).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Findings against labels: matches, rates and average precision worked by hand, and the loss that gradients come from."""
+"""Findings against labels: matches, rates and average precision worked by hand, and the loss with gradients."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = labelled(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 
 
 def outcome(right: list[int], labels: int, kind: int = 0, first: float = 0.9) -> Match:
-    scores = first - 0.1 * np.arange(len(right))
+    scores = np.array([first - 0.1 * place for place in range(len(right))])
     kinds = np.full(len(right), kind)
     return Match(scores, np.array(right, np.bool_), kinds, np.full(labels, kind))
 

@@ -123,9 +123,9 @@ CASES = (
         "network was trained on, so that the score of the clean photographs is next to 100 %.",
         classified,
         train=256,
-        test=1000,
+        test=600,
         steps=60,
-        together=64,
+        together=32,
     ),
     Case(
         "detection",

@@ -11,23 +11,23 @@ from ispdsl.vision.intervals import of_mean
 
 HEAD = """# Dark raws for networks that look
 
-Made by `make reproduce-tasks DATA=folder`. Labelled photographs become raws of scenes with {stops:g} stops of light less
-than their exposure needs (`benchmarks/reproduce/tasks/raws.py`: linear light, one camera's inverse colours and white
-balance, a Bayer mosaic, Poisson-Gaussian noise of variance {shot:g} x + {read:g}, 14 bits). A pipeline of
+Made by `make reproduce-tasks DATA=folder`. Labelled photographs become raws of scenes with {stops:g} stops of light
+less than their exposure needs (`benchmarks/reproduce/tasks/raws.py`: linear light, one camera's inverse colours and
+white balance, a Bayer mosaic, Poisson-Gaussian noise of variance {shot:g} x + {read:g}, 14 bits). A pipeline of
 {free} sliders (`benchmarks/reproduce/tasks/machine_vision.isp`) makes pictures of them, and a network with published
 weights, which never change, looks at the pictures.
 
 - `clean`: the photographs themselves, as a bound.
 - `default`: the pipeline's own settings. Files of raws do not say how dark a scene was.
-- `brightened`: the one slider `brightness` set such that the mean luma of {probed} training pictures is that of the clean
-  photographs, which nobody has whose scene is dark; all else at its default.
+- `brightened`: the one slider `brightness` set such that the mean luma of {probed} training pictures is that of the
+  clean photographs, which nobody has whose scene is dark; all else at its default.
 - `by hand`: the same, and noise reduction at half strength for luma and full strength for colour.
 - `tuned`: from `brightened`, all sliders together by Adam on the network's loss through the pipeline
   (`ispdsl.optimise.batched`), on training pictures only; one answer for all pictures.
 
 Scores are of pictures that nothing was set by. Each seed draws its own split and noise. Intervals hold 95 %: over seeds
 by the bootstrap of the seeds' scores, within a seed by the bootstrap of its pictures, of differences with both ways on
-the same pictures. Seeds share pictures, so that the intervals over seeds are of splits and noise, not of other pictures.
+the same pictures. Seeds share pictures, so that intervals over seeds are of splits and noise, not of other pictures.
 
 ![A photograph, and the dark raw of it: default, brightened, by hand, tuned](tasks.jpg)
 

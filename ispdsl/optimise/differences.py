@@ -48,6 +48,13 @@ TRIES = 4
 FARTHEST = 0.3
 """No step is longer than this in any direction, as a part of the range."""
 
+KICK, KICKS = 0.15, 4
+"""Where it ends it is moved by so much (a standard deviation, as a part of the range) in half of the directions, and
+goes on from there; how often in a row that may be in vain."""
+
+ROOM = 4
+"""Calls for each number without which no kick is begun."""
+
 SWEEPS = 8
 """How often all codes of a step are gone through."""
 
@@ -65,17 +72,12 @@ def differences(residual: Residual) -> Searcher:
     def search(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
         walk = _Walk(score, residual, space, np.random.default_rng(seed))
         walk.begin(start, min(calls // DRAWN, MOST_DRAWN))
-        size = STEP
-        while True:
-            before = walk.cost
-            walk.jacobian(size)
-            walk.descend()
-            if walk.cost == 0:
-                return "nothing is left of the difference"
-            if walk.cost > before * (1 - WORTH):
-                if size <= SMALLEST:
-                    break
-                size /= 2
+        walk.settle(STEP)
+        in_vain = 0
+        while walk.cost > 0 and in_vain < KICKS and calls - walk.asks > ROOM * space.size:
+            in_vain = 0 if walk.kick() else in_vain + 1
+        if walk.cost == 0:
+            return "nothing is left of the difference"
         return coordinates(POLISH)(score, space, calls, seed, walk.x)
 
     return search
@@ -100,11 +102,13 @@ class _Walk:
         self._r: Floats = np.zeros(0, np.float32)
         self._j: Floats = np.zeros((0, self.space.size), np.float32)
         self._seen: set[bytes] = set()
+        self.asks = 0
         self._around: dict[bytes, tuple[Floats | None, float]] = {}  # what the last Jacobian was made of
 
     def asked(self, point: Numbers) -> tuple[Floats | None, float]:
         """The residual at a legal point, and its sum of squares; each is a call."""
         self._seen.add(point.tobytes())
+        self.asks += 1
         self.score(point)
         found = self.residual(point)
         if found is None:
@@ -128,6 +132,34 @@ class _Walk:
             found, cost = self.asked(legal)
             if cost < self.cost:
                 self._move(legal, found, cost)
+
+    def settle(self, size: float) -> None:
+        """Differences and steps by turns, the differences smaller and smaller, until nothing is gained."""
+        while self.cost > 0:
+            before = self.cost
+            self.jacobian(size)
+            self.descend()
+            if self.cost > before * (1 - WORTH):
+                if size <= SMALLEST:
+                    return
+                size /= 2
+
+    def kick(self) -> bool:
+        """Go on from somewhere near, and stay at the better end; whether that is worth it."""
+        best = self.x, self._r, self.cost
+        push = self.rng.normal(0, KICK, self.x.size) * (self.rng.random(self.x.size) < 0.5) * self._ordered
+        other = self.space.snap(self.x + push)
+        if other.tobytes() in self._seen:
+            return False
+        found, cost = self.asked(other)
+        if found is None:
+            return False
+        self._move(other, found, cost)
+        self.settle(STEP / 2)
+        worth = self.cost < best[2] * (1 - WORTH)
+        if self.cost >= best[2]:
+            self._move(*best)
+        return worth
 
     def jacobian(self, size: float) -> None:
         """Take differences of about this size, and go to the best of the points that were asked."""

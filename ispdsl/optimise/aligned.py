@@ -79,7 +79,7 @@ def align(
             inside &= within[:, None] if axis == 0 else within[None, :]
         grids.append(Grid(*weights))
     ours = grids[0]
-    clipped = (turned >= CLIPPED).any(axis=0).astype(np.float32)
+    clipped = np.asarray((turned >= CLIPPED).any(axis=0), np.float32)
     return Aligned(grids[1], ours.of(turned), inside & (ours.of(clipped) < 0.5), step)
 
 

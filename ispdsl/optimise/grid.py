@@ -52,7 +52,7 @@ class Grid:
 
     def of(self, picture: Floats) -> Floats:
         """A picture on the grid."""
-        return self.rows @ picture @ self.columns.T
+        return np.asarray(self.rows @ picture @ self.columns.T, np.float32)
 
     def of_tensor(self, picture: Tensor) -> Tensor:
         """The same with derivatives."""

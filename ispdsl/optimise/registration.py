@@ -158,8 +158,8 @@ def _tried(luma: Plane, seen: Plane) -> list[Placement]:
 
 def _placed(orientation: int, turned: Plane, lag: tuple[int, int], pitch: float) -> Placement:
     (top, left), (rows, columns) = lag, turned.shape
-    edges = (side * pitch for side in (top, left, top + rows, left + columns))
-    return Placement(orientation, (rows, columns), *edges, 0.0)
+    ends = (top + rows) * pitch, (left + columns) * pitch
+    return Placement(orientation, (rows, columns), top * pitch, left * pitch, *ends, 0.0)
 
 
 def _apart(one: Placement, other: Placement) -> float:
@@ -265,7 +265,7 @@ def _reduced(plane: Plane, pitch: float) -> Plane:
         return plane
     sigma = 0.5 * max(pitch, 1.0)
     rows, columns = (gaussian_samples(max(int(side / pitch), 1), side, 0.0, pitch, sigma) for side in plane.shape)
-    return rows @ plane @ columns.T
+    return np.asarray(rows @ plane @ columns.T, np.float32)
 
 
 def _features(plane: Plane, window: float = WINDOW) -> Plane:

@@ -190,7 +190,7 @@ def test_one_number_at_its_bound_does_not_hold_the_others() -> None:
     there = np.array([2.0, 0.2])
     high = np.array([0.5, 4.0])
     fit = minimise(
-        lambda x: matrix @ (x - there), lambda _: matrix, np.array([0.4, 0.1]), (np.zeros(2), high), calls=30
+        lambda x: matrix @ (x - there), lambda _: matrix, np.array([0.4, 1.6]), (np.zeros(2), high), calls=30
     )
     best = np.linalg.lstsq(matrix[:, 1:], matrix @ there - matrix[:, 0] * 0.5, rcond=None)[0]
     np.testing.assert_allclose(fit.point, [0.5, best[0]], atol=1e-6)

@@ -22,8 +22,9 @@ from ispdsl.graph import Graph
 from ispdsl.optimise.engine import search
 from ispdsl.optimise.model import Model
 from ispdsl.optimise.real import Render
-from ispdsl.optimise.regression import Regression, Search, decibels, regress
+from ispdsl.optimise.regression import Regression, Search, regress
 from ispdsl.optimise.space import Numbers, Space
+from ispdsl.optimise.views import decibels
 from ispdsl.passes.select import match
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.values import Settings

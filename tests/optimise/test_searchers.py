@@ -37,7 +37,7 @@ def points(found: Found) -> Numbers:
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_the_bottom_of_a_bowl_is_found(name: str) -> None:
-    calls = {"bayesian": 22}.get(name, 120)
+    calls = {"bayesian": 20}.get(name, 120)
     found = search(SEARCHERS[name], bowl, SQUARE, calls=calls, seed=2)
     at_random = search(SEARCHERS["random"], bowl, SQUARE, calls=calls, seed=2)
     assert len(found.evaluations) == calls
@@ -97,20 +97,21 @@ def noisy(function: Callable[[Numbers], float], deviation: float, seed: int) -> 
 
 
 def test_under_noise_the_surrogate_recommends_better_than_its_luckiest_answer() -> None:
-    space = Space.continuous([str(index) for index in range(6)])
-    bottom = np.array([0.3, 0.81, 0.56, 0.12, 0.7, 0.45])
+    """Where noise is large in a part of the space, the lowest answer is from there."""
+    space = Space.continuous([str(index) for index in range(5)])
+    bottom = np.array([0.3, 0.81, 0.56, 0.12, 0.7])
+    rng = np.random.default_rng(0)
 
     def far(point: Numbers) -> float:
         return float(((point - bottom) ** 2).sum())
 
-    recommended, luckiest = [], []
-    for seed in range(2):
-        found = search(SEARCHERS["surrogate"], noisy(far, 0.6, seed), space, calls=200, seed=seed)
-        assert len(found.evaluations) == 200
-        recommended.append(far(found.recommended))
-        luckiest.append(far(found.point))
-    assert sum(recommended) < 0.7 * sum(luckiest)
-    assert max(recommended) < 0.3
+    def rough(point: Numbers) -> float:
+        return far(point) + (2.0 if point[0] > 0.7 else 0.1) * rng.standard_normal()
+
+    found = search(SEARCHERS["surrogate"], rough, space, calls=150, seed=1)
+    assert len(found.evaluations) == 150
+    assert found.point[0] > 0.7
+    assert far(found.recommended) < 0.15 < far(found.point)
 
 
 def test_cma_es_recommends_the_mean_of_its_distribution_under_noise_only() -> None:

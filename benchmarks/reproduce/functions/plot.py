@@ -68,7 +68,7 @@ def _panel(
         sheet.text((box[0] - 6, y), f"{10.0**decade:g}", "rm", FAINT, 11)
     sheet.text((box[0], box[1] - 9), title)
     sheet.line([axes.at(0.0, _log(published)), axes.at(1.06, _log(published))], FAINT)
-    sheet.text(axes.at(0.0, _log(published) + 0.02), "Tseng et al.", "ls", FAINT, 10)
+    sheet.text(axes.at(1.0, _log(published) + 0.02), "Tseng et al.", "rs", FAINT, 10)
     for name, (line, end) in curves.items():
         sheet.line([axes.at((i + 0.5) / len(line), value) for i, value in enumerate(line)], COLOURS[name], 1.6)
         sheet.dot(axes.at(1.03, end), COLOURS[name], 3.4)

@@ -243,7 +243,7 @@ class _Walk:
         pull = slope + normal @ rest
         for _ in range(SWEEPS):
             before = rest.copy()
-            for place in np.flatnonzero(coded):
+            for place in np.flatnonzero(coded).tolist():
                 to = moved(place, rest[place] - pull[place] / normal[place, place])
                 pull += normal[:, place] * (to - rest[place])
                 rest[place] = to

@@ -66,7 +66,7 @@ def _table(runs: Runs, variant: str) -> list[str]:
     for index, name in enumerate(PUBLISHED):
         cells = " | ".join(f"{each.published[index]:.2f}" for each in FUNCTIONS)
         lines.append(f"| Tseng et al. 2019: {name} | | {cells} |")
-    return [*lines, "", *(_verdict(runs, each, best[each.name], variant) for each in FUNCTIONS)]
+    return [*lines, "", *(_verdict(runs, each, names, variant) for each in FUNCTIONS)]
 
 
 def _values(runs: Runs, function: Function, searcher: str, kind: str) -> list[float]:
@@ -96,16 +96,23 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:.2f}"
 
 
-def _verdict(runs: Runs, function: Function, best: tuple[str, str], variant: str) -> str:
-    """What the surrogate is below of."""
+def _verdict(runs: Runs, function: Function, names: Sequence[str], variant: str) -> str:
+    """What the surrogate, by the point that it recommends, is below of: what was published, and who ran here."""
     ours = _values(runs, function, OURS, "recommended")
     if not ours:
         return f"- {function.name}: not measured with `{OURS}`."
     mean = float(np.mean(ours))
     beside = "below" if mean < min(function.published) else "NOT below"
-    winner = "it is the best here" if best[0] == OURS else f"**`{best[0]}` is better here**"
     where = "" if variant == "centre" else " (which are of centred optima)"
-    return f"- {function.name}: `{OURS}` is {beside} all that was published{where}; {winner}."
+    rivals = [name for name in names if name != OURS and _values(runs, function, name, "recommended")]
+    kinds = ("recommended", "luckiest")
+    better = [
+        name for name in rivals if min(np.mean(_values(runs, function, name, kind)) for kind in kinds) <= mean
+    ]  # by either of their points
+    absent = [name for name in SEARCHERS if name not in (*rivals, OURS)]
+    said = f"**behind `{'`, `'.join(better)}`**" if better else "below every other searcher measured here"
+    missing = f" (not measured: {', '.join(absent)})" if absent else ""
+    return f"- {function.name}: `{OURS}` is {beside} all that was published{where}; {said}{missing}."
 
 
 def _cost(runs: Runs) -> list[str]:

@@ -6,16 +6,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ispdsl.cli.boundary import CommandError, guarded
-from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
+from ispdsl.cli.collisions import inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
@@ -32,24 +31,32 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.references import read_reference, reference_files
-from ispdsl.cli.run import check_output, check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.run import check_permission, check_trust, parse_crop
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
-from ispdsl.cli.tuned import Data, Judged, applied, table, values, write
-from ispdsl.diagnostics import nearest
+from ispdsl.cli.tune_given import (
+    DIFFERENCES,
+    Metric,
+    about,
+    check_outputs,
+    check_references,
+    data_of,
+    outputs_of,
+    packages_of,
+    searcher_of,
+    task_of,
+    weights,
+)
+from ispdsl.cli.tuned import Data, Judged, Places, applied, table, values, write
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
-    from ispdsl.graph import Graph
-    from ispdsl.optimise.rendering import Render
-    from ispdsl.optimise.tasks.task import Picture, Task
-    from ispdsl.optimise.tuning import Asked, Chosen, Method
-    from ispdsl.runtime.frame import Frame
-    from ispdsl.runtime.values import Settings
+    import numpy as np
+    from numpy.typing import NDArray
 
-DIFFERENCES, COORDINATES = "differences", "coordinates"
-"""Searchers besides those of `ispdsl.optimise.searchers`."""
+    from ispdsl.optimise.free import Free
+    from ispdsl.optimise.morris import Effect
+    from ispdsl.optimise.rendering import Render
 
 BELIEVED = {"verify": 2000, "refine": 200}
 """Calls of the double where nobody says how many."""
@@ -61,15 +68,6 @@ class Mode(StrEnum):
     REAL = "real"
     VERIFY = "verify"
     REFINE = "refine"
-
-
-class Metric(StrEnum):
-    """How far a picture is from its reference."""
-
-    PSNR = "psnr"
-    L1 = "l1"
-    SSIM = "ssim"
-    CIEDE2000 = "ciede2000"
 
 
 @guarded
@@ -100,6 +98,19 @@ def tune(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="A picture of the score against calls.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FOLDER", help="A page of all that was asked, as HTML with its pictures."),
+    ] = None,
+    sensitivity: Annotated[
+        int,
+        typer.Option(
+            "--sensitivity",
+            min=0,
+            metavar="N",
+            help="How much each setting matters, by N trajectories of Morris, besides --calls.",
+        ),
+    ] = 0,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,17 +187,18 @@ def tune(
     chosen_mode = mode or (Mode.REFINE if doubles else Mode.REAL)
     if chosen_mode is not Mode.REAL and doubles is None and backend is Backend.COMPOSITE:
         raise CommandError(f"--mode {chosen_mode.value} searches a double, and there is none", "give --doubles RUN")
-    wanted = _weights(tasks)
-    _check_references(wanted, references)
+    wanted = weights(tasks)
+    check_references(wanted, references)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    _check_outputs(output, sheet, plot, ledger, resume)
+    places = Places(output, sheet, plot, report)
+    check_outputs(places, ledger, resume)
     inputs = [*inputs_of(graph, find_pipeline(file)), *tables_of(chosen)]
     for raw in (*raws, *(held_out or ())):
         inputs += inputs_of_raw(raw, describe, None, presets or [])
-    refuse_collisions(inputs, _outputs(output, sheet, plot, ledger))
+    refuse_collisions(inputs, outputs_of(places, ledger))
     part = parse_crop(crop) if crop else None
     data, kept = (
-        _data(list(each), references if "match" in dict(wanted) else None, part, describe, str(port.type.args[0]))
+        data_of(list(each), references if "match" in dict(wanted) else None, part, describe, str(port.type.args[0]))
         for each in (raws, held_out or ())
     )
     start = chosen.resolved(data.frames[0].metadata)
@@ -194,10 +206,11 @@ def tune(
     keep_pages()
     begun = time.perf_counter()
     with redirect_stdout(sys.stderr), ExitStack() as stack:  # what a program prints is no result of ours
+        from ispdsl.optimise.ledger import Ledger
         from ispdsl.optimise.rendering import renderer
         from ispdsl.optimise.tuning import Method, tune
 
-        packages = _packages(graph, trust or [])
+        packages = packages_of(graph, trust or [])
 
         def opened(of: Data, by: Backend, stand_ins: Path | None = None) -> tuple[Render, str]:
             how = renderer(
@@ -208,14 +221,14 @@ def tune(
 
         real, version = opened(data, backend)
         double = opened(data, Backend.COMPOSITE, doubles)[0] if doubles or chosen_mode is not Mode.REAL else None
-        task = _task(graph, data, wanted, metric, border, trust or [])
-        who = _searcher(searcher, task)
+        task = task_of(graph, data, wanted, metric, border, trust or [])
+        who = searcher_of(searcher, task)
         method = Method(
             who[1], chosen_mode.value, calls, believed_calls or BELIEVED.get(chosen_mode.value, 1), best,
             0.0 if who[0] == DIFFERENCES and chosen_mode is Mode.REAL else polish, seed,
         )  # fmt: skip
-        about = _about(graph, data, task, free.addresses, chosen, who[0], method, backend)
-        book = stack.enter_context(_ledger(ledger, about)) if ledger else None
+        head = about(graph, data, task, free.addresses, chosen, who[0], method, backend)
+        book = stack.enter_context(Ledger(ledger, head)) if ledger else None
         with progress(colour is Colour.NEVER) as bar:
             try:
                 found = tune(
@@ -224,203 +237,42 @@ def tune(
                 )  # fmt: skip
             except ValueError as error:
                 raise CommandError(str(error)) from error
+        effects = _effects(free, real, sensitivity, seed, colour is Colour.NEVER) if sensitivity else ()
         judged = None
         if kept.frames:
-            other = _task(graph, kept, wanted, metric, border, trust or [])
+            other = task_of(graph, kept, wanted, metric, border, trust or [])
             shot = opened(kept, backend)[0]
             judged = Judged(*(other.measure(shot(each)) for each in (chosen, applied(chosen, found, free.addresses))))
     real_name = version or "the pipeline's own programs"
-    told = values(graph, data, found, task, judged, real_name, who[0], method)
+    told = values(graph, data, found, task, judged, real_name, who[0], method, effects)
     emit(
-        json.dumps(told, indent=2) if as_json else table(free.settings, free.addresses, found, task, judged, real_name)
+        json.dumps(told, indent=2)
+        if as_json
+        else table(free.settings, free.addresses, found, task, judged, real_name, effects)
     )
-    write(output, sheet, plot, graph, data, found, task)
+    write(places, graph, data, free, found, task, effects, {"searcher": who[0], "real thing": real_name})
     failed = f", {found.failed} of them failed" if found.failed else ""
     believed = f", {found.believed_calls} of the double" if double is not None else ""
     note(f"{found.calls} calls of the real thing{failed}{believed}, {time.perf_counter() - begun:.1f} s")
-    for path in (output, sheet, plot):
+    for path in (output, sheet, plot, report):
         if path is not None and not as_json:
             emit(clean(str(path)))
 
 
-# ---- what is asked for -------------------------------------------------------------------------------------
+def _effects(free: Free, render: Render, trajectories: int, seed: int, plain: bool) -> tuple[Effect, ...]:
+    """How much each setting matters: the RMS change of all pictures."""
+    import numpy as np
 
+    from ispdsl.optimise.morris import morris
+    from ispdsl.optimise.space import Numbers
 
-def _weights(tasks: Sequence[str]) -> list[tuple[str, float]]:
-    """Names of tasks and their weights.
+    calls, most = 0, trajectories * (free.space.size + 1)
+    with progress(plain) as bar:
 
-    Raises:
-        CommandError: a weight is no number above 0, there is no such task, or one is named twice.
-    """
-    from ispdsl.optimise.tasks.indicators import INDICATORS
+        def seen(point: Numbers) -> NDArray[np.float32]:
+            nonlocal calls
+            calls += 1
+            bar(calls, most, "sensitivity")
+            return np.concatenate([picture.reshape(-1) for picture in render(free.at(point))])
 
-    found: list[tuple[str, float]] = []
-    for text in tasks:
-        name, sign, weight = text.partition("=")
-        known = ("match", *INDICATORS)
-        if ":" not in name and name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near}?" if near else f"it is one of {', '.join(known)}, or module:function"
-            raise CommandError(f"--task {name}: there is no such task", hint)
-        try:
-            number = float(weight) if sign else 1.0
-        except ValueError:
-            number = math.nan
-        if not 0 < number < math.inf:
-            raise CommandError(f"--task {text}: a weight is a number above 0", f"write --task {name}=2")
-        if name in dict(found):
-            raise CommandError(f"--task {name} is given twice", "give it once, with a weight")
-        found.append((name, number))
-    return found
-
-
-def _check_references(wanted: Sequence[tuple[str, float]], references: Path | None) -> None:
-    if "match" in dict(wanted) and references is None:
-        raise CommandError("--task match needs pictures to match", "--references FOLDER")
-    if "match" not in dict(wanted) and references is not None:
-        raise CommandError("--references is for --task match", "add --task match, or leave it out")
-
-
-def _check_outputs(
-    output: Path | None, sheet: Path | None, plot: Path | None, ledger: Path | None, resume: bool
-) -> None:
-    for path in (sheet, plot):
-        if path is not None:
-            check_output(path, None)
-    if output is not None and (output.suffix != ".json" or not output.parent.is_dir()):
-        raise CommandError(f"{output} cannot be a preset", "name a .json file in a folder that is there")
-    if resume and ledger is None:
-        raise CommandError("--resume goes on with the search of a ledger", "name it: --ledger FILE")
-    if ledger is not None and ledger.exists() and not resume:
-        raise CommandError(f"{ledger} is there already", "go on with --resume, or name another file")
-
-
-def _outputs(output: Path | None, sheet: Path | None, plot: Path | None, ledger: Path | None) -> list[Use]:
-    roles = {SETTINGS: output, "the picture of the raws": sheet, "the plot": plot, "the ledger": ledger}
-    return [Use(role, path) for role, path in roles.items() if path is not None]
-
-
-def _data(
-    raws: list[Path], references: Path | None, part: tuple[int, int, int, int] | None, describe: Path | None, space: str
-) -> Data:
-    """The raws or their parts, with their references.
-
-    Raises:
-        RawError, PictureError: a file cannot be read.
-        CommandError: a raw has no reference, or one that does not fit.
-    """
-    frames: list[Frame] = []
-    pictures: list[Picture] = []
-    files = reference_files(references, raws) if references is not None and raws else []
-    for place, raw in enumerate(raws):
-        whole = read_quietly(raw, describe)
-        for text in whole.notes:
-            note(f"note: {clean(raw.name)}: {clean(text)}")
-        frames.append(cropped(whole, part) if part else whole)
-        if files:
-            pictures.append(read_reference(files[place], space, whole, part))
-    return Data(tuple(raw.name for raw in raws), tuple(frames), tuple(pictures) if files else None)
-
-
-def _task(
-    graph: Graph, data: Data, wanted: Sequence[tuple[str, float]], metric: Metric, border: int, trust: Sequence[str]
-) -> Task:
-    """What is measured on some raws.
-
-    Raises:
-        CompileError: a function is not there, or not trusted.
-        CommandError: a task is not defined for these pictures.
-    """
-    from ispdsl.optimise.rendering import views
-    from ispdsl.optimise.tasks.indicators import indicator
-    from ispdsl.optimise.tasks.match import match
-    from ispdsl.optimise.tasks.task import weighted
-    from ispdsl.optimise.tasks.user import user_task
-
-    seen = views(graph, data.frames, data.names)
-
-    def one(name: str) -> Task:
-        if ":" in name:
-            return user_task(name, seen, trust)
-        return match(data.references or (), seen, metric.value, border) if name == "match" else indicator(name, seen)
-
-    try:
-        return weighted([(one(name), weight) for name, weight in wanted])
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-
-
-def _packages(graph: Graph, trust: Sequence[str]) -> list[str]:
-    """Of the trusted packages those that programs of the pipeline are in; the others are for tasks."""
-    used = {
-        each.target.partition(":")[0].partition(".")[0]
-        for stage in graph.module.stages.values()
-        for each in stage.signature.implementations
-        if each.kind == "program"
-    }
-    return [package for package in trust if package in used]
-
-
-def _searcher(name: str | None, task: Task) -> tuple[str, Chosen]:
-    """Who searches.
-
-    Raises:
-        CommandError: there is no such searcher, or it does not suit the task.
-    """
-    from ispdsl.optimise.coordinates import coordinates
-    from ispdsl.optimise.differences import differences
-    from ispdsl.optimise.searchers import SEARCHERS
-
-    def by_differences(asked: Asked) -> Any:
-        return differences(asked.residual)
-
-    name = name or (DIFFERENCES if task.residual is not None else "cma-es")
-    if name == DIFFERENCES:
-        if task.residual is None:
-            hint = f"choose one of {', '.join((COORDINATES, *SEARCHERS))}"
-            raise CommandError(f"--searcher {DIFFERENCES} is for sums of squares, such as match by psnr", hint)
-        return name, by_differences
-    if name == COORDINATES:
-        return name, lambda _: coordinates()
-    if name not in SEARCHERS:
-        known = (DIFFERENCES, COORDINATES, *SEARCHERS)
-        near = nearest(name, known)
-        hint = f"did you mean {near}?" if near else f"it is one of {', '.join(known)}"
-        raise CommandError(f"--searcher {name}: there is no such searcher", hint)
-    return name, lambda _: SEARCHERS[name]
-
-
-def _about(
-    graph: Graph,
-    data: Data,
-    task: Task,
-    addresses: Sequence[str],
-    chosen: Settings,
-    who: str,
-    method: Method,
-    backend: Backend,
-) -> dict[str, Any]:
-    """What must be equal for the calls of a ledger to be of use."""
-    from ispdsl.runtime.sidecar import Sidecar
-
-    return {
-        "pipeline": graph.sha256,
-        "backend": backend.value,
-        "raws": [frame.content_hash for frame in data.frames],
-        "task": task.name,
-        "free": list(addresses),
-        "start": dict(Sidecar.of(chosen).settings),
-        "searcher": who,
-        "mode": method.mode,
-        "calls": method.calls,
-        "believed_calls": method.believed_calls,
-        "best": method.best,
-        "polish": method.polish,
-        "seed": method.seed,
-    }
-
-
-def _ledger(path: Path, about: dict[str, Any]) -> Any:
-    from ispdsl.optimise.ledger import Ledger
-
-    return Ledger(path, about)
+        return morris(seen, free.space, trajectories=trajectories, seed=seed)

@@ -89,6 +89,28 @@ def test_a_search_goes_on_with_its_ledger(invoke: Invoke, raws: list[Path], tmp_
     assert "is of another search" in other.stderr
 
 
+def test_a_report_has_the_search_and_what_matters(invoke: Invoke, raws: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    words = ("tune", "photo_finish", raws[0], "--task", "exposure", "--only", "exposure.ev", "--only",
+             "colour_balance.tint", "--searcher", "coordinates", "--calls", 5)  # fmt: skip
+    result = invoke(*words, "--report", folder, "--sensitivity", 2)
+    assert result.exit_code == 0, result.stderr
+    page = (folder / "report.html").read_text()
+    for name in ("pictures.png", "convergence.png", "paths.png", "parallel.png", "effects.png"):
+        assert (folder / name).is_file()
+        assert f'src="{name}"' in page
+    assert "exposure.ev" in page
+    after = result.stdout.partition("over its range each setting changes the pictures")[2].splitlines()
+    assert [line.split()[0] for line in after[1:3]] == ["exposure.ev", "colour_balance.tint"], (
+        "what matters most comes first"
+    )
+    told = json.loads(invoke(*words, "--sensitivity", 2, "--json").stdout)["sensitivity"]
+    assert told[0]["size"] > 3 * told[1]["size"]
+    (tmp_path / "file").write_text("")
+    refused = invoke(*words, "--report", tmp_path / "file")
+    assert (refused.exit_code, "cannot be the folder of a report" in refused.stderr) == (2, True), refused.stderr
+
+
 def test_a_users_function_and_raws_that_are_held_out(
     invoke: Invoke, raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

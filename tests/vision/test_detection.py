@@ -64,10 +64,10 @@ def test_without_labels_all_is_wrong_and_without_findings_nothing_is() -> None:
 
 
 def test_rates_are_of_findings_above_the_threshold() -> None:
-    some = [outcome([1, 0, 1], 4), outcome([0], 0)]
+    some = [outcome([1, 0, 1], 5), outcome([0], 0)]
     assert rates(some, 0.75) == pytest.approx(rates(some, 0.8))
     at = rates(some, 0.65)
-    assert (at.precision, at.recall) == (2 / 4, 2 / 4)
+    assert (at.precision, at.recall) == (2 / 4, 2 / 5)
     assert (rates(some, 0.99).precision, rates(some, 0.99).recall) == (0, 0)
 
 

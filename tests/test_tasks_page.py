@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.reproduce.tasks import __main__ as command
 from benchmarks.reproduce.tasks.cases import CASES, Problem
 from benchmarks.reproduce.tasks.page import medians, page, verdict
 from benchmarks.reproduce.tasks.play import brightened, interval, pipeline, split
@@ -93,3 +94,8 @@ def test_differences_are_of_the_same_draws() -> None:
     hard = np.random.default_rng(0).normal(size=50)
     assert interval(problem, list(hard + 1), list(hard)) == pytest.approx((1.0, 1.0, 1.0))
     assert interval(problem, list(hard)).high > hard.mean()
+
+
+def test_what_processes_run_can_be_imported() -> None:
+    """A spawned process does not import `__main__`."""
+    assert {each.__module__ for each in (command.ask, command.one_thread)} == {"benchmarks.reproduce.tasks.process"}

@@ -42,6 +42,7 @@ def test_a_label_is_found_once_by_the_best_finding_of_its_kind() -> None:
     both = match(objects((MOVED, 1, 0.5), (SQUARE, 1, 0.9), (SQUARE, 2, 0.8)), label((SQUARE, 1)))
     assert both.right.tolist() == [True, False, False], "the second finding and the other kind are wrong"
     np.testing.assert_allclose(both.scores, [0.9, 0.8, 0.5], rtol=1e-6)
+    assert not match(objects((SQUARE, 2, 0.9)), label((SQUARE, 1))).right.any()
 
 
 def test_a_finding_takes_the_label_that_it_overlaps_most() -> None:
@@ -63,10 +64,10 @@ def test_without_labels_all_is_wrong_and_without_findings_nothing_is() -> None:
 
 
 def test_rates_are_of_findings_above_the_threshold() -> None:
-    some = [outcome([1, 0, 1], 4), outcome([0], 0)]
+    some = [outcome([1, 0, 1], 5), outcome([0], 0)]
     assert rates(some, 0.75) == pytest.approx(rates(some, 0.8))
     at = rates(some, 0.65)
-    assert (at.precision, at.recall) == (2 / 4, 2 / 4)
+    assert (at.precision, at.recall) == (2 / 4, 2 / 5)
     assert (rates(some, 0.99).precision, rates(some, 0.99).recall) == (0, 0)
 
 

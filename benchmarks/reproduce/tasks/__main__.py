@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.reproduce.tasks.cases import CASES, Case
 from benchmarks.reproduce.tasks.page import page
+from benchmarks.reproduce.tasks.process import ask, one_thread, place
 
 ROOT = Path(__file__).parents[3]
 OUTPUT = ROOT / "docs" / "reproduce"
@@ -31,8 +32,8 @@ NAME = "tasks"
 def measure(case: Case, data: Path, answers: Path, seeds: Sequence[int], jobs: int) -> dict[str, Any]:
     """Play every seed of a case; answers that are there already are kept."""
     begun = time.perf_counter()
-    open_ = [seed for seed in seeds if not _place(answers, case, seed).is_file()]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _alone) as pool:
+    open_ = [seed for seed in seeds if not place(answers, case, seed).is_file()]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
         waiting = {pool.submit(ask, case.name, data, answers, seed): seed for seed in open_}
         for done, future in enumerate(as_completed(waiting), 1):
             left = (time.perf_counter() - begun) / done * (len(waiting) - done)
@@ -45,31 +46,8 @@ def measure(case: Case, data: Path, answers: Path, seeds: Sequence[int], jobs: i
         "steps": case.steps,
         "together": case.together,
         "rate": case.rate,
-        "answers": [json.loads(_place(answers, case, seed).read_text(encoding="utf-8")) for seed in seeds],
+        "answers": [json.loads(place(answers, case, seed).read_text(encoding="utf-8")) for seed in seeds],
     }
-
-
-def ask(name: str, data: Path, answers: Path, seed: int) -> str:
-    """Play one seed, and keep the answer; what it says in a line."""
-    from benchmarks.reproduce.tasks.play import play
-
-    case = next(each for each in CASES if each.name == name)
-    answer = play(case, case.load(data), seed)
-    place = _place(answers, case, seed)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(answer), encoding="utf-8")
-    return ", ".join(f"{way} {score[0]:.3f}" for way, score in answer["scores"].items())
-
-
-def _place(answers: Path, case: Case, seed: int) -> Path:
-    return answers / case.name / f"{seed}.json"
-
-
-def _alone() -> None:
-    """One thread for each process."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def main() -> None:

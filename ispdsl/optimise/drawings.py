@@ -41,7 +41,8 @@ def draw_convergence(path: Path, found: Tuned, task: Task, believed: bool = Fals
         high = min(high, np.percentile(known, 90) + 0.5 * (np.percentile(known, 90) - low))
     room = max(0.06 * (high - low), 1e-6)
     sheet = Sheet(760, 420)
-    sheet.text((20, 30), f"{task.name}: {task.shown(found.score_before)} to {task.shown(found.score)}", size=15)
+    after = task.shown(found.score).removeprefix(f"{task.name} = ")
+    sheet.text((20, 30), f"{task.shown(found.score_before)} to {after}", size=15)
     axes = Axes(sheet, (78, 66, 730, 370), (0.0, float(len(values))), (float(low - room), float(high + room)))
     axes.rule("", "a call of the real thing; the line is the best so far")
     for value in ticks(0, len(values)):
@@ -71,7 +72,7 @@ def draw_pictures(
     for place, name in enumerate(names[:MOST_ROWS]):
         before, after = found.before[place], found.pictures[place]
         tiles = [
-            (f"{name}: {what}", "", shown(each, type_, 1.0)) for what, each in (("before", before), ("after", after))
+            (f"{what}: {name}", "", shown(each, type_, 1.0)) for what, each in (("before", before), ("after", after))
         ]
         if references is not None:
             third = ("reference", "", shown(references[place], type_, 1.0))

@@ -85,7 +85,7 @@ def test_a_search_goes_on_with_its_ledger(invoke: Invoke, raws: list[Path], tmp_
     again = invoke(*words, "--resume")
     assert again.stdout == first.stdout
     other = invoke(*words, "--resume", "--seed", 1)
-    assert other.exit_code != 0
+    assert other.exit_code == 2
     assert "is of another search" in other.stderr
 
 

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reproduce.approximation.doubles import Log, beside, sampled, trained
-from benchmarks.reproduce.approximation.targets import ROOT, Target, target
+from benchmarks.reproduce.approximation.targets import ROOT, target
 from benchmarks.reproduce.regression.cases import CASES, EACH, Case
 from benchmarks.reproduce.regression.page import page, plot
+from benchmarks.reproduce.regression.process import alone, ask, place
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "regression"
@@ -45,9 +46,9 @@ def measure(case: Case, data: Path, work: Path, answers: Path, seeds: Sequence[i
         doubles = made.run / "doubles" / f"{variant.name}-{MINUTES:g}"
     design = json.loads((made.run / "run.json").read_text(encoding="utf-8"))["design"]
     asked = [(player, seed) for player in case.players for seed in seeds]
-    open_ = [(player, seed) for player, seed in asked if not _place(answers, case, player, seed).is_file()]
+    open_ = [(player, seed) for player, seed in asked if not place(answers, case, player, seed).is_file()]
     jobs = 1 if "adam" in case.players else jobs  # its players are timed against each other
-    with beside(each), ProcessPoolExecutor(jobs, get_context("spawn"), _alone) as pool:
+    with beside(each), ProcessPoolExecutor(jobs, get_context("spawn"), alone) as pool:
         waiting = {
             pool.submit(ask, case, player, seed, made.testing, design["varied"], doubles, answers): (player, seed)
             for player, seed in open_
@@ -59,7 +60,7 @@ def measure(case: Case, data: Path, work: Path, answers: Path, seeds: Sequence[i
             found = f"{case.name}: {player}, seed {seed}: {future.result():.1f} dB"
             print(f"{found} ({done} of {len(waiting)}, {left:.0f} s left)", file=sys.stderr, flush=True)
     players = {
-        player: [json.loads(_place(answers, case, player, seed).read_text(encoding="utf-8")) for seed in seeds]
+        player: [json.loads(place(answers, case, player, seed).read_text(encoding="utf-8")) for seed in seeds]
         for player in case.players
     }
     return {
@@ -73,60 +74,6 @@ def measure(case: Case, data: Path, work: Path, answers: Path, seeds: Sequence[i
         "raws": sorted({one["raw"] for ones in players.values() for one in ones}),
         "players": players,
     }
-
-
-def ask(
-    case: Case,
-    player: str,
-    seed: int,
-    raws: Sequence[Path],
-    varied: dict[str, Any],
-    doubles: Path | None,
-    answers: Path,
-) -> float:
-    """Ask one player one question, and keep the answer; its PSNR."""
-    import numpy as np
-
-    import ispdsl
-    from benchmarks.reproduce.regression import play
-    from ispdsl.optimise.real import renderer
-    from ispdsl.runtime.values import Settings
-    from ispdsl.runtime.vector import Vector
-
-    each: Target = target(case.target)
-    graph = ispdsl.build(ispdsl.load(each.pipeline))
-    raw = raws[seed % len(raws)]
-    frame = play.part(raw, seed)
-    settings = Settings.of(graph).resolved(frame.metadata)
-    vector = Vector.of(settings, "unit", case.only or None)
-    with renderer(graph, frame, each.backend, each.trust[1:], bool(each.allowed)) as (render, real):
-        behind = play.hidden(vector, settings, varied, seed)
-        picture = render(vector.from_vector(behind.tolist()))
-        composite = play.doubled(graph, frame, doubles, each.trust[1:])
-        question = play.Question(
-            graph, frame, settings, vector, behind, picture, render, composite, case.calls, seed
-        )  # fmt: skip
-        begun = time.perf_counter()
-        answer = play.PLAYERS[player](question)
-        spent = time.perf_counter() - begun
-        before = play.decibels((render(settings) - picture).reshape(-1))
-    place = _place(answers, case, player, seed)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    known = {"seed": seed, "raw": raw.name, "real": real, "free": list(vector.names), "before": before}
-    known |= {"seconds": round(spent, 3), "hidden": np.round(behind, 6).tolist(), **answer}
-    place.write_text(json.dumps(known), encoding="utf-8")
-    return float(answer["psnr"])
-
-
-def _place(answers: Path, case: Case, player: str, seed: int) -> Path:
-    return answers / case.name / f"{player.replace(' ', '_')}-{seed}.json"
-
-
-def _alone() -> None:
-    """One thread for each process."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def main() -> None:

@@ -56,6 +56,7 @@ CODES = {
     "RawError": ExitCode.UNREADABLE,
     "CubeError": ExitCode.UNREADABLE,
     "PictureError": ExitCode.OUTPUT,
+    "UnreadablePictureError": ExitCode.UNREADABLE,
     "StoreError": ExitCode.UNREADABLE,
     "DiskError": ExitCode.OUTPUT,
     "ExecutorError": ExitCode.EXECUTOR,

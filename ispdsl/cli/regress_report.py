@@ -115,7 +115,7 @@ def table(found: Regression, shown: Sequence[Both], real: str, targets: Sequence
     if len(shown) > 1:
         lines += [_means([both[side] for both in shown]) for side in (0, 1)]
     if found.believed is not None:
-        lines.append(f"the double took what was found to be at {found.believed:.2f} dB")
+        lines.append(f"what showed the way took what was found to be at {found.believed:.2f} dB")
     cannot = "the picture cannot tell" if len(shown) == 1 else "the pictures cannot tell"
     lines += [f"{cannot}: {_words(each)}" for each in found.confusions[:LINES]]
     if len(found.confusions) > LINES:

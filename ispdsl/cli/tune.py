@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ispdsl.cli.boundary import CommandError, guarded
-from ispdsl.cli.collisions import inputs_of, inputs_of_raw, refuse_collisions, tables_of
+from ispdsl.cli.boundary import CommandError, ExitCode, guarded
+from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
@@ -31,6 +31,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
+from ispdsl.cli.references import reference_files
 from ispdsl.cli.run import check_permission, check_trust, parse_crop
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
@@ -195,6 +196,9 @@ def tune(
     inputs = [*inputs_of(graph, find_pipeline(file)), *tables_of(chosen)]
     for raw in (*raws, *(held_out or ())):
         inputs += inputs_of_raw(raw, describe, None, presets or [])
+    if references is not None:
+        seen = reference_files(references, raws) + (reference_files(references, held_out) if held_out else [])
+        inputs += [Use("a reference", path) for path in seen]
     refuse_collisions(inputs, outputs_of(places, ledger))
     part = parse_crop(crop) if crop else None
     data, kept = (
@@ -243,6 +247,9 @@ def tune(
             other = task_of(graph, kept, wanted, metric, border, trust or [])
             shot = opened(kept, backend)[0]
             judged = Judged(*(other.measure(shot(each)) for each in (chosen, applied(chosen, found, free.addresses))))
+    if not math.isfinite(found.score):
+        hint = "try the task on one picture by hand, or begin elsewhere with --set"
+        raise CommandError(f"{task.name}: nothing that was tried could be measured", hint, ExitCode.EXECUTOR)
     real_name = version or "the pipeline's own programs"
     told = values(graph, data, found, task, judged, real_name, who[0], method, effects)
     emit(

@@ -27,6 +27,10 @@ HUGE = 1e30
 """What a searcher is told where nothing has been measured yet and the first score is no number."""
 
 
+REPEATS = 20
+"""Times that every point of a small space is measured on average before there is nothing more to learn of it."""
+
+
 class SpentError(Exception):
     """There is no call left. Searchers let it pass."""
 
@@ -148,10 +152,11 @@ def search(
         raise ValueError("there is nothing to search: no free number, or no calls")
     made: list[Evaluation] = []
     best = worst = math.nan
+    most = REPEATS * math.prod(axis.levels or 1 for axis in space.axes) if space.discrete.all() else math.inf
 
     def asked(point: Numbers) -> float:
         nonlocal best, worst
-        if len(made) >= calls or best <= enough:
+        if len(made) >= min(calls, most) or best <= enough:
             raise SpentError
         legal = space.snap(point)
         known = None if ledger is None else ledger.answer(len(made), legal)
@@ -176,6 +181,7 @@ def search(
     try:
         said = searcher(asked, space, calls, seed, None if start is None else space.snap(start))
     except SpentError:
-        said = "it is as near as was asked for" if best <= enough else "no calls are left"
+        spent = "no calls are left" if len(made) >= calls else "every point was measured many times"
+        said = "it is as near as was asked for" if best <= enough else spent
     ended = said if isinstance(said, Ended) else Ended(said)
     return Found(tuple(made), ended.why, None if ended.recommended is None else space.snap(ended.recommended))

@@ -103,13 +103,17 @@ def _known(path: Path, lines: list[str], head: Mapping[str, Any]) -> list[tuple[
         first = json.loads(lines[0])
         if not isinstance(first, dict):
             raise TypeError("a ledger begins with an object")
-        rows = [json.loads(line) for line in lines[1:]]
-        found = [
-            (np.array(row["point"], np.float64), tuple(map(float, row["scores"])), float(row["seconds"]))
-            for row in rows
-        ]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise LedgerError(f"{path} is no ledger of a search", "name another file, or delete this one") from error
+    found: list[tuple[Numbers, Scores, float]] = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            row = json.loads(line)
+            scores = tuple(map(float, row["scores"]))
+            found.append((np.array(row["point"], np.float64), scores, float(row["seconds"])))
+        except (ValueError, LookupError, TypeError) as error:
+            hint = f"delete it and what follows, and the search goes on from call {number - 2}"
+            raise LedgerError(f"{path}, line {number}: this is no call of a search", hint) from error
     if first != head:
         differs = [key for key in first.keys() | head.keys() if first.get(key) != head.get(key)]
         was = ", ".join(f"{key} {first.get(key)}" for key in sorted(differs))

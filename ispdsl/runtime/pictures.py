@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ispdsl.runtime import icc
 from ispdsl.runtime.png import CODE_POINTS, SIGNATURE, encode_png
@@ -38,6 +38,10 @@ class PictureError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class UnreadablePictureError(PictureError):
+    """A picture cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -241,22 +245,26 @@ def read_picture(path: str | Path) -> tuple[NDArray[np.float32], str]:
     to ``srgb`` where it has 8 bits a sample.
 
     Raises:
-        PictureError: unreadable, damaged, too large, or of a kind that is not read (CMYK, 16 bits in a foreign space).
+        UnreadablePictureError: damaged, too large, or of a kind that is not read (CMYK, 16 bits in a foreign space).
     """
     path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PictureError(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
+        hint = "check the path and its permissions"
+        raise UnreadablePictureError(f"cannot read {path}: {error.strerror}", hint) from error
+    if not data:
+        raise UnreadablePictureError(f"cannot read {path}: it is empty", "is it a whole PNG, JPEG or TIFF?")
     try:
         decode = decode_tiff if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") else decode_with_pillow
         pixels, profile, orientation = decode(data)
         pixels, space = in_known_space(pixels, profile, space_in_png(data))
     except PictureError as error:
-        raise PictureError(f"cannot read {path}: {error.message}", error.hint) from error
+        raise UnreadablePictureError(f"cannot read {path}: {error.message}", error.hint) from error
     except Exception as error:  # decoders of other people's files raise anything on a damaged one
-        reason = str(error) or type(error).__name__
-        raise PictureError(f"cannot read {path}: {reason}", "is it a whole PNG, JPEG or TIFF?") from error
+        unknown = isinstance(error, UnidentifiedImageError)  # its words are an address in memory
+        reason = "it is none of the pictures that are read" if unknown else str(error) or type(error).__name__
+        raise UnreadablePictureError(f"cannot read {path}: {reason}", "is it a whole PNG, JPEG or TIFF?") from error
     scale = 1.0 if pixels.dtype.kind == "f" else 1.0 / np.iinfo(pixels.dtype).max
     image = np.multiply(np.moveaxis(pixels, -1, 0), scale, dtype=np.float32)
     return np.ascontiguousarray(orient(image, orientation)), space

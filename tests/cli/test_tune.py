@@ -164,3 +164,32 @@ def test_references_that_do_not_fit_are_refused(
     assert (result.exit_code, "px, and what is rendered" in result.stderr) == (2, True), result.stderr
     write_picture(tmp_path / "coffee.png", image, space="rec2020")
     assert "is in rec2020" in invoke(*words, tmp_path).stderr
+
+
+def test_references_are_never_written_over(invoke: Invoke, raws: list[Path], references: Path) -> None:
+    reference = references / "coffee.png"
+    before = reference.read_bytes()
+    words = ("tune", "photo_finish", raws[0], "--task", "match", "--references", references, *ONLY, "--calls", 2)
+    for option in ("--sheet", "--plot"):
+        result = invoke(*words, option, reference)
+        assert (result.exit_code, "a reference" in result.stderr) == (2, True), result.stderr
+    assert reference.read_bytes() == before
+
+
+def test_what_cannot_be_measured_is_no_answer(
+    invoke: Invoke, raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blind_tasks.py").write_text("def blind(pictures, names):\n    return float('nan')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = invoke("tune", "photo_finish", raws[0], "--task", "blind_tasks:blind", "--trust", "blind_tasks", "--only",
+                    "exposure.ev", "--calls", 3, "-o", tmp_path / "look.json")  # fmt: skip
+    assert (result.exit_code, "nothing that was tried could be measured" in result.stderr) == (4, True), result.stderr
+    assert not (tmp_path / "look.json").exists()
+
+
+def test_references_that_are_no_pictures_are_unreadable(invoke: Invoke, raws: list[Path], tmp_path: Path) -> None:
+    for content, words in ((b"", "it is empty"), (b"words", "none of the pictures that are read")):
+        (tmp_path / "a.png").write_bytes(content)
+        result = invoke("tune", "photo_finish", raws[0], "--task", "match", "--references", tmp_path / "a.png")
+        assert (result.exit_code, words in result.stderr) == (3, True), result.stderr
+        assert "0x" not in result.stderr

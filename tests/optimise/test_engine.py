@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ispdsl.optimise.engine import HUGE, Ended, Score, search
+from ispdsl.optimise.engine import HUGE, REPEATS, Ended, Score, search
 from ispdsl.optimise.ledger import Ledger, LedgerError
 from ispdsl.optimise.space import Axis, Numbers, Space
 
@@ -180,3 +180,16 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(LedgerError, match=r"ledger"):
         Ledger(path, ABOUT)
     assert path.read_text() == text
+
+
+def test_a_small_space_is_measured_many_times_and_not_for_ever() -> None:
+    space = Space((Axis("name", 3, ordered=False), Axis("switch", 2, ordered=False)))
+
+    def drawing(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
+        rng = np.random.default_rng(seed)
+        while True:
+            score(rng.random(space.size))
+
+    found = search(drawing, lambda point: float(point.sum()), space, calls=100_000)
+    assert len(found.evaluations) == 6 * REPEATS
+    assert found.why == "every point was measured many times"

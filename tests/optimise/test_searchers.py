@@ -170,3 +170,10 @@ print(*sorted({"cma", "optuna", "scipy", "torch"} & set(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False)
     assert (found.returncode, found.stdout.split(), found.stderr) == (0, [], "")
+
+
+@pytest.mark.parametrize("steep", [0.0, 1.0, 30.0])
+def test_cma_es_searches_a_single_number(steep: float) -> None:
+    found = search(SEARCHERS["cma-es"], lambda p: steep * abs(p[0] - 0.999), Space((Axis("one"),)), calls=60, seed=1)
+    assert len(found.evaluations) == 60
+    assert found.value <= 0.01 * steep

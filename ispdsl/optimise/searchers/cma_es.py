@@ -19,6 +19,8 @@ SIGMA = 0.25
 """First standard deviation, of the range of an axis."""
 FEW = 64
 """Axes with at most so many levels are integers to pycma; more are as good as any number."""
+NOBODY = -1
+"""Owner of a number that means nothing."""
 LEAST = 50
 """Calls from which on one is spent to see whether answers repeat."""
 
@@ -54,6 +56,9 @@ class Coding:
             else:
                 coding.owner.append(index)
                 coding.high.append(1.0)
+        if len(coding.owner) == 1:  # pycma knows no problem of one number: a second one means nothing
+            coding.owner.append(NOBODY)
+            coding.high.append(1.0)
         return coding
 
     def encoded(self, point: Numbers) -> Numbers:
@@ -110,7 +115,7 @@ def cma_es(score: Score, space: Space, calls: int, seed: int, start: Numbers | N
 
 
 def _strategy(coding: Coding, begin: Numbers, popsize: int, seed: int) -> tuple[Any, list[Any]]:
-    """A run of pycma's, which needs two numbers at least, and the state of its random numbers."""
+    """A run of pycma's, and the state of its random numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there is no matplotlib
         import cma

@@ -51,13 +51,14 @@ def measure(case: Case, data: Path, answers: Path, seeds: Sequence[int], jobs: i
 
 
 def main() -> None:
-    """Measure, and write docs/reproduce/tasks.{json,md,jpg}; cases that are not measured keep what they had."""
+    """Measure, and write docs/reproduce/tasks.{json,md}; cases that are not measured keep what they had."""
     parser = argparse.ArgumentParser(prog=NAME, description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("ISPDSL_DATA"), help="default: ISPDSL_DATA")
     parser.add_argument("--case", action="append", choices=[each.name for each in CASES], help="default: all")
     parser.add_argument("--seeds", type=int, default=10, help="how many splits")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     parser.add_argument("--work", type=Path, help="keep answers in this folder, and go on with what is there")
+    parser.add_argument("--sheet", type=Path, help="a picture of photographs and of what was made of their dark raws")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     given = parser.parse_args()
     if given.data is None:
@@ -75,9 +76,10 @@ def main() -> None:
             given.output.mkdir(parents=True, exist_ok=True)
             known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
             (given.output / f"{NAME}.md").write_text(page(result), encoding="utf-8")
-    from benchmarks.reproduce.tasks.strip import strip
+    if given.sheet:
+        from benchmarks.reproduce.tasks.strip import strip
 
-    strip(given.output / f"{NAME}.jpg", result)
+        strip(given.sheet, result)
     print(known)
 
 

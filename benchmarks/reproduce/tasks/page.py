@@ -29,10 +29,7 @@ Scores are of pictures that nothing was set by. Each seed draws its own split an
 by the bootstrap of the seeds' scores, within a seed by the bootstrap of its pictures, of differences with both ways on
 the same pictures. Seeds share pictures, so that intervals over seeds are of splits and noise, not of other pictures.
 
-![A photograph, and the dark raw of it: default, brightened, by hand, tuned](tasks.jpg)
-
-Each row of the picture: the clean photograph, then its dark raw at the median settings of `default`, `brightened`,
-`by hand` and `tuned`. The rows are the cases, in their order. What a network likes need not please people.
+With `--sheet FILE` the command also draws photographs beside what was made of their dark raws.
 """
 
 Answers = Sequence[Mapping[str, Any]]

@@ -12,6 +12,8 @@
 #                            JOBS=2 for two runs at once); runs that docs/reproduce has are not made again
 #   make reproduce-registers   the 32 registers behind pictures of the simulated processor, against CMA-ES, of the raws under
 #                            DATA; writes docs/reproduce
+#   make reproduce-denoiser   tune a denoiser's numbers and names for noisy photographs, against CMA-ES, of the raws under
+#                            DATA; needs ffmpeg (half an hour on one core); writes docs/reproduce
 #   make reproduce-local-laplacian   recover a tone mapping's settings from pictures of the raws under DATA
 #   make reproduce-camera-jpeg   find the sliders behind cameras' own JPEGs that lie with their raws under DATA
 #   make reproduce-tasks     tune a pipeline for a classifier and for a detector that look at dark raws, with the pictures
@@ -26,12 +28,12 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults reproduce-functions reproduce-registers reproduce-tasks: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-functions reproduce-registers reproduce-denoiser reproduce-tasks: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint programs bench install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
-.PHONY: reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
+.PHONY: reproduce-denoiser reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -75,6 +77,9 @@ reproduce-functions: install
 
 reproduce-registers: install
 	$(BIN)/python -m benchmarks.reproduce.registers $(if $(DATA),--data "$(DATA)")
+
+reproduce-denoiser: install
+	$(BIN)/python -m benchmarks.reproduce.denoiser $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
 
 reproduce-local-laplacian: install
 	$(BIN)/python -m benchmarks.reproduce.local_laplacian $(if $(DATA),--data "$(DATA)")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import ispdsl
+from benchmarks.reproduce.registers import play
+from benchmarks.reproduce.registers.__main__ import known_answers
 from benchmarks.reproduce.registers.page import page, plot
 from benchmarks.reproduce.registers.play import in_process
 from ispdsl.optimise.differences import differences
-from ispdsl.optimise.engine import search
+from ispdsl.optimise.engine import Evaluation, Found, Score, Searcher, search
 from ispdsl.optimise.free import Free
+from ispdsl.optimise.space import Numbers, Space
 from ispdsl.optimise.tasks.match import match
 from ispdsl.optimise.tasks.task import View
 from ispdsl.optimise.tuning import Asked
@@ -47,6 +52,33 @@ def test_the_page_counts_seeds_that_hold() -> None:
 def test_curves_are_drawn(tmp_path: Path) -> None:
     plot(tmp_path / "curves.png", result((60.0, 50.0), (49.8, 50.0)))
     assert read_picture(tmp_path / "curves.png")[0].std() > 0.01
+
+
+def test_cma_es_is_not_asked_the_same_question_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def searched(searcher: Searcher, score: Score, space: Space, *, calls: int, seed: int, start: Numbers) -> Found:
+        asked.append(calls)
+        return Found((Evaluation(start, score(start), 0.0),), "it is there")
+
+    monkeypatch.setattr(play, "search", searched)
+    write_demo_raw(tmp_path / "coffee.dng", "coffee", size=64)
+    region: Any = SimpleNamespace(name="coffee", read=lambda: ispdsl.read(tmp_path / "coffee.dng"))
+    first = play.ask(region, 0)
+    assert asked == [play.OURS, play.RIVAL]
+    first["players"]["cma-es"]["psnr"] = 77.0
+    (tmp_path / "registers.json").write_text(json.dumps({**result(), "answers": [first]}), encoding="utf-8")
+    known = known_answers(tmp_path / "registers.json")
+    again = play.ask(region, 0, known[0])
+    assert asked == [play.OURS, play.RIVAL, play.OURS]
+    assert again["players"]["cma-es"]["psnr"] == 77.0
+    play.ask(region, 0, {**known[0], "before": known[0]["before"] + 0.1})
+    assert asked[3:] == [play.OURS, play.RIVAL], "another picture is another question"
+    (tmp_path / "registers.json").write_text(
+        json.dumps({**result(), "rival": 99, "answers": [first]}), encoding="utf-8"
+    )
+    assert not known_answers(tmp_path / "registers.json"), "fewer renders"
+    assert not known_answers(tmp_path / "none.json")
 
 
 @pytest.mark.slow

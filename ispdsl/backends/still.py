@@ -5,7 +5,7 @@ A search renders the same raw again and again. What lies before its first free s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ def with_still_steps(
 
     Args:
         composite: as compiled. What it gives here is kept as long as the new one is.
-        image: ``(C, H, W)``; the new composite is for no other.
+        image: ``(C, H, W)`` or ``(B, C, H, W)``; the new composite is for no other.
         settings: of everything, as the composite takes them; those that are not `moving` are for good.
         metadata: of the image, for good as well.
         moving: addresses of the settings that will change.
@@ -40,11 +40,11 @@ def with_still_steps(
     read = {name for step in composite.steps if step.node not in still for name in (*step.images, *_needed(step))}
     read |= {str(value) for value in composite.plan.graph.results.values()}
     read |= {str(value) for value in composite.plan.graph.taps.values()}
-    kept: dict[str, tuple[Tensor, ...]] = {}
+    kept: dict[str, tuple[torch.Size, tuple[Tensor, ...]]] = {}
     listening = [_recording(step, kept) if step.node in still else step for step in composite.steps]
     with torch.no_grad():
         composite.replaced(listening)(image, settings, metadata)
-    done = [_answering(step, kept[step.node], read) if step.node in still else step for step in composite.steps]
+    done = [_answering(step, *kept[step.node], read) if step.node in still else step for step in composite.steps]
     return composite.replaced(done)
 
 
@@ -67,18 +67,23 @@ def _needed(step: Step) -> tuple[str, ...]:
     return tuple(name for _, name in step.needs)
 
 
-def _recording(step: Step, kept: dict[str, tuple[Tensor, ...]]) -> Step:
+def _lead(images: Iterable[Tensor]) -> torch.Size:
+    """The batch that images are."""
+    return torch.broadcast_shapes(*(image.shape[:-3] for image in images))
+
+
+def _recording(step: Step, kept: dict[str, tuple[torch.Size, tuple[Tensor, ...]]]) -> Step:
     function = step.program.function
 
     def record(*images: Tensor, **keywords: Any) -> Any:
         result = function(*images, **keywords)
-        kept[step.node] = tuple(result) if isinstance(result, tuple | list) else (result,)
+        kept[step.node] = _lead(images), tuple(result) if isinstance(result, tuple | list) else (result,)
         return result
 
     return replace(step, program=Program(record, step.program.layout))
 
 
-def _answering(step: Step, given: tuple[Tensor, ...], read: Collection[str]) -> Step:
+def _answering(step: Step, before: torch.Size, given: tuple[Tensor, ...], read: Collection[str]) -> Step:
     """A step that gives what it gave; what nobody reads any more is kept as its shape alone."""
     kept = tuple(
         result if name in read else torch.zeros((), dtype=result.dtype).expand(result.shape)
@@ -86,7 +91,7 @@ def _answering(step: Step, given: tuple[Tensor, ...], read: Collection[str]) -> 
     )
 
     def answer(*images: Tensor, **_: Any) -> tuple[Tensor, ...]:
-        lead = torch.broadcast_shapes(*(image.shape[:-3] for image in images))
-        return tuple(each.expand(*lead, *each.shape) for each in kept)
+        lead = _lead(images)
+        return kept if lead == before else tuple(each.expand(*lead, *each.shape) for each in kept)
 
     return replace(step, program=Program(answer, step.program.layout))

@@ -52,6 +52,7 @@ CODES = {
     "StageError": ExitCode.EXECUTOR,
     "UserError": ExitCode.DIAGNOSTICS,
     "SettingsError": ExitCode.USAGE,
+    "TaskError": ExitCode.USAGE,
     "LedgerError": ExitCode.USAGE,
     "RawError": ExitCode.UNREADABLE,
     "CubeError": ExitCode.UNREADABLE,

@@ -21,12 +21,21 @@ from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import (
     AllowExec,
     Backend,
+    Border,
     ColourOption,
+    Crop,
+    Describe,
     DoublesOption,
     Implementations,
     Json,
+    NoSidecar,
     PipelineFile,
     PipelineName,
+    Presets,
+    RawFile,
+    SeedOfPrograms,
+    Trust,
+    Values,
     pairs,
 )
 from ispdsl.cli.progress import Step, progress
@@ -67,40 +76,29 @@ def compare(
     first: Annotated[Backend, typer.Argument(metavar="A", help="A backend: composite, libraw, darktable, command ...")],
     second: Annotated[Backend, typer.Argument(metavar="B", help="Another; the same once more shows how it repeats.")],
     file: PipelineFile,
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")],
+    raw: RawFile,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A picture of the differences.")
     ] = None,
     pipeline: PipelineName = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="ADDRESS=VALUE", help="As exposure.ev=0.7. May be repeated.")
-    ] = None,
-    presets: Annotated[
-        list[Path] | None,
-        typer.Option("--preset", metavar="FILE", help="Settings from a file; later ones win. May be repeated."),
-    ] = None,
+    settings: Values = None,
+    presets: Presets = None,
     taps: Annotated[
         str | None, typer.Option("--taps", metavar="NAMES", help="Which, by commas, or none; default: all.")
     ] = None,
-    crop: Annotated[
-        str | None, typer.Option("--crop", metavar="Y,X,H,W", help="Develop this part, in sensor pixels.")
-    ] = None,
-    border: Annotated[int, typer.Option("--border", min=0, metavar="N", help="Leave out N px at each side.")] = 0,
+    crop: Crop = None,
+    border: Border = 0,
     within: Annotated[
         float | None,
         typer.Option("--within", min=0, metavar="X", help="Exit with 1 where more than this fraction of the peak off."),
     ] = None,
-    describe: Annotated[
-        Path | None, typer.Option("--describe", metavar="JSON", help="The description of a mosaic without a header.")
-    ] = None,
-    no_sidecar: Annotated[bool, typer.Option("--no-sidecar", help="Do not read RAW.isp.json.")] = False,
+    describe: Describe = None,
+    no_sidecar: NoSidecar = False,
     impl: Implementations = None,
     doubles: DoublesOption = None,
-    trust: Annotated[
-        list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
-    ] = None,
+    trust: Trust = None,
     allow_exec: AllowExec = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="For programs that draw random numbers.")] = 0,
+    seed: SeedOfPrograms = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:

@@ -121,3 +121,60 @@ AllowExec = Annotated[
     bool,
     typer.Option("--allow-exec", help="Run the programs and devices that the file names; see `ispdsl trust`."),
 ]
+
+RawFile = Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")]
+
+Values = Annotated[
+    list[str] | None, typer.Option("--set", metavar="ADDRESS=VALUE", help="As exposure.ev=0.7. May be repeated.")
+]
+
+Presets = Annotated[
+    list[Path] | None,
+    typer.Option("--preset", metavar="FILE", help="Settings from a file; later ones win. May be repeated."),
+]
+
+PresetsOfStart = Annotated[
+    list[Path] | None,
+    typer.Option("--preset", metavar="FILE", help="Settings to begin at; later ones win. May be repeated."),
+]
+
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        "--crop",
+        metavar="Y,X,H,W",
+        help="Only this part of a raw, in sensor pixels before turning; statistics are of the part.",
+    ),
+]
+
+Border = Annotated[
+    int, typer.Option("--border", min=0, metavar="N", help="Leave out N px at each side of what is compared.")
+]
+
+Describe = Annotated[
+    Path | None, typer.Option("--describe", metavar="JSON", help="The description of mosaics without a header.")
+]
+
+NoSidecar = Annotated[bool, typer.Option("--no-sidecar", help="Do not read RAW.isp.json.")]
+
+Trust = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="PACKAGE", help="Run code of this package as well. May be repeated."),
+]
+
+SeedOfPrograms = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="For programs that draw random numbers.")
+]
+
+SeedOfSearch = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything that is drawn.")]
+
+Calls = Annotated[int, typer.Option("--calls", min=2, metavar="N", help="Of the real thing, at most.")]
+
+PerImage = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--per-image",
+        metavar="ADDRESS",
+        help="Free for each raw by itself, patterns too; the rest is shared. May be repeated.",
+    ),
+]

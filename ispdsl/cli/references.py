@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,27 +22,73 @@ UNDONE = {6: 8, 8: 6}
 Place = tuple[int, int, int, int]
 
 
+def told_apart(raws: Sequence[Path]) -> list[str]:
+    """A name for each raw: that of its file, with as many of its folders as tell it from the others."""
+    all_parts = [Path(os.path.normpath(raw.absolute())).parts[1:] for raw in raws]
+    return ["/".join(_shortest(parts, [each for each in all_parts if each != parts])) for parts in all_parts]
+
+
+def check_once(names: Sequence[str]) -> None:
+    """See that files can be told apart, where each has settings of its own.
+
+    Raises:
+        CommandError: one is given twice.
+    """
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise CommandError(f"{twice} is given twice, and --per-image gives each its own settings", "give it once")
+
+
+def _shortest(parts: Sequence[str], others: Sequence[Sequence[str]]) -> Sequence[str]:
+    """As many names from the end of a path as no other path ends with; all of them where there is no such number."""
+    counts = range(1, len(parts) + 1)
+    return next((parts[-n:] for n in counts if all(other[-n:] != parts[-n:] for other in others)), parts)
+
+
 def reference_files(given: Path, raws: Sequence[Path]) -> list[Path]:
     """The picture of each raw: the file itself where there is one raw, or that of its name in a folder.
 
+    Of raws of one name in several folders, the pictures are told apart by the same folders: ``wanted/day/a.png`` for
+    ``day/a.dng``.
+
     Raises:
-        CommandError: there is no such file or folder, or it has no picture of a raw, or two.
+        CommandError: there is no such file or folder, it has no picture of a raw or several, or one picture is that of
+            several raws.
     """
     if given.is_file() and len(raws) == 1:
         return [given]
     if not given.is_dir():
         what = "a folder with a picture of each raw" if len(raws) > 1 else "a picture, or a folder that holds it"
-        raise CommandError(f"--references {given}: there is no such folder", f"name {what}")
+        why = f"it is one picture, and there are {len(raws)} raws" if given.is_file() else "there is no such folder"
+        raise CommandError(f"--references {given}: {why}", f"name {what}")
     found: list[Path] = []
-    for raw in raws:
-        names = {raw.name.lower(), raw.stem.lower()}
-        there = [each for each in sorted(given.iterdir()) if each.suffix.lower() in PICTURES]
-        fits = [each for each in there if each.stem.lower() in names]
-        if len(fits) != 1:
-            said = "holds no picture" if not fits else f"holds {', '.join(each.name for each in fits)}"
-            raise CommandError(f"{given} {said} of {raw.name}", f"it should be called {raw.stem}.png, .tif or .jpg")
-        found += fits
+    owners: dict[Path, Path] = {}
+    for raw, name in zip(raws, told_apart(raws), strict=True):
+        picture = _picture_of(raw, given / Path(name).parent, given)
+        other = owners.setdefault(picture, raw)
+        if other != raw:
+            both = f"{given} has one picture, {picture.name}, of both {other} and {raw}"
+            raise CommandError(both, f"give each its own: {other.name}{picture.suffix}, {raw.name}{picture.suffix}")
+        found.append(picture)
     return found
+
+
+def _picture_of(raw: Path, folder: Path, given: Path) -> Path:
+    """The one picture of a raw's name in a folder.
+
+    Raises:
+        CommandError: there is none, or there are several.
+    """
+    there = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICTURES] if folder.is_dir() else []
+    by_name = [each for each in there if each.stem.lower() == raw.name.lower()]
+    fits = by_name or [each for each in there if each.stem.lower() == raw.stem.lower()]
+    if len(fits) == 1:
+        return fits[0]
+    said = "holds no picture" if not fits else f"holds {', '.join(each.name for each in fits)}"
+    if folder == given:
+        raise CommandError(f"{given} {said} of {raw.name}", f"it should be called {raw.stem}.png, .tif or .jpg")
+    hint = f"other raws are called {raw.name} too: put its picture there, as {folder / raw.stem}.png, .tif or .jpg"
+    raise CommandError(f"{folder} {said} of {raw}", hint)
 
 
 def read_reference(path: Path, space: str, whole: Frame, part: Place | None) -> Picture:

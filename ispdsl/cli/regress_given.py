@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ispdsl.cli.boundary import CommandError
+from ispdsl.cli.collisions import SETTINGS, Use
 from ispdsl.cli.console import note
+from ispdsl.cli.means import looked_at
 from ispdsl.cli.regress_report import placed
-from ispdsl.cli.run import cropped
+from ispdsl.cli.run import check_output, cropped
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ispdsl.optimise.registration import Placement
     from ispdsl.runtime.frame import Frame
     from ispdsl.runtime.values import Settings
+    from ispdsl.runtime.vector import Vector
 
     Floats = NDArray[np.float32]
     Place = tuple[int, int, int, int]
@@ -31,8 +34,19 @@ UNDONE = {6: 8, 8: 6}
 """Orientations that do not undo themselves."""
 
 
+SHOWN = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""What a sheet may be."""
+
 LEAST = 64
 """Cells of the common grid below which a picture says too little."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """Numbers that are free, and the addresses of those that each picture has for itself."""
+
+    vector: Vector
+    own: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,27 +66,72 @@ class Given:
     aligned: Aligned | None = None
 
 
+def check_files(output: Path | None, sheet: Path | None) -> None:
+    """See that the pictures can be written before anything is rendered.
+
+    Raises:
+        CommandError: one cannot.
+    """
+    for path in (output, sheet):
+        if path is not None:
+            check_output(path, None)
+    if sheet is not None and sheet.suffix.lower() not in SHOWN:
+        raise CommandError(f"--sheet {sheet} is no picture to look at", f"name one of {', '.join(SHOWN)}")
+
+
+def outputs_of(pictures: Sequence[Path], sheet: Path | None) -> list[Use]:
+    """All files that are written."""
+    from ispdsl.runtime.sidecar import path_of
+
+    uses = [use for path in pictures for use in (Use("the picture", path), Use(SETTINGS, path_of(path)))]
+    return [*uses, *([Use("the picture of the differences", sheet)] if sheet else [])]
+
+
 def asked_of(raw: Path, target: Path, further: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Raws and their pictures.
 
     Raises:
-        CommandError: a raw is without its picture.
+        CommandError: a raw is without its picture, or shares it with another.
     """
     if len(further) % 2:
         raise CommandError(f"{further[-1]} has no picture", "name raws and pictures by turns: RAW TARGET RAW TARGET")
-    return [(raw, target), *zip(further[::2], further[1::2], strict=True)]
+    asked = [(raw, target), *zip(further[::2], further[1::2], strict=True)]
+    owners: dict[Path, Path] = {}
+    for one, picture in asked:
+        other = owners.setdefault(picture.absolute(), one)
+        if other.absolute() != one.absolute():
+            raise CommandError(f"{picture} is given as the picture of {other} and of {one}", "give each raw its own")
+    return asked
 
 
-def looked_at(graph: Graph) -> Port:
-    """The output that is looked at: the first.
+def free_of(settings: Settings, only: Sequence[str] | None, own: Sequence[str]) -> Sought:
+    """What is free, of the settings of the first picture.
+
+    Args:
+        settings: where the search begins for it.
+        only: addresses or patterns of what is free; nothing for every free number.
+        own: addresses or patterns of what is each picture's own, which is free as well.
 
     Raises:
-        CommandError: it is no picture in colour.
+        SettingsError: an address is unknown or cannot be free.
     """
-    port = graph.outputs[0]
-    if port.type.name != "rgb":
-        raise CommandError(f"{graph.name} gives {port.name}: {port.type}, and a target is a picture in colour")
-    return port
+    from ispdsl.runtime.vector import Vector
+
+    mine = tuple(slot.address for slot in Vector.of(settings, "unit", own).slots)
+    return Sought(Vector.of(settings, "unit", [*only, *mine] if only else None), mine)
+
+
+def check_border(given: Sequence[Given], border: int) -> None:
+    """See that a border leaves something of each picture.
+
+    Raises:
+        CommandError: of one nothing is left.
+    """
+    for each in given:
+        height, width = each.wanted.shape[1:]
+        if min(height, width) <= 2 * border:
+            message = f"{each.target}: a border of {border} px leaves nothing of {width} x {height} px"
+            raise CommandError(message, "look at a larger part, or leave out less")
 
 
 def given_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ispdsl.cli.means import Means
+    from ispdsl.cli.regress_given import Given
     from ispdsl.comparison.pair import Pair
     from ispdsl.graph import Graph
     from ispdsl.ir.model import Port
@@ -103,6 +106,22 @@ def placed(placement: Placement, frame: Frame) -> str:
 # ---- tables ------------------------------------------------------------------------------------------------
 
 
+def told(
+    found: Regression,
+    shown: Sequence[Both],
+    version: str,
+    means: Means,
+    searcher: str | None,
+    graph: Graph,
+    given: Sequence[Given],
+    as_json: bool,
+) -> str:
+    """The answer: JSON for programs, or a table."""
+    if not as_json:
+        return table(found, shown, version or "the pipeline's own programs", [each.target for each in given])
+    return as_values(found, shown, version or means.backend.value, searcher, graph, given)
+
+
 def table(found: Regression, shown: Sequence[Both], real: str, targets: Sequence[Path]) -> str:
     """For people."""
     blind = {each.parts[0][0] for each in found.confusions}
@@ -157,13 +176,11 @@ def as_values(
     found: Regression,
     shown: Sequence[Both],
     real: str,
+    searcher: str | None,
     graph: Graph,
-    frames: Sequence[Frame],
-    targets: Sequence[Path],
-    placements: Sequence[Placement | None],
+    given: Sequence[Given],
 ) -> str:
     """For programs: JSON."""
-    pictures = zip(found.views, shown, frames, targets, placements, strict=True)
     values: dict[str, Any] = {
         "pipeline": graph.name,
         "pipeline_sha256": graph.sha256,
@@ -178,21 +195,23 @@ def as_values(
         "psnr": found.psnr,
         "psnr_before": found.psnr_before,
         "believed": found.believed,
-        "pictures": [_picture(*each) for each in pictures],
+        "pictures": [_picture(*each) for each in zip(found.views, shown, given, strict=True)],
         "calls": found.calls,
         "renders": found.renders,
-        "path": list(found.path),
+        "searcher": searcher,
+        "path": [None if math.isnan(each) else each for each in found.path],
         "why": found.why,
     }
     return json.dumps(values, indent=2)
 
 
-def _picture(found: Rendered, shown: Both, frame: Frame, target: Path, placement: Placement | None) -> dict[str, Any]:
+def _picture(found: Rendered, shown: Both, given: Given) -> dict[str, Any]:
     from ispdsl.comparison.report import values
 
+    frame, placement = given.frame, given.placement
     return {
         "frame": {"file": frame.source.path, "sha256": frame.source.sha256},
-        "target": str(target),
+        "target": str(given.target),
         "settings": _settings(found.settings),
         "psnr": found.psnr,
         "psnr_before": found.psnr_before,

@@ -26,11 +26,18 @@ from ispdsl.cli.options import (
     Backend,
     BackendOption,
     ColourOption,
+    Crop,
+    Describe,
     DoublesOption,
     Implementations,
     Json,
     PipelineFile,
     PipelineName,
+    Presets,
+    RawFile,
+    SeedOfPrograms,
+    Trust,
+    Values,
     pairs,
 )
 from ispdsl.cli.progress import Step, progress
@@ -83,25 +90,18 @@ class Work:
 @guarded
 def run(
     file: PipelineFile,
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file: DNG, any camera raw, or a described mosaic.")],
+    raw: RawFile,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The picture: .png, .tif, .jpg, .npy or .pfm.")
     ],
     pipeline: PipelineName = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="ADDRESS=VALUE", help="As exposure.ev=0.7. May be repeated.")
-    ] = None,
-    presets: Annotated[
-        list[Path] | None,
-        typer.Option("--preset", metavar="FILE", help="Settings from a file; later ones win. May be repeated."),
-    ] = None,
+    settings: Values = None,
+    presets: Presets = None,
     taps: Annotated[Path | None, typer.Option("--taps", metavar="DIR", help="Write what every tap sees here.")] = None,
     tap_format: Annotated[
         TapFormat, typer.Option("--tap-format", help="png to look at, or exact values.")
     ] = TapFormat.PNG,
-    describe: Annotated[
-        Path | None, typer.Option("--describe", metavar="JSON", help="The description of a mosaic without a header.")
-    ] = None,
+    describe: Describe = None,
     save_settings: Annotated[
         Path | None, typer.Option("--save-settings", metavar="FILE", help="Where to; default: OUTPUT.isp.json.")
     ] = None,
@@ -110,21 +110,12 @@ def run(
     ] = False,
     impl: Implementations = None,
     doubles: DoublesOption = None,
-    trust: Annotated[
-        list[str] | None, typer.Option("--trust", metavar="PACKAGE", help="Run programs of this package as well.")
-    ] = None,
+    trust: Trust = None,
     backend: BackendOption = Backend.COMPOSITE,
     allow_exec: AllowExec = False,
-    crop: Annotated[
-        str | None,
-        typer.Option(
-            "--crop",
-            metavar="Y,X,H,W",
-            help="Develop this part, in sensor pixels before turning; statistics are of the part.",
-        ),
-    ] = None,
+    crop: Crop = None,
     bits: Annotated[Bits | None, typer.Option("--bits", help="Bits a sample; 32 are floats.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="For programs that draw random numbers.")] = 0,
+    seed: SeedOfPrograms = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ispdsl.cli.boundary import writing
+from ispdsl.cli.regress_report import numbered
+from ispdsl.cli.tune_given import Job
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
-    from ispdsl.graph import Graph
-    from ispdsl.optimise.free import Free
+    from ispdsl.optimise.free import Free, Part
     from ispdsl.optimise.morris import Effect
-    from ispdsl.optimise.tasks.task import Picture, Task
+    from ispdsl.optimise.tasks.task import Task
     from ispdsl.optimise.tuning import Method, Tuned
-    from ispdsl.runtime.frame import Frame
     from ispdsl.runtime.values import Settings
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Some raws, and the references that they have."""
-
-    names: tuple[str, ...]
-    frames: tuple[Frame, ...]
-    references: tuple[Picture, ...] | None
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the answer goes: a preset, a sheet of the raws, a plot of the score, the folder of a report."""
-
-    preset: Path | None
-    sheet: Path | None
-    plot: Path | None
-    report: Path | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,75 +29,114 @@ class Judged:
     after: float
 
 
-def applied(chosen: Settings, found: Tuned, addresses: Sequence[str]) -> Settings:
-    """The settings with what was found, everything else as each raw has it."""
-    return chosen.update({address: found.settings[address] for address in addresses})
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What was found, and how.
+
+    Attributes:
+        found: by the search.
+        task: that was measured.
+        judged: by raws that are held out.
+        real: the name of what rendered.
+        who: searched.
+        method: of the search.
+        effects: of each setting.
+    """
+
+    found: Tuned
+    task: Task
+    judged: Judged | None
+    real: str
+    who: str
+    method: Method
+    effects: Sequence[Effect]
 
 
-def rows_of(start: Settings, addresses: Sequence[str], found: Tuned) -> list[tuple[str, str, str]]:
-    """Every free setting before and after, as people read it."""
+def applied(chosen: Settings, found: Settings, free: Free) -> Settings:
+    """The settings with what was found for all raws, everything else as each has it."""
+    return chosen.update({address: found[address] for address in free.addresses if address not in free.own})
+
+
+def rows_of(free: Free, found: Sequence[Settings]) -> list[tuple[str, str, str]]:
+    """Every free setting before and after, as people read it.
+
+    Args:
+        free: with where the search began.
+        found: of all raws, or of each.
+    """
     from ispdsl.optimise.free import written
 
-    units = {address: start.slot(address).unit for address in addresses}
-    return [(each, written(start[each], units[each]), written(found.settings[each], units[each])) for each in addresses]
+    def shown(part: Part, side: Sequence[Settings]) -> str:
+        return written(side[part.image or 0][part.slot.address], part.slot.unit)
+
+    begun = free.each or (free.settings,)
+    return [(part.name, shown(part, begun), shown(part, found)) for part in free.parts]
 
 
-def table(
-    start: Settings,
-    addresses: Sequence[str],
-    found: Tuned,
-    task: Task,
-    judged: Judged | None,
-    real: str,
-    effects: Sequence[Effect] = (),
-) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, its columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def table(job: Job, answer: Answer) -> str:
     """Every free setting before and after, the scores, and how much each setting matters."""
-    rows = [("", "start", "found"), *rows_of(start, addresses, found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.append(f"start: {task.shown(found.score_before)} as rendered by {clean(real)}")
-    lines.append(f"found: {task.shown(found.score)} as rendered by {clean(real)}")
+    found, task, real = answer.found, answer.task, clean(answer.real)
+    lines = aligned([("", "start", "found"), *rows_of(job.free, found.each)])
+    lines.append(f"start: {task.shown(found.score_before)} as rendered by {real}")
+    again = found.recommended
+    if again is None:
+        lines.append(f"found: {task.shown(found.score)} as rendered by {real}")
+    else:
+        mean = f"the mean of {len(again)} calls" if len(again) > 1 else "one call"
+        lines.append(f"found: {task.shown(found.score)} as rendered by {real}, {mean} at what {answer.who} recommends")
+        lines.append(f"the lowest score of all calls was {task.shown(found.found.value)}; answers do not repeat")
     if found.believed is not None:
         lines.append(f"the double took what was found to be at {task.shown(found.believed)}")
-    if judged is not None:
-        lines.append(
-            f"held out: {task.shown(judged.before)} at the start, {task.shown(judged.after)} with what was found"
-        )
+    if answer.judged is not None:
+        before, after = task.shown(answer.judged.before), task.shown(answer.judged.after)
+        lines.append(f"held out: {before} at the start, {after} with what was found")
     lines.append(f"it ended as {found.found.why}")
-    if effects:
-        lines.append("over its range each setting changes the pictures by (RMS, codes of 8 bits):")
-        lines += [f"  {each.name}  {255 * each.size:.2f} +- {255 * each.spread:.2f}" for each in effects]
-    return "\n".join(lines)
+    return "\n".join([*lines, *effects_shown(answer.effects)])
 
 
-def values(
-    graph: Graph,
-    data: Data,
-    found: Tuned,
-    task: Task,
-    judged: Judged | None,
-    real: str,
-    who: str,
-    method: Method,
-    effects: Sequence[Effect] = (),
-) -> dict[str, Any]:
-    """All that is known of the answer."""
+def effects_shown(effects: Sequence[Effect]) -> list[str]:
+    """Lines that say how much each setting matters; none where nobody asked."""
+    if not effects:
+        return []
+    lines = [f"  {each.name}  {255 * each.size:.2f} +- {255 * each.spread:.2f}" for each in effects]
+    return ["over its range each setting changes the pictures by (RMS, codes of 8 bits):", *lines]
+
+
+def facts_of(job: Job, real: str, effects: Sequence[Effect]) -> dict[str, Any]:
+    """What is told of every answer, for programs."""
+    return {
+        "pipeline": job.graph.name,
+        "pipeline_sha256": job.graph.sha256,
+        "raws": list(job.data.names),
+        "real_thing": real,
+        "seed": job.seed,
+        "sensitivity": [{"name": each.name, "size": each.size, "spread": each.spread} for each in effects],
+    }
+
+
+def values(job: Job, answer: Answer) -> dict[str, Any]:
+    """All that is known of the answer, for programs."""
     from ispdsl.runtime.sidecar import Sidecar
 
-    return {
-        "pipeline": graph.name,
-        "pipeline_sha256": graph.sha256,
-        "raws": list(data.names),
-        "real_thing": real,
+    found, task, judged, again = answer.found, answer.task, answer.judged, answer.found.recommended
+    return facts_of(job, answer.real, answer.effects) | {
         "task": task.name,
-        "searcher": who,
-        "mode": method.mode,
-        "seed": method.seed,
+        "searcher": answer.who,
+        "mode": answer.method.mode,
         "settings": dict(Sidecar.of(found.settings).settings),
+        "settings_of_each": [dict(Sidecar.of(each).settings) for each in found.each],
         "score": found.score,
         "score_before": found.score_before,
         "shown": task.shown(found.score),
         "shown_before": task.shown(found.score_before),
+        "lowest": found.found.value,
+        "recommended": None if again is None else again.tolist(),
         "believed": found.believed,
         "believed_before": found.believed_before,
         "held_out": None if judged is None else {"before": judged.before, "after": judged.after},
@@ -125,48 +145,52 @@ def values(
         "believed_calls": found.believed_calls,
         "path": [value if math.isfinite(value) else None for value in found.found.path.tolist()],
         "why": found.found.why,
-        "sensitivity": [{"name": each.name, "size": each.size, "spread": each.spread} for each in effects],
     }
 
 
-def write(
-    places: Places,
-    graph: Graph,
-    data: Data,
-    free: Free,
-    found: Tuned,
-    task: Task,
-    effects: Sequence[Effect],
-    told: Mapping[str, str],
-) -> None:
-    """Write the preset, the pictures and the report that were asked for.
+def write(job: Job, answer: Answer) -> list[Path]:
+    """Write the presets, the pictures and the report that were asked for.
+
+    Returns:
+        The presets: one, or of each raw where some settings are a raw's own.
 
     Raises:
         CommandError, PictureError: a file cannot be written.
     """
     from ispdsl.optimise.drawings import draw_convergence, draw_pictures
-    from ispdsl.optimise.report import write_report
     from ispdsl.runtime.sidecar import Sidecar, save
 
-    if places.preset is not None:
-        with writing(places.preset):
-            save(Sidecar.of(found.settings), places.preset)
-    type_ = graph.outputs[0].type
+    places, found, data = job.places, answer.found, job.data
+    presets = [] if places.preset is None else numbered(places.preset, len(found.each))
+    for path, each in zip(presets, found.each, strict=False):
+        with writing(path):
+            save(Sidecar.of(each), path)
     if places.sheet is not None:
-        draw_pictures(places.sheet, found, data.names, type_, data.references)
+        draw_pictures(places.sheet, found, data.names, job.graph.outputs[0].type, data.references)
     if places.plot is not None:
-        draw_convergence(places.plot, found, task, believed=found.believed is not None)
+        draw_convergence(places.plot, found, answer.task, believed=found.believed is not None)
     if places.report is not None:
-        with writing(places.report):
-            places.report.mkdir(exist_ok=True)
-        sheet = places.report / "pictures.png"
-        draw_pictures(sheet, found, data.names, type_, data.references)
-        facts = {"pipeline": graph.name, "raws": ", ".join(data.names), "task": task.name, **told}
-        facts |= {"start": task.shown(found.score_before), "found": task.shown(found.score)}
-        facts |= {} if found.believed is None else {"the double believes": task.shown(found.believed)}
-        facts |= {"calls": str(found.calls), "it ended as": found.found.why}
-        write_report(
-            places.report, f"{graph.name}: {task.name}", {told["searcher"]: [found.found]}, free.space, told=facts,
-            settings=rows_of(free.settings, free.addresses, found), effects=effects,
-            pictures=[("Before and after", sheet)], unit=task.name, shown=lambda score: task.sign * score,
-        )  # fmt: skip
+        _report(job, answer)
+    return presets
+
+
+def _report(job: Job, answer: Answer) -> None:
+    from ispdsl.optimise.drawings import draw_pictures
+    from ispdsl.optimise.report import write_report
+
+    folder, found, task, data = job.places.report, answer.found, answer.task, job.data
+    assert folder is not None, "it was asked for"
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    sheet = folder / "pictures.png"
+    draw_pictures(sheet, found, data.names, job.graph.outputs[0].type, data.references)
+    facts = {"pipeline": job.graph.name, "raws": ", ".join(data.names), "task": task.name, "searcher": answer.who}
+    facts |= {"real thing": answer.real, "start": task.shown(found.score_before), "found": task.shown(found.score)}
+    facts |= {} if found.recommended is None else {"lowest of all calls": task.shown(found.found.value)}
+    facts |= {} if found.believed is None else {"the double believes": task.shown(found.believed)}
+    facts |= {"calls": str(found.calls), "it ended as": found.found.why}
+    write_report(
+        folder, f"{job.graph.name}: {task.name}", {answer.who: [found.found]}, job.free.space, told=facts,
+        settings=rows_of(job.free, found.each), effects=answer.effects, pictures=[("Before and after", sheet)],
+        unit=task.name, shown=lambda score: task.sign * score,
+    )  # fmt: skip

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ispdsl.optimise.box import Box
 from ispdsl.optimise.least_squares import Fit
+from ispdsl.optimise.sharing import Sharing
 from ispdsl.optimise.space import Numbers
 from ispdsl.runtime.values import Settings
-from ispdsl.runtime.vector import Element
 
 BLOCK = 16
 """Pixels across the blocks within which what is left of a target may hang together: those of JPEG with its chroma."""
@@ -61,7 +60,9 @@ class Confusion:
     change: float
 
 
-def estimates(box: Box, fit: Fit, settings: Settings, blocks: NDArray[np.int64]) -> tuple[Estimate, ...]:
+def estimates(
+    sharing: Sharing, fit: Fit, settings: Sequence[Settings], blocks: NDArray[np.int64]
+) -> tuple[Estimate, ...]:
     """What was found, with standard errors.
 
     Those are of least squares whose residuals hang together within blocks of pixels and not beyond (Liang and Zeger,
@@ -69,9 +70,9 @@ def estimates(box: Box, fit: Fit, settings: Settings, blocks: NDArray[np.int64])
     was still to go is added in square.
 
     Args:
-        box: what was searched.
+        sharing: what was searched.
         fit: where the search ended.
-        settings: where it began.
+        settings: where it began, for each picture.
         blocks: the block of each residual, ``(M,)``, counted from 0.
     """
     ends = (fit.point <= 0.0) | (fit.point >= 1.0)
@@ -85,20 +86,19 @@ def estimates(box: Box, fit: Fit, settings: Settings, blocks: NDArray[np.int64])
         spread = np.diag(inverse @ (scores.T @ scores) @ inverse)
         errors[free] = np.sqrt(spread + np.square(inverse @ fit.slope[free]))
         errors[free[(vectors[:, ~told] ** 2).sum(axis=1) > 0.1]] = np.nan
-    declared = replace(box.vector, face="physical")
-    found, begun = declared.to_vector(box.settings(fit.point, settings)), declared.to_vector(settings)
+    found, begun = sharing.declared(sharing.settings(fit.point, settings)), sharing.declared(settings)
     after, before = np.minimum(fit.point + 1e-4, 1.0), np.maximum(fit.point - 1e-4, 0.0)
-    slopes = (np.array(box.physical(after)) - np.array(box.physical(before))) / (after - before)
+    slopes = (sharing.physical(after) - sharing.physical(before)) / (after - before)
     return tuple(
         Estimate(
-            element.name,
-            element.unit,
-            begun[place],
-            found[place],
+            name,
+            sharing.units[place],
+            float(begun[place]),
+            float(found[place]),
             None if np.isnan(errors[place]) else float(abs(slopes[place]) * errors[place]),
             bool(ends[place]),
         )
-        for place, element in enumerate(box.vector.elements)
+        for place, name in enumerate(sharing.names)
     )
 
 
@@ -116,34 +116,40 @@ def blocks_of(places: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.i
 
 def _scores(fit: Fit, blocks: NDArray[np.int64]) -> Numbers:
     """``J^T W r`` of every block, ``(B, N)``."""
-    count = int(blocks.max()) + 1
-    pull = fit.residual if fit.weights is None else fit.residual * fit.weights
-    return np.stack([np.bincount(blocks, slopes * pull, count) for slopes in fit.jacobian.T], axis=1).astype(np.float64)
+    return fit.jacobian.scores(fit.residual if fit.weights is None else fit.residual * fit.weights, blocks)
 
 
-def confusions(box: Box, fit: Fit) -> tuple[Confusion, ...]:
-    """Directions along which a tenth of the ranges changes the pictures by less than anyone sees, the worst first."""
-    count = fit.residual.size
-    values, vectors = np.linalg.eigh(fit.normal)
+def confusions(names: Sequence[str], fit: Fit) -> tuple[Confusion, ...]:
+    """Directions along which a tenth of the ranges changes the pictures by less than anyone sees, the worst first.
+
+    What is one picture's own is judged by that picture alone.
+
+    Args:
+        names: of the numbers.
+        fit: where the search ended.
+    """
+    rows = np.sqrt(np.maximum(fit.jacobian.rows, 1))
+    values, vectors = np.linalg.eigh(fit.normal / np.outer(rows, rows))
     found: list[Confusion] = []
-    for value, direction in zip(values, vectors.T, strict=True):
-        if value > count * (ALIKE / PROBE) ** 2:
+    for value, scaled in zip(values, vectors.T, strict=True):
+        if value > (ALIKE / PROBE) ** 2:
             break
-        found.append(Confusion(_parts(box.vector.elements, direction), PROBE * float(np.sqrt(max(value, 0) / count))))
+        direction = scaled / rows
+        parts = _parts(names, direction / np.linalg.norm(direction))
+        found.append(Confusion(parts, PROBE * float(np.sqrt(max(value, 0)))))
     return tuple(found)
 
 
 def have_a_say(fit: Fit) -> NDArray[np.bool_]:
-    """Which numbers change the pictures at all, ``(N,)``."""
-    return np.sqrt(np.diag(fit.normal) / fit.residual.size) > ALIKE
+    """Which numbers change at all the pictures that see them, ``(N,)``."""
+    return np.sqrt(np.diag(fit.normal) / np.maximum(fit.jacobian.rows, 1)) > ALIKE
 
 
-def _parts(elements: Sequence[Element], direction: Numbers) -> tuple[tuple[str, float], ...]:
+def _parts(names: Sequence[str], direction: Numbers) -> tuple[tuple[str, float], ...]:
     """What moves in a direction, without what hardly does."""
     order = sorted(range(direction.size), key=lambda place: -abs(direction[place]))
     sign = np.sign(direction[order[0]]) or 1.0
+    least = min(0.1, 0.5 * abs(direction[order[0]]))  # many pictures' own have small parts each
     return tuple(
-        (elements[place].name, round(float(sign * direction[place]), 3))
-        for place in order
-        if abs(direction[place]) > 0.1
+        (names[place], round(float(sign * direction[place]), 3)) for place in order if abs(direction[place]) > least
     )

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +15,7 @@ from ispdsl.optimise.space import Axis, Numbers, Space
 from ispdsl.runtime import faces
 from ispdsl.runtime.slots import PhysicalValue, Slot
 from ispdsl.runtime.values import Problem, Settings, SettingsError
-from ispdsl.runtime.vector import why_not
+from ispdsl.runtime.vector import frozen, named, why_not
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,23 @@ class Part:
         slot: the setting.
         low, high: of each of its numbers: places in the unit face for sliders and tables, codes for registers, indices
             of the options for choices and toggles.
+        image: the number of the only image that it is of, from 0; None where all share it.
+        of: the name of that image.
     """
 
     slot: Slot
     low: tuple[float, ...]
     high: tuple[float, ...]
+    image: int | None = None
+    of: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its address, and where it is one image's own the name of that: ``exposure.ev (a.dng)``."""
+        return self._named(self.slot.address)
+
+    def _named(self, name: str) -> str:
+        return name if self.image is None else f"{name} ({self.of})"
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -39,11 +50,11 @@ class Part:
         if isinstance(self.slot.declaration, Table):
             shape = self.slot.declaration.shape
             places = itertools.product(*(range(count) for count in shape))
-            return tuple(Axis(f"{self.slot.address}[{','.join(map(str, place))}]") for place in places)
+            return tuple(Axis(self._named(f"{self.slot.address}[{','.join(map(str, place))}]")) for place in places)
         if isinstance(self.slot.declaration, Slider):
-            return (Axis(self.slot.address),)
+            return (Axis(self.name),)
         levels = int(self.high[0] - self.low[0]) + 1
-        return (Axis(self.slot.address, levels, ordered=isinstance(self.slot.declaration, Register)),)
+        return (Axis(self.name, levels, ordered=isinstance(self.slot.declaration, Register)),)
 
     def place(self, value: PhysicalValue) -> Numbers:
         """Where a value lies between `low` and `high`, each number as a part of 1."""
@@ -66,13 +77,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Free:
-    """Free settings in a fixed order, and what everything else stays at."""
+    """Free settings in a fixed order, and what everything else stays at.
+
+    Attributes:
+        settings: where the search begins; of the first image.
+        parts: what is free.
+        each: where it begins for each image, where some settings are an image's own; else nothing.
+    """
 
     settings: Settings
     parts: tuple[Part, ...]
+    each: tuple[Settings, ...] = ()
 
     @staticmethod
-    def of(settings: Settings, only: Iterable[str] | None = None, choices: bool = False) -> Free:
+    def of(
+        settings: Settings,
+        only: Iterable[str] | None = None,
+        choices: bool = False,
+        *,
+        own: Iterable[str] = (),
+        images: Sequence[tuple[str, Settings]] = (),
+    ) -> Free:
         """All free numbers, or what is at the addresses `only`, within soft ranges that are widened to hold the start.
 
         Args:
@@ -80,24 +105,37 @@ class Free:
             only: addresses of sliders, registers, tables, choices and toggles, or patterns such as ``isp.gain_*`` for
                 all that can be free and fit them; None for all free numbers.
             choices: where `only` is None, choices and toggles as well.
+            own: addresses or patterns of what each image has for itself; free besides `only`.
+            images: names of all images, and settings where the search of their own begins, resolved for each. With
+                fewer than two everything is shared.
 
         Raises:
             SettingsError: an address is unknown or cannot be free, a value waits for metadata, or nothing is free.
         """
+        mine = named(settings, own, why_not_free)
         if only is None:
-            slots = [slot for slot in settings.slots if _why_not(slot) is None and (choices or not slot.static)]
+            slots = tuple(
+                slot for slot in settings.slots if why_not_free(slot) is None and (choices or not slot.static)
+            )
         else:
-            slots = list(dict.fromkeys(slot for address in only for slot in _named(settings, address)))
-            reasons = [(slot.address, _why_not(slot)) for slot in slots]
-            problems = [Problem(address, reason) for address, reason in reasons if reason is not None]
-            if problems:
-                raise SettingsError(*problems)
-        waiting = [slot for slot in slots if settings[slot.address] is None]
+            slots = named(settings, only, why_not_free)
+        slots = tuple(dict.fromkeys((*slots, *mine)))
+        several = bool(mine) and len(images) > 1
+        begun = [begin for _, begin in images] if several else [settings]
+        waiting = [
+            slot for slot in slots if any(e[slot.address] is None for e in (begun if slot in mine else [settings]))
+        ]
         if waiting:
             raise SettingsError(*(Problem(slot.address, "it has no value yet", "set it") for slot in waiting))
         if not slots:
             raise SettingsError(Problem("", f"nothing of {settings.name} is free"))
-        return Free(settings, tuple(_part(slot, settings[slot.address]) for slot in slots))
+        parts: list[Part] = []
+        for slot in slots:
+            if several and slot in mine:
+                parts += [_part(slot, each[slot.address], n, name) for n, (name, each) in enumerate(images)]
+            else:
+                parts.append(_part(slot, settings[slot.address]))
+        return Free(settings, tuple(parts), tuple(each for _, each in images) if several else ())
 
     @property
     def space(self) -> Space:
@@ -107,45 +145,54 @@ class Free:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Of everything that is free."""
-        return tuple(part.slot.address for part in self.parts)
+        return tuple(dict.fromkeys(part.slot.address for part in self.parts))
 
-    def point(self, settings: Settings) -> Numbers:
-        """Where some settings lie in the space; what lies outside of it goes to its edge."""
-        values = ((part, settings[part.slot.address]) for part in self.parts)
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Addresses of what each image has for itself."""
+        return tuple(dict.fromkeys(part.slot.address for part in self.parts if part.image is not None))
+
+    @property
+    def start(self) -> Numbers:
+        """The point where the search begins."""
+        return self.point(*(self.each or (self.settings,)))
+
+    def point(self, *settings: Settings) -> Numbers:
+        """Where some settings lie in the space; what lies outside of it goes to its edge.
+
+        Args:
+            settings: of all images, or one after the other those of each.
+        """
+        values = ((part, settings[(part.image or 0) % len(settings)][part.slot.address]) for part in self.parts)
         return np.clip(np.concatenate([part.place(value) for part, value in values if value is not None]), 0.0, 1.0)
 
     def at(self, point: Numbers) -> Settings:
-        """The settings at a legal point: register codes and names, never something between."""
-        values: dict[str, PhysicalValue] = {}
-        place = 0
-        for part in self.parts:
-            values[part.slot.address] = part.value(point[place : place + len(part.low)])
-            place += len(part.low)
-        return self.settings.update(values)
+        """The settings at a legal point: register codes and names, never something between. Of the first image."""
+        return self.all_at(point)[0]
+
+    def all_at(self, point: Numbers) -> tuple[Settings, ...]:
+        """The settings of each image at a legal point; one for all where all share them."""
+        places = np.cumsum([0, *(len(part.low) for part in self.parts)]).tolist()
+        found = [
+            (part, part.value(point[place : place + len(part.low)]))
+            for part, place in zip(self.parts, places, strict=False)
+        ]
+        return tuple(
+            begun.update({part.slot.address: value for part, value in found if part.image in (None, number)})
+            for number, begun in enumerate(self.each or (self.settings,))
+        )
 
 
-def _why_not(slot: Slot) -> str | None:
+def why_not_free(slot: Slot) -> Problem | None:
     """Why a slot cannot be free; None where it can."""
-    if not isinstance(slot.declaration, Choice | Toggle):
-        return why_not(slot, "unit")
-    if slot.fixed or slot.structural or not slot.drives:
-        return "it is not free: fixed, or used by no node that runs"
-    return None
+    return frozen(slot) if isinstance(slot.declaration, Choice | Toggle) else why_not(slot, "unit")
 
 
-def _named(settings: Settings, address: str) -> list[Slot]:
-    """The slot at an address, or what fits a pattern and can be free."""
-    fits = [slot for slot in settings.slots if fnmatchcase(slot.address, address) and _why_not(slot) is None]
-    if any(sign in address for sign in "*?") and fits:
-        return fits
-    return [settings.slot(address)]
-
-
-def _part(slot: Slot, value: PhysicalValue | None) -> Part:
+def _part(slot: Slot, value: PhysicalValue | None, image: int | None = None, of: str = "") -> Part:
     assert value is not None, "it has been asked for"
     low, high = _ends(slot)
     numbers = _numbers(slot, value)
-    return Part(slot, tuple(min(low, each) for each in numbers), tuple(max(high, each) for each in numbers))
+    return Part(slot, tuple(min(low, each) for each in numbers), tuple(max(high, each) for each in numbers), image, of)
 
 
 def _ends(slot: Slot) -> tuple[float, float]:

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ispdsl.optimise.coordinates import Made, coordinates
-from ispdsl.optimise.engine import Found, Score, Searcher, SpentError, search
+from ispdsl.optimise.engine import Ended, Found, Score, Searcher, SpentError, search
 from ispdsl.optimise.space import Axis, Numbers, Space
 
 POLISH = 0.01
 """The first step of a polish, as a part of the range."""
+
+AGAIN = 5
+"""Calls that ask again about what a searcher recommends under noise."""
 
 APART = 0.03
 """How far candidates of the double lie apart in some direction, as a part of the range."""
@@ -45,6 +48,8 @@ class _Share:
     point: Numbers | None = None
     value: float = math.inf
     asked: int = 0
+    noisy: bool = False
+    """Whether a point that was asked about twice gave two answers."""
     known: dict[bytes, float] = field(default_factory=dict[bytes, float])
     _end: _ShareSpentError = field(default_factory=_ShareSpentError)
 
@@ -53,33 +58,46 @@ class _Share:
             raise self._end
         value = self.score(point)
         self.asked += 1
-        self.known[self.space.snap(point).tobytes()] = value
+        key = self.space.snap(point).tobytes()
+        self.noisy = self.noisy or self.known.get(key, value) != value
+        self.known[key] = value
         if value < self.value:
             self.point, self.value = self.space.snap(point), value
         return value
 
-    def run(self, searcher: Searcher, seed: int, start: Numbers | None) -> None:
-        """Let a searcher have it; that all calls are spent passes."""
+    def run(self, searcher: Searcher, seed: int, start: Numbers | None) -> Numbers | None:
+        """Let a searcher have it, and what it recommends, if anything; that all calls are spent passes."""
         try:
-            searcher(self, self.space, self.calls, seed, start)
+            said = searcher(self, self.space, self.calls, seed, start)
         except _ShareSpentError as error:
             if error is not self._end:
                 raise
+            return None
+        named = said.recommended if isinstance(said, Ended) else None
+        return None if named is None else self.space.snap(named)
 
 
-def polished(searcher: Searcher, share: float = 0.2) -> Made:
+def polished(searcher: Searcher, share: float = 0.2) -> Searcher:
     """A searcher, and then a search along single axes, over neighbouring codes and other names.
+
+    Where answers do not repeat, the lowest is the luckiest one, and a search along axes only gets luckier. If the
+    searcher then recommends a point, a few of the calls that are left ask about that one again, and it is recommended.
 
     Args:
         searcher: who comes first.
         share: the part of the calls that is kept for the end; what the first leaves comes on top.
     """
 
-    def run(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str:
+    def run(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> str | Ended:
         first = _Share(score, space, max(calls - round(share * calls), 1))
         if start is not None:
             first(start)  # what comes after may be worse
-        first.run(searcher, seed, start)
+            first.asked = 0  # who searches begins there as well, and has all its calls
+        named = first.run(searcher, seed, start)
+        if named is not None and (first.noisy or first.point is None or not np.array_equal(named, first.point)):
+            for _ in range(min(AGAIN, calls - first.asked)):
+                score(named)
+            return Ended("answers do not repeat, and what the searcher recommends was asked for again", named)
         return coordinates(POLISH, first.known)(score, space, calls - first.asked, seed, first.point)
 
     return run

@@ -21,11 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ispdsl.optimise.blocks import Blocks
+
 Numbers = NDArray[np.float64]
 Residual = Callable[[Numbers], NDArray[np.floating]]
 """Residuals ``(M,)`` at a point ``(N,)``."""
-Jacobian = Callable[[Numbers], NDArray[np.floating]]
-"""Their derivatives ``(M, N)``."""
+Jacobian = Callable[[Numbers], NDArray[np.floating] | Blocks]
+"""Their derivatives ``(M, N)``, or the blocks of them that are not zero."""
 
 FARTHEST = 0.5
 """No step is longer than this in any direction, as a part of the unit interval: beyond, nothing is linear."""
@@ -59,7 +61,7 @@ class Fit:
     Attributes:
         point: the best, ``(N,)``.
         cost: its sum of squares, or of the robust loss.
-        residual, jacobian: what was seen there ``(M,)``, and the derivatives that were used ``(M, N)``.
+        residual, jacobian: what was seen there ``(M,)``, and the derivatives that were used.
         weights: of the residuals under the robust loss, ``(M,)``; None where all count alike.
         normal, slope: of the normal equations: ``J^T W J``, ``(N, N)``, and ``J^T W r``, ``(N,)``.
         steps: every evaluation, in order.
@@ -69,7 +71,7 @@ class Fit:
     point: Numbers
     cost: float
     residual: NDArray[np.floating]
-    jacobian: NDArray[np.floating]
+    jacobian: Blocks
     weights: NDArray[np.floating] | None
     normal: Numbers
     slope: Numbers
@@ -129,21 +131,21 @@ def minimise(
 
     x = np.clip(start, low, high)
     r, cost = asked(x, np.inf) if first is None else (first, cost_of(first, robust))
-    own, stale = jacobian(x), False  # stale: of a point before this one, and corrected by what was learnt since
-    learnt = np.zeros_like(own) if secant or renew is not None else None
+    own, stale = Blocks.of(jacobian(x)), False  # stale: of a point before, and corrected by what was learnt since
+    learnt = own.zeros() if secant or renew is not None else None
     damping, grows = 1e-3, 2.0
     settled = False
 
     def anew() -> None:
-        nonlocal own, stale, settled
-        own, stale, settled = jacobian(x), False, settled and not stale
+        nonlocal own, learnt, stale, settled
+        own, stale, settled = Blocks.of(jacobian(x)), False, settled and not stale
         if learnt is not None and not secant:
-            learnt[:] = 0
+            learnt = own.zeros()
 
     while True:
-        matrix = own if learnt is None else own + learnt
+        matrix = own if learnt is None else own.plus(learnt)
         weights = None if robust is None else _weights(r, robust)
-        normal, slope = _product(matrix, matrix, weights), _product(matrix, r[:, None], weights)[:, 0]
+        normal, slope = matrix.normal(weights), matrix.pull(r, weights)
         reached = np.clip(x + _move(normal, slope, damping, x, low, high), low, high)
         move = reached - x
         foreseen = -float(2 * move @ slope + move @ normal @ move)
@@ -169,8 +171,8 @@ def minimise(
             break
         tried, new = asked(reached, cost)
         if learnt is not None:
-            missed = (tried - r).astype(learnt.dtype) - matrix @ move.astype(learnt.dtype)
-            learnt += np.outer(missed, move / (move @ move)).astype(learnt.dtype)
+            changed = matrix.times(move)
+            learnt.learn((tried - r).astype(changed.dtype) - changed, move)
         if new < cost:
             gain = (cost - new) / max(foreseen, 1e-300)
             settled, stale = cost - new < flat * cost, True
@@ -215,16 +217,3 @@ def cost_of(residual: NDArray[np.floating], robust: float | None = None) -> floa
 
 def _weights(residual: NDArray[np.floating], robust: float) -> NDArray[np.floating]:
     return 1 / np.sqrt(1 + np.square(residual / robust))
-
-
-def _product(
-    first: NDArray[np.floating], second: NDArray[np.floating], weights: NDArray[np.floating] | None
-) -> Numbers:
-    """``A^T W B`` in double precision, by pieces: a picture's worth of rows need not be copied at once."""
-    total = np.zeros((first.shape[1], second.shape[1]))
-    for start in range(0, len(first), 1 << 18):
-        rows = slice(start, start + (1 << 18))
-        left = first[rows].astype(np.float64)
-        left = left if weights is None else left * weights[rows, None]
-        total += left.T @ second[rows].astype(np.float64)
-    return total

@@ -32,7 +32,7 @@ class Model:
         composite: compiled for the frame.
         vector: what is free, in the unit face.
         held: canonical values of everything else, as the composite takes them.
-        image: the frame, ``(C, H, W)``.
+        image: the frame, ``(C, H, W)``; or ``(B, C, H, W)``, with a value for each in `held` and `metadata`.
         metadata: of the frame.
         lens: a linear map through which the picture is looked at, such as that to another grid; None for none.
     """
@@ -47,14 +47,14 @@ class Model:
     def picture(self, point: NDArray[np.float64]) -> Picture:
         """The picture at a point ``(N,)``."""
         with torch.no_grad():
-            return self._picture(torch.from_numpy(point)).numpy()
+            return self.pictures(torch.from_numpy(point)).numpy()
 
     def jacobian(self, point: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The derivatives ``(M, N)`` of some numbers of the picture, named by their places in reading order."""
         places = torch.from_numpy(rows)
 
         def seen(x: Tensor) -> Tensor:
-            return self._picture(x).reshape(-1)[places]
+            return self.pictures(x).reshape(-1)[places]
 
         x = torch.from_numpy(point)
 
@@ -66,7 +66,8 @@ class Model:
         found = [several(some).numpy() for some in torch.eye(len(x), dtype=x.dtype).split(count)]
         return np.concatenate(found).T
 
-    def _picture(self, x: Tensor) -> Tensor:
+    def pictures(self, x: Tensor) -> Tensor:
+        """The picture at a point ``(N,)``, or of a batch of images those at points ``(B, N)``; gradients pass."""
         values = {**self.held, **unit_to_settings(self.vector, x)}
         rendering = self._composite(self.image, values, self.metadata)
         if self.composite.feeds_back:  # a still is what a camera settles on

@@ -39,10 +39,12 @@ class Front:
     Attributes:
         goals: their names.
         tried: all calls, in order.
+        why: it ended, in words.
     """
 
     goals: tuple[str, ...]
     tried: tuple[Tried, ...]
+    why: str = "no calls are left"
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -82,7 +84,7 @@ def pareto(
     ledger: Ledger | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Front:
-    """Look for answers that no other answer beats.
+    """Look for answers that no other answer beats. Ctrl-C ends the search, not the answer: what was tried is returned.
 
     Args:
         goals: what is measured; a call with a score that is not finite counts as failed.
@@ -117,8 +119,12 @@ def pareto(
             told(len(tried), int(unbeaten(np.array([each.scores for each in tried])).sum()))
         return known[0]
 
-    _search(asked, space, len(names), calls, seed, start, population or min(max(calls // 10, 8), 50))
-    return Front(tuple(names), tuple(tried))
+    why = "no calls are left"
+    try:
+        _search(asked, space, len(names), calls, seed, start, population or min(max(calls // 10, 8), 50))
+    except KeyboardInterrupt:
+        why = "it was interrupted"
+    return Front(tuple(names), tuple(tried), why)
 
 
 def _search(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ispdsl.evaluation.plots import BLUE, FAINT, GRID, INK, ORANGE, Axes, Sheet, ticks
 from ispdsl.optimise.engine import Found
 from ispdsl.optimise.morris import Effect
+from ispdsl.optimise.pareto import unbeaten
 from ispdsl.optimise.space import Space
 
 COLOURS = (BLUE, ORANGE, (70, 150, 90), (150, 90, 170), (190, 60, 80), (110, 110, 110), (40, 150, 160), (170, 130, 30))
@@ -155,15 +156,27 @@ def plot_effects(path: Path, effects: Sequence[Effect], title: str) -> None:
     sheet.save(path)
 
 
-def plot_front(path: Path, values: Floats, best: NDArray[np.bool_], names: tuple[str, str], title: str) -> None:
-    """Two goals against each other: what was tried are dots, what nothing beats is a line.
+def plot_front(
+    path: Path,
+    values: Floats,
+    best: NDArray[np.bool_],
+    names: tuple[str, str],
+    title: str,
+    signs: tuple[int, int] = (1, 1),
+    start: int | None = None,
+) -> None:
+    """Two goals against each other: what was tried are dots, what nothing beats is orange.
+
+    A line joins what nothing beats in these two goals; of more than two, some of the orange dots lie behind it.
 
     Args:
         path: the picture.
-        values: of the first two goals, ``(N, 2)``, smaller is better.
+        values: of the two goals, ``(N, 2)``, smaller is better.
         best: which of them nothing beats, ``(N,)``.
         names: of the goals.
         title: what to write above.
+        signs: -1 where people think of a goal's negative, of which more is better.
+        start: which of them the search began at; it is black.
 
     Raises:
         ValueError: nothing was tried.
@@ -171,21 +184,27 @@ def plot_front(path: Path, values: Floats, best: NDArray[np.bool_], names: tuple
     known = np.isfinite(values).all(axis=1)
     if not known.any():
         raise ValueError("there is no answer to show")
+    shown = values * np.array(signs)
     sheet = Sheet(560, 460)
     sheet.text((20, 30), title, size=16)
-    axes = Axes(sheet, (70, 74, 530, 400), _span(values[known, 0]), _span(values[known, 1]))
+    axes = Axes(sheet, (70, 74, 530, 400), _span(shown[known, 0]), _span(shown[known, 1]))
     axes.rule(names[1])
     for value in ticks(*axes.x):
         sheet.text((axes.at(value, axes.y[0])[0], 418), f"{value:g}", "ms", FAINT, 11)
     sheet.text((530, 440), names[0], "rs", FAINT, 12)
-    for x, y in values[known & ~best]:
+    for x, y in shown[known & ~best]:
         sheet.dot(axes.at(float(x), float(y)), (186, 202, 226), 2.4)
-    front = sorted(map(tuple, values[known & best].tolist()))
+    front = sorted(map(tuple, values[best][unbeaten(values[best])].tolist()))
     steps = [point for (x, y), (right, _) in pairwise(front) for point in ((x, y), (right, y))]
     if front:
-        sheet.line([axes.at(x, y) for x, y in (*steps, front[-1])] * (1 if len(front) > 1 else 2), ORANGE, 1.6)
-    for x, y in front:
-        sheet.dot(axes.at(x, y), ORANGE, 3.4)
+        line = [axes.at(signs[0] * x, signs[1] * y) for x, y in (*steps, front[-1])]
+        sheet.line(line * (1 if len(line) > 1 else 2), ORANGE, 1.6)
+    for x, y in shown[known & best]:
+        sheet.dot(axes.at(float(x), float(y)), ORANGE, 3.4)
+    if start is not None and bool(np.isfinite(values[start]).all()):
+        x, y = axes.at(float(shown[start, 0]), float(shown[start, 1]))
+        sheet.dot((x, y), INK, 3.4)
+        sheet.text((x + 8, y), "start", "lm", INK, 11)
     sheet.save(path)
 
 

@@ -7,18 +7,18 @@ learnt from the answers. Where the pipeline's own programs are the real thing, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from ispdsl.optimise.box import Box
 from ispdsl.optimise.certainty import Confusion, Estimate, confusions, estimates, have_a_say
 from ispdsl.optimise.least_squares import Fit, Numbers, cost_of, minimise
 from ispdsl.optimise.model import Picture
 from ispdsl.optimise.real import Render
+from ispdsl.optimise.sharing import Sharing
 from ispdsl.optimise.views import Double, RegressionError, Scene, View, decibels
 from ispdsl.runtime.values import Settings
 from ispdsl.runtime.vector import Vector
@@ -163,16 +163,18 @@ def regress_all(
     views: Sequence[View],
     vector: Vector,
     *,
+    own: Collection[str] = (),
     search: Search = Search(),
     exact: bool = False,
     told: Told | None = None,
     halt: Callable[[], bool] | None = None,
 ) -> Regression:
-    """Find the settings that several pictures share: every number of every picture counts alike.
+    """Find the settings behind several pictures: every number of every picture counts alike.
 
     Args:
-        views: at least one. The search begins at the settings of the first.
+        views: at least one. What they share begins at the settings of the first.
         vector: what is free, in the unit face.
+        own: addresses of what each picture has for itself, which begins at its own settings; all else is shared.
         search: how.
         exact: whether the models render what the real thing does, so that nothing is to be learnt of their derivatives.
         told: called with what is going on.
@@ -181,17 +183,21 @@ def regress_all(
     Raises:
         RegressionError: nothing is free, a target has another size than what is rendered, or nothing of it is left to
             look at.
+        ValueError: an address of `own` is not free.
     """
     if not vector.slots:
         raise RegressionError("nothing is free")
-    scene = Scene.of(views, Box.around(vector, views[0].settings), search.border)
+    begun = [view.settings for view in views]
+    names = [view.name or f"picture {number}" for number, view in enumerate(views, 1)]
+    scene = Scene.of(views, Sharing.of(vector, begun, own, names), search.border)
     rows = scene.some(MANY, search.seed)
     best: _Answer | None = None
     path: list[float] = []
 
     def real(z: Numbers) -> _Answer:
         nonlocal best
-        pictures = [view.render(scene.box.settings(z, view.settings)) for view in views]
+        chosen = scene.sharing.settings(z, begun)
+        pictures = [view.render(mine) for view, mine in zip(views, chosen, strict=True)]
         found = scene.apart(pictures)
         seen = scene.seen(found, rows)
         psnrs = [decibels(each) for each in found]
@@ -202,7 +208,7 @@ def regress_all(
             told("the real thing", len(path), search.calls, path[-1])
         return answer
 
-    start = scene.box.place(vector.to_vector(views[0].settings))
+    start = scene.sharing.start(begun)
     begin = _best_start(scene, start, search, told, halt)
     favourite = real(begin)
     first = favourite if np.array_equal(begin, start) else real(start)  # the real thing may think otherwise
@@ -216,8 +222,8 @@ def regress_all(
     assert best is not None, "the start was rendered"
     return Regression(
         views=_rendered(scene, first, best),
-        estimates=estimates(scene.box, fit, views[0].settings, scene.blocks(rows)),
-        confusions=confusions(scene.box, fit),
+        estimates=estimates(scene.sharing, fit, begun, scene.blocks(rows)),
+        confusions=confusions(scene.sharing.names, fit),
         psnr=best.psnr,
         psnr_before=first.psnr,
         believed=None if exact else decibels(np.concatenate(scene.believed(best.point))),
@@ -229,9 +235,12 @@ def regress_all(
 
 
 def _rendered(scene: Scene, first: _Answer, best: _Answer) -> tuple[Rendered, ...]:
+    begun = [view.settings for view in scene.views]
+    found = scene.sharing.settings(best.point, begun)
+    found = [begun[0], *found[1:]] if best is first else found
     return tuple(
         Rendered(
-            view.settings if best is first else scene.box.settings(best.point, view.settings),
+            found[place],
             best.pictures[place] / np.float32(view.peak),
             first.pictures[place] / np.float32(view.peak),
             best.psnrs[place],
@@ -255,10 +264,10 @@ def _best_start(
     def believed(z: Numbers) -> NDArray[np.float32]:
         return scene.seen(scene.believed(z), rows)
 
-    def cost(z: Numbers) -> float:
-        return np.inf if halt is not None and halt() else cost_of(believed(z), search.robust)
-
-    for number, each in enumerate([start, *sorted(drawn, key=cost)[:FOLLOWED]]):
+    stopped = halt is not None and halt()
+    costs = [cost_of(scene.seen(each, rows), search.robust) for each in scene.believed_at([] if stopped else [*drawn])]
+    nearest = [drawn[place] for place in np.argsort(costs, kind="stable")[:FOLLOWED]]
+    for number, each in enumerate([start, *nearest]):
         fit = minimise(
             believed, lambda z: scene.derivatives(z, rows), each, bounds, calls=TRIES,
             enough=count * 10 ** (-search.enough / 10), flat=ROUGH, renew=RENEW,

@@ -20,8 +20,9 @@ from ispdsl.runtime.values import Settings
 if TYPE_CHECKING:
     from ispdsl.backends.doubles import Doubles
 
-Render = Callable[[Settings], list[Picture]]
-"""The first output of every raw at some settings: upright, 1 for white. The settings need not be resolved."""
+Render = Callable[..., list[Picture]]
+"""The first output of every raw: upright, 1 for white. It is given `Settings` by position: one for all raws, or one
+for each. They need not be resolved."""
 
 
 @contextmanager
@@ -53,10 +54,11 @@ def renderer(
                 ways[str(frame.type)] = way
                 versions.append(version)
 
-        def render(settings: Settings) -> list[Picture]:
+        def render(*settings: Settings) -> list[Picture]:
             found: list[Picture] = []
-            for frame in frames:
-                image = ways[str(frame.type)](frame, settings)
+            each = settings * len(frames) if len(settings) == 1 else settings
+            for frame, mine in zip(frames, each, strict=True):
+                image = ways[str(frame.type)](frame, mine)
                 peak = np.float32(peak_of(graph.outputs[0].type, frame.metadata))
                 found.append(orient(image / peak, frame.orientation))
             return found

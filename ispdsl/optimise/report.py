@@ -66,10 +66,33 @@ def write_report(
         plot_effects(folder / "effects.png", effects, "How much each setting matters")
         drawn.append(("Sensitivity", "effects.png"))
     drawn = [*((name, path.name) for name, path in pictures), *drawn]
+    tables = [("Settings", ("setting", "start", "found"), settings)] if settings else []
+    return write_page(folder, title, told, tables, drawn)
+
+
+def write_page(
+    folder: Path,
+    title: str,
+    told: Mapping[str, str],
+    tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
+    pictures: Sequence[tuple[str, str]],
+) -> Path:
+    """Write the page of a report; what is in it is text, whatever it looks like.
+
+    Args:
+        folder: where it goes.
+        title: of the page.
+        told: facts, in the order in which they are listed.
+        tables: title, head and rows of each.
+        pictures: title, and the name of the file in the folder.
+
+    Raises:
+        PictureError: it cannot be written.
+    """
     body = [f"<h1>{escape(title)}</h1>", _table(("", ""), told.items())]
-    if settings:
-        body += ["<h2>Settings</h2>", _table(("setting", "start", "found"), settings)]
-    for name, file in drawn:
+    for name, head, rows in tables:
+        body += [f"<h2>{escape(name)}</h2>", _table(head, rows)]
+    for name, file in pictures:
         body += [f"<h2>{escape(name)}</h2>", f'<img src="{escape(file)}" alt="{escape(name)}">']
     head = [f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>']
     page = ["<!doctype html>", *head, "<body>", *body, "</body></html>", ""]

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ispdsl.errors import UserError
-from ispdsl.optimise.coordinates import Made
-from ispdsl.optimise.differences import Floats
-from ispdsl.optimise.engine import Found, Score, Searcher, search
+from ispdsl.optimise.engine import Ended, Found, Score, Searcher, search
 from ispdsl.optimise.free import Free
 from ispdsl.optimise.hybrids import polished, refined, verified
 from ispdsl.optimise.ledger import Ledger
+from ispdsl.optimise.secants import Floats
 from ispdsl.optimise.space import Numbers, Space
 from ispdsl.optimise.tasks.task import Picture, Task
 from ispdsl.runtime.values import Settings
@@ -62,20 +61,23 @@ class Asked:
         for known, pictures in self._kept.values():
             if known == key:
                 return pictures
+        return self._made(point)
+
+    def _made(self, point: Numbers) -> Sequence[Picture]:
         self.calls += 1
-        made = key, self._render(self.free.at(point))
+        made = point.tobytes(), self._render(*self.free.all_at(point))
         self._kept["last"] = made
         self._kept.setdefault("first", made)
         return made[1]
 
     def score(self, point: Numbers) -> float:
-        """The task's number at a point; nan where it cannot be rendered.
+        """The task's number at a point, rendered anew, for answers may not repeat; nan where it cannot be rendered.
 
         Raises:
             UserError: nothing has ever been rendered, or too many calls failed one after the other.
         """
         try:
-            pictures = self.pictures(point)
+            pictures = self._made(point)
             value = float(self.task.measure(pictures))
         except UserError:
             self._bad = point.tobytes()
@@ -141,8 +143,9 @@ class Tuned:
     """The answer.
 
     Attributes:
-        settings: found.
-        score, score_before: of the real thing with them, and at the start.
+        each: the settings that were found: one for all images, or of each where some are an image's own. They are where
+            the score was lowest, or under noise what the searcher recommends, if that was asked for.
+        score, score_before: of the real thing with them, and at the start; the mean of all calls there.
         believed, believed_before: what the double says of both; None without one.
         pictures, before: as the real thing renders them.
         found: every call of the real thing, the first at the start.
@@ -150,7 +153,7 @@ class Tuned:
         failed: calls of the real thing that gave no picture.
     """
 
-    settings: Settings
+    each: tuple[Settings, ...]
     score: float
     score_before: float
     believed: float | None
@@ -162,9 +165,20 @@ class Tuned:
     failed: int
 
     @property
+    def settings(self) -> Settings:
+        """What was found; of the first image."""
+        return self.each[0]
+
+    @property
     def calls(self) -> int:
         """Of the real thing."""
         return len(self.found.evaluations)
+
+    @property
+    def recommended(self) -> Numbers | None:
+        """Where the searcher recommended it: the scores of all calls there, of which `score` is the mean; else None."""
+        named = self.found.named
+        return None if named is None else _scores_at(self.found, named)
 
 
 def tune(
@@ -197,9 +211,9 @@ def tune(
     """
     real = Asked(free, task, render)
     double = None if believed is None else Asked(free, task, believed)
-    start = free.space.snap(free.point(free.settings))
+    start = free.space.snap(free.start)
 
-    def whole(score: Score, space: Space, calls: int, seed: int, begin: Numbers | None, /) -> str:
+    def whole(score: Score, space: Space, calls: int, seed: int, begin: Numbers | None, /) -> str | Ended:
         rest = _after(score, start)
         try:
             return _searcher(real, double, method)(rest, space, calls - 1, seed, begin)
@@ -210,13 +224,16 @@ def tune(
         whole, real.score, free.space, calls=method.calls, seed=method.seed, start=start, enough=method.enough,
         ledger=ledger, told=told,
     )  # fmt: skip
+    if found.named is not None and not _scores_at(found, found.named).size:
+        found = replace(found, named=None)  # no call was left to ask about it
+    best = found.recommended
     return Tuned(
-        settings=free.at(found.point),
-        score=found.value,
+        each=free.all_at(best),
+        score=found.value if found.named is None else float(_scores_at(found, best).mean()),
         score_before=found.evaluations[0].value,
-        believed=None if double is None else double.score(found.point),
+        believed=None if double is None else double.score(best),
         believed_before=None if double is None else double.score(start),
-        pictures=real.pictures(found.point),
+        pictures=real.pictures(best),
         before=real.pictures(start),
         found=found,
         believed_calls=0 if double is None else double.calls,
@@ -224,7 +241,13 @@ def tune(
     )
 
 
-def _searcher(real: Asked, double: Asked | None, method: Method) -> Made:
+def _scores_at(found: Found, point: Numbers) -> Numbers:
+    """What was measured at a point, without calls that failed."""
+    values = [each.value for each in found.evaluations if np.array_equal(each.point, point)]
+    return np.array([value for value in values if math.isfinite(value)])
+
+
+def _searcher(real: Asked, double: Asked | None, method: Method) -> Searcher:
     """Who searches the real thing, all in all."""
     if method.mode == "real":
         return polished(method.searcher(real), method.polish)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ispdsl.errors import UserError
-from ispdsl.optimise.box import Box
+from ispdsl.optimise.blocks import Blocks, side_by_side
 from ispdsl.optimise.certainty import blocks_of
 from ispdsl.optimise.model import Picture
 from ispdsl.optimise.real import Render
+from ispdsl.optimise.sharing import Sharing
 from ispdsl.optimise.space import Numbers
+from ispdsl.optimise.together import Batch, batches, pictures_at
 from ispdsl.runtime.values import Settings
 
 
@@ -42,36 +45,41 @@ class View:
         target: ``(C, H, W)``, 1 for white, as large as what is rendered.
         settings: where the search begins, resolved for the raw; what is not free stays as it is.
         render: the real thing, or the programs.
-        model: what gives derivatives, and what starts are tried on.
+        model: what gives derivatives, and what starts are tried on; None for searches that see the score alone.
         peak: the value that stands for white in what `render` and `model` give.
         looked_at: which pixels count, ``(H, W)``; None for all.
+        name: by which settings of its own are told.
     """
 
     target: Picture
     settings: Settings
     render: Render
-    model: Double
+    model: Double | None
     peak: float = 1.0
     looked_at: NDArray[np.bool_] | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All views side by side. `inside` holds the places of the numbers of each that count; `asked` counts renders."""
+    """All views side by side. `inside` holds the places of the numbers of each that count; `asked` counts renders.
+
+    Views that can be rendered together are.
+    """
 
     views: Sequence[View]
-    box: Box
+    sharing: Sharing
     inside: list[NDArray[np.int64]]
     asked: list[int]
 
     @staticmethod
-    def of(views: Sequence[View], box: Box, border: int) -> Scene:
+    def of(views: Sequence[View], sharing: Sharing, border: int) -> Scene:
         """Views as they are searched, without so many px at each side.
 
         Raises:
             RegressionError: nothing of one is left.
         """
-        return Scene(views, box, [_inside(view, border) for view in views], [0])
+        return Scene(views, sharing, [_inside(view, border) for view in views], [0])
 
     def some(self, most: int, seed: int) -> list[NDArray[np.int64]]:
         """Which of the numbers that count are looked at, of each view; so many of all, drawn once."""
@@ -94,17 +102,53 @@ class Scene:
     def believed(self, z: Numbers) -> list[NDArray[np.float32]]:
         """How far the doubles' pictures are from the targets."""
         self.asked[0] += 1
-        unit = self.box.unit(z)
-        return self.apart([view.model.picture(unit) for view in self.views])
+        units, models = self.sharing.units_at(z), self._models
+        pictures: dict[int, Picture] = {}
+        for places, batch in self._batches:
+            pictures.update(zip(places, batch.pictures([units[place] for place in places]), strict=True))
+        for place, model in enumerate(models):
+            if place not in pictures:
+                pictures[place] = model.picture(units[place])
+        return self.apart([pictures[place] for place in range(len(models))])
 
-    def derivatives(self, z: Numbers, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Of the numbers that are looked at, ``(M, N)``."""
-        unit = self.box.unit(z)
-        found = [
-            view.model.jacobian(unit, inside[some]) * (self.box.width / view.peak).astype(np.float32)
-            for view, inside, some in zip(self.views, self.inside, rows, strict=True)
+    def believed_at(self, points: Sequence[Numbers]) -> list[list[NDArray[np.float32]]]:
+        """The same at several points, of small pictures in one call."""
+        if not points:
+            return []
+        self.asked[0] += len(points)
+        units = [self.sharing.units_at(z) for z in points]
+        pictures = [pictures_at(model, [each[place] for each in units]) for place, model in enumerate(self._models)]
+        return [self.apart(each) for each in zip(*pictures, strict=True)]
+
+    def derivatives(self, z: Numbers, rows: Sequence[NDArray[np.int64]]) -> Blocks:
+        """Of the numbers that are looked at; of each view by what it sees of the point, and by nothing else."""
+        sharing, units = self.sharing, self.sharing.units_at(z)
+        looked = [inside[some] for inside, some in zip(self.inside, rows, strict=True)]
+        slopes: dict[int, NDArray[np.float32]] = {}
+        for places, batch in self._batches:
+            found = batch.jacobians([units[place] for place in places], [looked[place] for place in places])
+            slopes.update(zip(places, found, strict=True))
+        for place, model in enumerate(self._models):
+            if place not in slopes:
+                slopes[place] = model.jacobian(units[place], looked[place])
+        parts = [
+            (slopes[place] * (width / view.peak).astype(np.float32), columns)
+            for place, (view, width, columns) in enumerate(zip(self.views, sharing.widths, sharing.places, strict=True))
         ]
-        return np.concatenate(found) if len(found) > 1 else found[0]
+        return side_by_side(parts, sharing.size)
+
+    @cached_property
+    def _models(self) -> list[Double]:
+        """What shows the way to each view.
+
+        Raises:
+            RegressionError: one has nothing.
+        """
+        return [_double(view) for view in self.views]
+
+    @cached_property
+    def _batches(self) -> list[tuple[list[int], Batch]]:
+        return batches(self._models)
 
     def blocks(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The block of every number that is looked at; views share none."""
@@ -119,6 +163,12 @@ class Scene:
 def decibels(apart: NDArray[np.floating]) -> float:
     """PSNR of a difference where white is 1; 200 at most."""
     return -10 * float(np.log10(max(float(np.mean(np.square(apart, dtype=np.float64))), 1e-20)))
+
+
+def _double(view: View) -> Double:
+    if view.model is None:
+        raise RegressionError("nothing says where to go from what is rendered", "give each view a model")
+    return view.model
 
 
 def _inside(view: View, border: int) -> NDArray[np.int64]:

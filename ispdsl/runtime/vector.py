@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Literal
 
-from ispdsl.ir.params import Array, FileReference, Register, Slider, Table
+from ispdsl.ir.params import Array, Choice, FileReference, Register, Slider, Table, Toggle
 from ispdsl.runtime import faces
 from ispdsl.runtime.slots import PhysicalValue, Slot
 from ispdsl.runtime.values import Problem, Settings, SettingsError
@@ -47,17 +48,17 @@ class Vector:
     def of(settings: Settings, face: Face = "unit", only: Iterable[str] | None = None) -> Vector:
         """The vector of all free parameters, or of those at the addresses `only`.
 
+        Args:
+            settings: what everything else stays at.
+            face: of the numbers.
+            only: addresses, or patterns such as ``tone_map.*`` for all that are free and fit them; None for all.
+
         Raises:
             SettingsError: an address is unknown, not free, or a table that has no vector in this face.
         """
         if only is None:
             return Vector(settings, face, tuple(slot for slot in settings.slots if why_not(slot, face) is None))
-        slots = tuple(settings.slot(address) for address in only)
-        reasons = [(slot.address, why_not(slot, face)) for slot in slots]
-        problems = [Problem(address, reason) for address, reason in reasons if reason is not None]
-        if problems:
-            raise SettingsError(*problems)
-        return Vector(settings, face, slots)
+        return Vector(settings, face, named(settings, only, lambda slot: why_not(slot, face)))
 
     @property
     def elements(self) -> tuple[Element, ...]:
@@ -133,15 +134,65 @@ def size(slot: Slot) -> int:
     return math.prod(slot.declaration.shape) if isinstance(slot.declaration, Table) else 1
 
 
-def why_not(slot: Slot, face: Face) -> str | None:
-    """Why a slot is no part of a vector; None when it is."""
-    if not slot.free:
-        return "it is not free: fixed, not continuous, or used by no node that runs"
-    if isinstance(slot.declaration, Table):
-        if isinstance(slot.start, FileReference):
-            return "its numbers are kept in a file"
-        if slot.declaration.hard is None and face == "unit":
-            return "it has no range, so its numbers have no place in 0..1"
+def named(
+    settings: Settings, only: Iterable[str], why: Callable[[Slot], Problem | None] = lambda _: None
+) -> tuple[Slot, ...]:
+    """The slots at addresses, each once; of those that fit a pattern such as ``tone_map.*``, all that can be free.
+
+    Args:
+        settings: whose slots they are.
+        only: addresses and patterns.
+        why: says why a slot cannot be free; None where it can.
+
+    Raises:
+        SettingsError: an address is unknown, or cannot be free; or nothing that fits a pattern can.
+    """
+    found = dict.fromkeys(slot for address in only for slot in _fitting(settings, address, why))
+    problems = [problem for slot in found if (problem := why(slot)) is not None]
+    if problems:
+        raise SettingsError(*problems)
+    return tuple(found)
+
+
+def _fitting(settings: Settings, address: str, why: Callable[[Slot], Problem | None]) -> list[Slot]:
+    if not any(sign in address for sign in "*?"):
+        return [settings.slot(address)]
+    fits = [slot for slot in settings.slots if fnmatchcase(slot.address, address)]
+    return [slot for slot in fits if why(slot) is None] or fits or [settings.slot(address)]
+
+
+def why_not(slot: Slot, face: Face) -> Problem | None:
+    """Why a slot is no part of a vector, and how to make it one; None when it is."""
+    match slot.declaration:
+        case Choice(options=options):
+            hint = f"`ispdsl tune` searches choices; --set {slot.address}={options[0]} makes one"
+            return frozen(slot) or Problem(slot.address, f"it is not free: a choice of {', '.join(options)}", hint)
+        case Toggle():
+            hint = f"`ispdsl tune` searches switches; --set {slot.address}=on sets it"
+            return frozen(slot) or Problem(slot.address, "it is not free: a switch, on or off", hint)
+        case Table(hard=hard) if frozen(slot) is None:
+            if isinstance(slot.start, FileReference):
+                hint = "write its numbers into the pipeline to search them"
+                return Problem(slot.address, "it is not free: its numbers are kept in a file", hint)
+            if hard is None and face == "unit":
+                message = "it is not free: it has no range, so its numbers have no place in 0..1"
+                return Problem(slot.address, message, "declare its range in the stage, such as `in 0..1`")
+            return None
+        case _:
+            return frozen(slot)
+
+
+def frozen(slot: Slot) -> Problem | None:
+    """Why nobody may move a slot, be it a number or a choice, and what would have to change; None where one may."""
+    if slot.fixed:
+        at = f"at the metadata {slot.start_meta}" if slot.start_meta is not None else "in the pipeline"
+        hint = "remove `fixed` there to make it adjustable"
+        return Problem(slot.address, f"it is not free: it is fixed {at}", hint)
+    if slot.structural:
+        hint = "set it in the pipeline"
+        return Problem(slot.address, "it is not free: it decides the size of a type", hint)
+    if not slot.drives:
+        return Problem(slot.address, "it is not free: no node that runs uses it", "leave it out, or use it")
     return None
 
 

@@ -70,10 +70,18 @@ class ResNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits ``(B, 10)`` of pictures ``(B, 3, H, W)``, sRGB in 0..1."""
+        return self.linear(self.features(pictures)[-1].mean((-2, -1)))
+
+    def features(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """What the first convolution and the three groups make of pictures ``(B, 3, H, W)``, sRGB in 0..1.
+
+        ``(B, 16, H, W)`` twice, ``(B, 32, H/2, W/2)`` and ``(B, 64, H/4, W/4)``, all at least 0.
+        """
         x = (pictures - self.get_buffer("mean")) / self.get_buffer("spread")
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(x.mean((-2, -1)))
+        first = F.relu(self.bn1(self.conv1(x)))
+        second = self.layer1(first)
+        third = self.layer2(second)
+        return first, second, third, self.layer3(third)
 
 
 def load_resnet(path: str | Path, depth: int = 20) -> ResNet:

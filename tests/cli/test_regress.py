@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 import tifffile
 
 import ispdsl
-from ispdsl.optimise import views
+from ispdsl.backends import composite
+from ispdsl.cli import regress
+from ispdsl.optimise import real, views
 from ispdsl.runtime.icc import profile
 from ispdsl.runtime.pictures import orient, read_picture, write_picture
 from ispdsl.runtime.sidecar import load
@@ -87,7 +91,13 @@ def test_a_part_of_a_whole_target_is_looked_at(invoke: Invoke, raw: Path, target
     ("more", "code", "words"),
     [
         (("--only", "contrast.amont"), 2, "did you mean contrast.amount?"),
-        (("--only", "demosaic.method"), 2, "demosaic.method: it is not free"),
+        (("--only", "demosaic.method"), 2, "demosaic.method: it is not free: a choice of bilinear"),
+        (("--only", "texture.radius"), 2, "texture.radius: it is not free: it is fixed in the pipeline"),
+        (("--only", "white_balance.neutral"), 2, "the metadata as_shot_neutral of each raw gives it"),
+        (("--only", "exposure.bias"), 2, "metadata of the stage that is a constant here"),
+        (("--searcher", "gradients"), 2, "follows slopes, and is for `ispdsl tune`"),
+        (("--searcher", "cma"), 2, "did you mean cma-es?"),
+        (("--searcher", "tpe", "--impl", "contrast=program"), 2, "asks the real thing alone, and --impl is for"),
         (("--calls", "1"), 2, "--calls"),
         (("--sheet", "sheet.npy"), 2, "no picture to look at"),
         (("--border", "60"), 2, "a border of 60 px leaves nothing"),
@@ -101,6 +111,53 @@ def test_what_cannot_be_done_is_said(
     result = invoke("regress", "photo_finish", raw, target, *more)
     assert result.exit_code == code, result.stderr
     assert words in result.stderr
+
+
+def test_addresses_are_looked_at_before_anything_is_read(
+    invoke: Invoke, raw: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("this comes later")
+
+    monkeypatch.setattr(regress, "search", never)
+    assert "a border of 60 px leaves nothing" in invoke("regress", "photo_finish", raw, target, "--border", 60).stderr
+    monkeypatch.setattr(regress, "read_quietly", never)
+    result = invoke("regress", "photo_finish", raw, target, "--only", "contrast.amont")
+    assert "did you mean contrast.amount?" in result.stderr
+
+
+def test_a_picture_is_that_of_one_raw(invoke: Invoke, raw: Path, target: Path) -> None:
+    result = invoke("regress", "photo_finish", raw, target, raw.with_name("other.dng"), target)
+    assert result.exit_code == 2, result.stderr
+    assert f"{target} is given as the picture of {raw} and of {raw.with_name('other.dng')}" in result.stderr
+
+
+@pytest.mark.parametrize(("searcher", "calls", "least"), [("differences", 9, 60), ("cma-es", 12, 0)])
+def test_a_searcher_asks_the_real_thing_alone(
+    invoke: Invoke, raw: Path, target: Path, searcher: str, calls: int, least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first call is the start, and no call is made that is not counted."""
+    renders: list[str] = []
+    original = real.developer
+
+    @contextmanager
+    def counted(*given: Any, **more: Any) -> Generator[Any]:
+        with original(*given, **more) as (develop, version):
+            yield (lambda *each: renders.append("one") or develop(*each)), version
+
+    monkeypatch.setattr(real, "developer", counted)
+    result = invoke("regress", "photo_finish", raw, target, *only(), "--searcher", searcher, "--calls", calls, "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["searcher"] == searcher
+    assert told["calls"] == len(told["path"]) <= calls
+    assert len(renders) - told["calls"] <= 1, "what was found may be rendered once more to be shown"
+    assert told["path"][0] == pytest.approx(told["psnr_before"])
+    assert told["path"] == sorted(told["path"])
+    assert told["psnr"] == pytest.approx(told["path"][-1], abs=1e-4)
+    assert told["psnr"] > max(told["psnr_before"], least)
+    assert [each["error"] for each in told["estimates"]] == [None, None]
+    assert "to find a start" not in result.stderr
 
 
 def test_a_target_that_does_not_fit_is_refused(invoke: Invoke, raw: Path, target: Path, tmp_path: Path) -> None:
@@ -133,7 +190,7 @@ def test_a_real_thing_without_doubles_says_what_is_missing(invoke: Invoke, raw: 
 
 
 def test_an_address_given_twice_is_free_once(invoke: Invoke, raw: Path, target: Path) -> None:
-    result = invoke("regress", "photo_finish", raw, target, *only(), *only(), "--json")
+    result = invoke("regress", "photo_finish", raw, target, *only(), *only(), "--only", "contrast.*", "--json")
     assert [each["name"] for each in json.loads(result.stdout)["estimates"]] == list(WANTED)
 
 
@@ -157,6 +214,39 @@ def test_several_pictures_have_one_answer(invoke: Invoke, raw: Path, target: Pat
         assert float(saved.removesuffix("%")) == pytest.approx(-25, abs=0.1)
     result = invoke("regress", "photo_finish", raw, target, other)
     assert (result.exit_code, "other.dng has no picture" in result.stderr) == (2, True), result.stderr
+
+
+def test_each_picture_has_settings_of_its_own(
+    invoke: Invoke, raw: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one raw in two exposures; contrast and saturation are shared, and one composite renders both."""
+    compiled: list[object] = []
+    compile_ = composite.compile
+
+    def counted(*words: Any, **more: Any) -> Any:
+        compiled.append(compile_(*words, **more))
+        return compiled[-1]
+
+    brighter, output = tmp_path / "brighter.png", tmp_path / "found.png"
+    settings = ispdsl.Settings.of(graph("photo_finish")).update({**WANTED, "exposure.ev": 0.5})
+    made = ispdsl.develop(graph("photo_finish"), ispdsl.read(raw), settings)
+    write_picture(brighter, made.outputs["display"].image, space="srgb", orientation=6, bits=16)
+    words = ("regress", "photo_finish", raw, target, raw, brighter, "--only", "contrast.*", "--only", "saturation.*")
+    monkeypatch.setattr(composite, "compile", counted)
+    result = invoke(*words, "--per-image", "exposure.*", "--starts", 1, "-o", output)
+    assert result.exit_code == 0, result.stderr
+    names = [line.partition("  ")[0] for line in result.stdout.splitlines()[1:5]]
+    assert names[-2:] == [f"exposure.ev ({target.name})", "exposure.ev (brighter.png)"]
+    assert len(compiled) == 1
+    kept = [dict(load(tmp_path / f"{name}.isp.json").settings) for name in ("found.png", "found.2.png")]
+    assert kept[0]["contrast.amount"] == kept[1]["contrast.amount"]
+    assert float(str(kept[1]["exposure.ev"]).removesuffix("ev")) == pytest.approx(0.5, abs=0.01)
+    assert kept[0]["exposure.ev"] != kept[1]["exposure.ev"]
+    twice = invoke("regress", "photo_finish", raw, target, raw, target, "--per-image", "exposure.ev")
+    assert (twice.exit_code, "target.png is given twice" in twice.stderr) == (2, True), twice.stderr
+    for address, words_ in (("exposure.eu", "did you mean exposure.ev?"), ("demosaic.method", "it is not free")):
+        refused = invoke(*words, "--per-image", address)
+        assert (refused.exit_code, words_ in refused.stderr) == (2, True), refused.stderr
 
 
 def test_a_smaller_picture_is_found_on_the_raw(invoke: Invoke, raw: Path, target: Path, tmp_path: Path) -> None:

@@ -108,3 +108,22 @@ def test_what_cannot_be_free_is_refused(finish: Settings) -> None:
     waiting = Settings.of(graph("photo_finish"))
     with pytest.raises(SettingsError, match="no value yet"):
         Free.of(waiting, ["colour_balance.temperature"])
+
+
+def test_some_settings_are_each_images_own(finish: Settings) -> None:
+    others = [("a.dng", finish), ("b.dng", finish.update({"exposure.ev": 0.5, "contrast.amount": 30.0}))]
+    free = Free.of(finish, ["contrast.amount"], own=["exposure.*"], images=others)
+    names = ["contrast.amount", "exposure.ev (a.dng)", "exposure.ev (b.dng)"]
+    assert [axis.name for axis in free.space.axes] == [part.name for part in free.parts] == names
+    assert (free.addresses, free.own) == (("contrast.amount", "exposure.ev"), ("exposure.ev",))
+    one, two = free.all_at(free.start)
+    assert one["exposure.ev"] == pytest.approx(finish["exposure.ev"])
+    assert two["exposure.ev"] == pytest.approx(0.5)
+    assert one["contrast.amount"] == two["contrast.amount"] == pytest.approx(15.0), "what is shared is the first's"
+    point = np.array([0.25, 0.5, 1.0])
+    np.testing.assert_allclose(free.point(*free.all_at(point)), point)
+    assert free.at(point) == free.all_at(point)[0] != free.all_at(point)[1]
+    alone = Free.of(finish, own=["exposure.ev"], images=others[:1])
+    assert (alone.own, len(alone.all_at(alone.start))) == ((), 1), "of one image everything is shared"
+    with pytest.raises(SettingsError, match=r"demosaic\.fixed|has no parameter"):
+        Free.of(finish, own=["demosaic.nothing"], images=others)

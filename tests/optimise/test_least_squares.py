@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ispdsl.optimise.blocks import Blocks, side_by_side
 from ispdsl.optimise.least_squares import Numbers, Step, cost_of, minimise
 
 UNIT = np.zeros(3), np.ones(3)
@@ -195,3 +196,54 @@ def test_one_number_at_its_bound_does_not_hold_the_others() -> None:
     best = np.linalg.lstsq(matrix[:, 1:], matrix @ there - matrix[:, 0] * 0.5, rcond=None)[0]
     np.testing.assert_allclose(fit.point, [0.5, best[0]], atol=1e-6)
     assert len(fit.steps) < 12
+
+
+def test_blocks_are_the_matrix_that_they_leave_the_zeros_out_of() -> None:
+    rng = np.random.default_rng(0)
+    columns = [np.array([0, 2]), np.array([2, 1, 3])]
+    parts = [rng.normal(size=(5, 2)), rng.normal(size=(7, 3))]
+    full = np.zeros((12, 4))
+    full[:5, columns[0]], full[5:, columns[1]] = parts
+    blocks = side_by_side(list(zip(parts, columns, strict=True)), 4)
+    weights, residual, move = rng.random(12), rng.normal(size=12), rng.normal(size=4)
+    groups = rng.integers(0, 3, 12)
+    np.testing.assert_allclose(blocks.times(move), full @ move)
+    np.testing.assert_array_equal(blocks.rows, [5, 7, 12, 7])
+    for given in (None, weights):
+        scale = 1.0 if given is None else given[:, None]
+        np.testing.assert_allclose(blocks.normal(given), full.T @ (scale * full))
+        np.testing.assert_allclose(blocks.pull(residual, given), full.T @ (scale * residual[:, None])[:, 0])
+    by_group = [(full * (residual * (groups == each))[:, None]).sum(axis=0) for each in range(3)]
+    np.testing.assert_allclose(blocks.scores(residual, groups), by_group)
+    whole = side_by_side([(part, np.arange(part.shape[1])) for part in (full[:5], full[5:])], 4)
+    assert len(whole.parts) == 1
+    np.testing.assert_array_equal(whole.parts[0].slopes, full)
+
+
+def test_what_is_learnt_of_blocks_keeps_their_zeros() -> None:
+    columns = [np.array([0, 1]), np.array([0, 2])]
+    blocks = side_by_side([(np.ones((3, 2)), each) for each in columns], 3)
+    learnt, move, missed = blocks.zeros(), np.array([0.5, -1.0, 0.25]), np.arange(6.0) + 1
+    learnt.learn(missed, move)
+    np.testing.assert_allclose(blocks.plus(learnt).times(move), blocks.times(move) + missed)
+    elsewhere = np.array([1.0, 0.5, 0.0])  # across the move for the first three residuals
+    np.testing.assert_allclose(learnt.times(elsewhere)[:3], 0, atol=1e-12)
+    assert learnt.parts[0].slopes.shape == (3, 2)
+
+
+def test_an_update_of_blocks_learns_what_each_has_wrong() -> None:
+    """Three pictures with a number of their own each and one that they share; slopes are off by 1.4."""
+    rng = np.random.default_rng(2)
+    mixes = [rng.normal(size=(20, 2)) for _ in range(3)]
+    places = [np.array([0, number]) for number in (1, 2, 3)]
+    wanted = np.array([0.3, 0.7, 0.4, 0.6])
+
+    def residual(x: Numbers) -> Numbers:
+        return np.concatenate([mix @ (x - wanted)[each] for mix, each in zip(mixes, places, strict=True)])
+
+    def of_a_double(_: Numbers) -> Blocks:
+        return side_by_side([(1.4 * mix, each) for mix, each in zip(mixes, places, strict=True)], 4)
+
+    unit = np.zeros(4), np.ones(4)
+    fit = minimise(residual, of_a_double, np.full(4, 0.5), unit, calls=8, enough=1e-16, secant=True)
+    np.testing.assert_allclose(fit.point, wanted, atol=1e-6)

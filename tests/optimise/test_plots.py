@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ispdsl.evaluation.plots import BLUE, ORANGE
+from ispdsl.evaluation.plots import BLUE, INK, ORANGE
 from ispdsl.optimise.engine import Evaluation, Found
 from ispdsl.optimise.morris import Effect
 from ispdsl.optimise.plots import plot_convergence, plot_effects, plot_front, plot_parallel, plot_paths
@@ -85,6 +85,19 @@ def test_the_front_is_in_colour_and_the_rest_is_not(tmp_path: Path) -> None:
         pixels = np.asarray(picture.convert("RGB"))
     assert (pixels == ORANGE).all(axis=2).any()
     assert (pixels == (186, 202, 226)).all(axis=2).any()
+
+
+def test_a_goal_of_which_more_is_better_is_drawn_the_other_way(tmp_path: Path) -> None:
+    values, best = np.array([[0.0, 1.0], [0.2, 0.5], [1.0, 0.0]]), np.ones(3, np.bool_)
+    rows: list[float] = []
+    for sign in (1, -1):
+        plot_front(tmp_path / "a.png", values, best, ("noise", "blur"), "both", (1, sign), 1)
+        with Image.open(tmp_path / "a.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        rows.append(float(np.argwhere((pixels == ORANGE).all(axis=2))[:20, 1].mean()))
+        assert (pixels == INK).all(axis=2).any()
+    assert rows[0] < 200, "the highest is far left"
+    assert rows[1] > 500, "the highest is far right"
 
 
 def test_nothing_to_show_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from ispdsl.optimise.least_squares import Numbers
 from ispdsl.optimise.model import Model, Picture
 from ispdsl.optimise.real import Render, renderer
 from ispdsl.optimise.regression import Search, regress, regress_all
-from ispdsl.optimise.views import RegressionError, View, decibels
+from ispdsl.optimise.sharing import Sharing
+from ispdsl.optimise.together import batches, pictures_at
+from ispdsl.optimise.views import RegressionError, Scene, View, decibels
 from ispdsl.passes.select import match
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.values import Settings
@@ -313,6 +315,116 @@ def test_pictures_that_share_their_settings_are_taken_together(
         [each.before.reshape(-1) - view.target.reshape(-1) for each, view in zip(found.views, views, strict=True)]
     )
     assert found.psnr_before == pytest.approx(decibels(together), abs=0.01)
+
+
+def test_images_of_one_shape_go_together_and_give_what_they_give_alone(
+    graph: Graph, frame: Frame, start: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other content and other white; the fourth is of another shape, the fifth has another choice."""
+    vector = Vector.of(start, "unit", ["exposure.ev", "contrast.amount", "colour_balance.tint"])
+    turned = replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1, ::-1]))
+    warm = replace(turned, metadata={**frame.metadata, "as_shot_tint": np.float64(20.0)})
+    small = replace(frame, image=frame.image[:, :24, :32])
+    first = model(graph, frame, start, vector)
+    settings = [start, start, start, start, start.set("demosaic.method", "malvar")]
+    models = [
+        replace(first, held=settings_tensors(mine), image=tensors(each)[0], metadata=tensors(each)[1])
+        for each, mine in zip((frame, turned, warm, small, frame), settings, strict=True)
+    ]
+    ((places, batch),) = batches(models)
+    assert places == [0, 1, 2]
+    rng = np.random.default_rng(0)
+    points = [np.array(vector.to_vector(start)) + 0.05 * rng.random(3) for _ in places]
+    rows = [np.sort(rng.choice(3 * frame.image.size, 50 + place, replace=False)) for place in places]
+    made, slopes = batch.pictures(points), batch.jacobians(points, rows)
+    for place in places:
+        np.testing.assert_allclose(made[place], models[place].picture(points[place]), atol=1e-5)
+        alone = models[place].jacobian(points[place], rows[place])
+        assert slopes[place].shape == (50 + place, 3)
+        np.testing.assert_allclose(slopes[place], alone, atol=1e-4 * np.abs(alone).max())
+    assert np.abs(made[1] - made[2]).max() > 0.01
+    for picture, point in zip(pictures_at(first, points), points, strict=True):
+        np.testing.assert_allclose(picture, first.picture(point), atol=1e-5)
+    monkeypatch.setattr("ispdsl.optimise.together.PIXELS", 2 * frame.image.size)
+    assert [places for places, _ in batches(models)] == [[0, 1]]
+
+
+def test_what_is_each_pictures_own_is_found_for_each(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    """Exposures of their own, and one contrast: neither is found by settings that all pictures share."""
+    only = ["exposure.ev", "contrast.amount"]
+    vector = Vector.of(start, "unit", only)
+    made = model(graph, frame, start, vector)
+    wanted = [{"exposure.ev": 0.4, "contrast.amount": -22.0}, {"exposure.ev": -0.3, "contrast.amount": -22.0}]
+    begin = [start, start.set("exposure.ev", 0.1)]
+    views = [
+        View(render(start.update(each)), mine, render, made, name=name)
+        for each, mine, name in zip(wanted, begin, ("a.dng", "b.dng"), strict=True)
+    ]
+    found = regress_all(views, vector, own=["exposure.ev"], exact=True, search=Search(starts=2))
+    assert found.psnr > 80
+    told = {each.name: each for each in found.estimates}
+    assert list(told) == ["exposure.ev (a.dng)", "exposure.ev (b.dng)", "contrast.amount"]
+    assert [each.start for each in found.estimates] == pytest.approx([0.181262, 0.1, 15.0])
+    assert [each.found for each in found.estimates] == pytest.approx([0.4, -0.3, -22], abs=0.01)
+    assert [each.unit for each in found.estimates] == ["ev", "ev", "%"]
+    for mine, each in zip(found.views, wanted, strict=True):
+        assert {address: mine.settings[address] for address in only} == pytest.approx(each, abs=0.01)
+    shared = regress_all(views, vector, exact=True, search=Search(starts=2))
+    assert shared.psnr < 40
+    with pytest.raises(ValueError, match=r"saturation\.amount cannot be"):
+        regress_all(views, vector, own=["saturation.amount"])
+
+
+def test_slopes_of_what_is_a_pictures_own_are_taken_of_it_alone(start: Settings) -> None:
+    """Ten pictures with two numbers of their own: each is asked for three slopes, and not for 21."""
+    vector = Vector.of(start, "unit", ["contrast.amount", "exposure.ev", "saturation.amount"])
+    basis = np.random.default_rng(0).normal(size=(3, 3 * 64)).astype(np.float32)
+    basis[1] *= 0.08  # told by its own picture, and not by all ten together
+
+    class Straight:
+        def picture(self, point: Numbers) -> Picture:
+            return (point.astype(np.float32) @ basis).reshape(3, 8, 8)
+
+        def jacobian(self, point: Numbers, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return basis[:, rows].T
+
+    def made(settings: Settings) -> Picture:
+        return Straight().picture(np.array(vector.to_vector(settings)))
+
+    own = ["exposure.ev", "saturation.amount"]
+    each = [
+        start.update({"contrast.amount": 20.0, "exposure.ev": 0.04 * n, "saturation.amount": 90.0 + n})
+        for n in range(10)
+    ]
+    views = [View(made(one), start, made, Straight()) for one in each]
+    scene = Scene.of(views, Sharing.of(vector, [start] * 10, own), 0)
+    slopes = scene.derivatives(np.full(21, 0.5), scene.some(1000, 0))
+    assert [part.slopes.shape[1] for part in slopes.parts] == [3] * 10
+    found = regress_all(views, vector, own=own, exact=True, search=Search(starts=1))
+    assert found.psnr > 90
+    assert not found.confusions
+    for mine, one in zip(found.views, each, strict=True):
+        for address in own:
+            assert mine.settings[address] == pytest.approx(one[address], abs=0.01)
+
+
+def test_what_one_picture_cannot_tell_is_named_with_it(
+    graph: Graph, frame: Frame, start: Settings, render: Render
+) -> None:
+    """Without light nothing is told of a picture's own colours; the other picture tells of its own."""
+    black = int(np.asarray(frame.metadata["black_level"])[0])
+    dark = replace(frame, image=np.full_like(frame.image, black))
+    vector = Vector.of(start, "unit", ["saturation.amount"])
+    with renderer(graph, dark) as (of_dark, _):
+        views = [
+            View(render(start), start, render, model(graph, frame, start, vector), name="light"),
+            View(of_dark(start), start, of_dark, model(graph, dark, start, vector), name="dark"),
+        ]
+        found = regress_all(views, vector, own=["saturation.amount"], exact=True, search=Search(starts=1))
+    assert [each.parts for each in found.confusions] == [(("saturation.amount (dark)", 1.0),)]
+    assert [each.error is None for each in found.estimates] == [False, True]
 
 
 def test_only_what_is_looked_at_counts(graph: Graph, frame: Frame, start: Settings, render: Render) -> None:

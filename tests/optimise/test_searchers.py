@@ -11,6 +11,7 @@ import pytest
 
 from ispdsl.optimise.engine import Found, search
 from ispdsl.optimise.searchers import SEARCHERS
+from ispdsl.optimise.searchers.study import BEST, distributions, parameters, thinned
 from ispdsl.optimise.searchers.waves import BANDS, FIRST_OCTAVE, PAIRS, PARABOLA, Box, Features, fit, lowest
 from ispdsl.optimise.space import Axis, Numbers, Space
 
@@ -128,6 +129,28 @@ def test_bayesian_search_of_many_calls_is_local() -> None:
     assert len(found.evaluations) == 400
     assert bowl(found.recommended) < 0.02
     assert points(found)[-100:].std(0).max() < 0.2
+
+
+def test_a_long_study_keeps_its_best_answers_and_some_others() -> None:
+    from optuna import create_study
+    from optuna.trial import create_trial
+
+    study = create_study()
+    asked = distributions(SQUARE)
+    values = np.random.default_rng(3).permutation(80).astype(float)
+    study.add_trials([create_trial(params=parameters(SQUARE, BOTTOM), distributions=asked, value=x) for x in values])
+    kept = [trial.value or 0.0 for trial in thinned(study, 40, np.random.default_rng(0)).trials]
+    assert len(set(kept)) == 40
+    assert set(range(BEST)) < set(kept)
+    assert max(kept) > 60
+    assert kept == [value for value in values if value in kept]
+
+
+def test_tpe_finds_the_bottom_with_few_answers_in_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ispdsl.optimise.searchers.tpe.MOST", 40)
+    found = search(SEARCHERS["tpe"], bowl, SQUARE, calls=100, seed=2)
+    assert len(found.evaluations) == 100
+    assert found.value < 0.01
 
 
 def test_the_answers_say_how_smooth_a_function_is_and_whether_axes_act_apart() -> None:

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ispdsl.errors import CompileError, RunError
 from ispdsl.optimise.tasks.indicators import indicator
 from ispdsl.optimise.tasks.match import match
 from ispdsl.optimise.tasks.task import Picture, View, weighted
-from ispdsl.optimise.tasks.user import user_task
+from ispdsl.optimise.tasks.user import TaskError, user_task
+from ispdsl.vision.features import features_apart
+from ispdsl.vision.resnet import ResNet
+
+torch.manual_seed(0)
+NETWORK = ResNet(8).eval().requires_grad_(False)
 
 VIEWS = [View("one.dng", "srgb", {}), View("two.dng", "srgb", {})]
 
@@ -36,11 +42,21 @@ def test_psnr_is_that_of_all_pictures_together() -> None:
     assert task.measure(wanted) == -200
 
 
-@pytest.mark.parametrize(("metric", "words"), [("l1", "L1"), ("ssim", "SSIM"), ("ciede2000", "CIEDE2000")])
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("l1", "L1"),
+        ("charbonnier", "Charbonnier"),
+        ("gradient", "gradient L1"),
+        ("ssim", "SSIM"),
+        ("ciede2000", "CIEDE2000"),
+        ("features", "features"),
+    ],
+)
 def test_every_metric_grows_with_the_difference(metric: str, words: str) -> None:
     wanted = pictures()
     noise = np.random.default_rng(0).normal(0, 1, wanted[0].shape).astype(np.float32)
-    task = match(wanted, VIEWS, metric)
+    task = match(wanted, VIEWS, metric, network=NETWORK)
     found = [
         task.measure([(each + amount * noise).astype(np.float32) for each in wanted]) for amount in (0.0, 0.02, 0.1)
     ]
@@ -131,6 +147,90 @@ def test_a_users_function_is_called_where_it_is_trusted(tmp_path: Path, monkeypa
         user_task("nowhere:dark", VIEWS, ["nowhere"])
     with pytest.raises(RunError, match="returns str"):
         user_task("judges:wordy", VIEWS, ["judges"]).measure(pictures())
-    with pytest.raises(RunError, match="ZeroDivisionError"):
+    with pytest.raises(TaskError, match="ZeroDivisionError") as fault:
         user_task("judges:broken", VIEWS, ["judges"]).measure(pictures())
+    assert f"{tmp_path / 'judges.py'}, line " in fault.value.message
+    assert "in broken: return 1 / 0" in fault.value.message
     sys.modules.pop("judges", None)
+
+
+# ---- losses ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["psnr", "l1", "charbonnier", "gradient", "ssim", "ciede2000", "features"])
+@pytest.mark.parametrize("space", ["srgb", "linear_rec2020"])
+def test_the_loss_of_a_metric_is_the_metric_and_has_its_slope(metric: str, space: str) -> None:
+    views = [View("one.dng", space, {}), View("two.dng", space, {})]
+    if metric == "features" and space != "srgb":
+        with pytest.raises(ValueError, match="looks at pictures in srgb"):
+            match(pictures(), views, metric, network=NETWORK)
+        return
+    rng = np.random.default_rng(1)
+    wanted = [each + rng.normal(0, 0.02, each.shape).astype(np.float32) for each in pictures(size=20)]
+    made = [each + rng.normal(0, 0.1, each.shape).astype(np.float32) for each in wanted]
+    task = match(wanted, views, metric, border=2, network=NETWORK)
+    assert task.loss is not None
+    inputs = [torch.from_numpy(each).double().requires_grad_() for each in made]
+    measured = task.measure(made)
+    NETWORK.double()
+    loss = task.loss(inputs)
+    assert loss.item() == pytest.approx(10 ** (measured / 10) if metric == "psnr" else measured, rel=1e-4)
+    slopes = torch.autograd.grad(loss, inputs)
+    direction = [torch.from_numpy(rng.normal(size=each.shape)) for each in made]
+    step = 1e-6
+    apart = [
+        task.loss([each + sign * step * way for each, way in zip(inputs, direction, strict=True)]).item()
+        for sign in (1, -1)
+    ]
+    along = sum(float((slope * way).sum()) for slope, way in zip(slopes, direction, strict=True))
+    assert along == pytest.approx((apart[0] - apart[1]) / (2 * step), rel=1e-3)
+    NETWORK.float()
+
+
+@pytest.mark.parametrize("metric", ["l1", "charbonnier", "gradient", "ssim", "ciede2000", "features"])
+def test_slopes_of_equal_and_of_grey_pictures_are_finite(metric: str) -> None:
+    grey = np.full((3, 16, 16), 0.4, np.float32)
+    grey[:, :8] = 0
+    task = match([grey], VIEWS[:1], metric, network=NETWORK)
+    assert task.loss is not None
+    x = torch.from_numpy(grey.copy()).requires_grad_()
+    (slope,) = torch.autograd.grad(task.loss([x]), x)
+    assert slope.isfinite().all()
+    moved = (torch.from_numpy(grey) + 0.05).requires_grad_()
+    (slope,) = torch.autograd.grad(task.loss([moved]), moved)
+    assert slope.isfinite().all()
+    assert metric == "gradient" or slope.abs().max() > 0
+
+
+def test_colours_are_as_far_apart_as_the_standard_says() -> None:
+    """Of all hues and chromas, near blue too, where the formula turns its ellipses."""
+    rng = np.random.default_rng(0)
+    one, two = rng.random((2, 3, 40, 40)).astype(np.float32)
+    two[2, :20] = 1.0
+    task = match([one], VIEWS[:1], "ciede2000")
+    assert task.loss is not None
+    assert float(task.loss([torch.from_numpy(two)])) == pytest.approx(task.measure([two]), rel=1e-5)
+
+
+def test_features_are_compared_by_direction_in_every_layer() -> None:
+    one, two = torch.rand(2, 1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = features_apart(NETWORK, one, two)
+    layers: list[float] = []
+    for a, b in zip(NETWORK.features(one), NETWORK.features(two), strict=True):
+        layers.append(float((2 - 2 * torch.nn.functional.cosine_similarity(a, b, dim=1)).mean()))
+    assert len(layers) == 4
+    assert float(found) == pytest.approx(np.mean(layers), rel=1e-4)
+    with pytest.raises(ValueError, match="Linear shows no features"):
+        features_apart(torch.nn.Linear(1, 1), one, two)
+    with pytest.raises(ValueError, match="no weights are given"):
+        match(pictures(), VIEWS, "features")
+
+
+def test_a_sum_of_tasks_has_a_loss_where_all_have_one() -> None:
+    wanted = pictures()
+    tasks = [(match(wanted, VIEWS, "l1"), 2.0), (match(wanted, VIEWS, "gradient"), 0.5)]
+    both = weighted(tasks)
+    made = [each * np.float32(0.9) for each in wanted]
+    assert both.loss is not None
+    assert float(both.loss([torch.from_numpy(each) for each in made])) == pytest.approx(both.measure(made), rel=1e-4)
+    assert weighted([*tasks, (indicator("noise", VIEWS), 1.0)]).loss is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from ispdsl.errors import RunError
 from ispdsl.ir.params import Register
+from ispdsl.optimise.composite import composite
 from ispdsl.optimise.coordinates import coordinates
 from ispdsl.optimise.differences import differences
-from ispdsl.optimise.engine import Score, Searcher, search
+from ispdsl.optimise.engine import Ended, Score, Searcher, search
 from ispdsl.optimise.free import Free
+from ispdsl.optimise.goals import trade
 from ispdsl.optimise.hybrids import candidates, polished, refined
 from ispdsl.optimise.ledger import Ledger
 from ispdsl.optimise.space import Axis, Numbers, Space
@@ -91,12 +94,71 @@ def test_least_squares_by_differences_finds_the_codes(free: Free, task: Task) ->
     assert found.believed is None
 
 
-def test_any_searcher_finds_and_is_polished(free: Free, task: Task) -> None:
-    found = tune(free, task, render, Method(lambda _: drawn, calls=90, polish=0.4))
+def test_a_model_of_pictures_finds_the_codes(free: Free, task: Task) -> None:
+    found = tune(free, task, render, Method(lambda asked: composite(asked.residual), calls=40))
     checked(found, free, task)
-    alone = tune(free, task, render, Method(lambda _: drawn, calls=90, polish=0.0))
     assert found.score < -55
-    assert found.score < alone.score - 5, "the end goes from code to code"
+
+
+def test_any_searcher_finds_and_is_polished(free: Free, task: Task) -> None:
+    scores: dict[float, list[float]] = {0.4: [], 0.0: []}
+    for polish, reached in scores.items():
+        for seed in range(5):
+            found = tune(free, task, render, Method(lambda _: drawn, calls=90, polish=polish, seed=seed))
+            checked(found, free, task)
+            reached.append(found.score)
+    assert max(scores[0.4]) < -55
+    assert np.mean(scores[0.4]) < np.mean(scores[0.0]) - 5, "the end goes from code to code"
+
+
+def test_under_noise_the_recommended_point_is_asked_again_and_reported(free: Free, task: Task) -> None:
+    """The score of a call is the best of all by luck; the point that the searcher names is another."""
+    rng = np.random.default_rng(0)
+
+    def noisy(settings: Settings) -> list[Picture]:
+        return [render(settings)[0] * np.float32(1 + 0.1 * rng.normal())]
+
+    good = free.space.snap(np.array([0.8, 0.25, 0.65]))
+
+    def naming(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> Ended:
+        for _ in range(calls - 2):
+            score(np.full(space.size, 0.5))
+        score(good)
+        score(good)
+        return Ended("it knows", good)
+
+    found = tune(free, task, noisy, Method(lambda _: naming, calls=40, polish=0.3))
+    again = [each.value for each in found.found.evaluations if np.array_equal(each.point, good)]
+    assert found.calls <= 40
+    assert len(again) == len(set(again)) == 2 + 5, "the real thing is asked again, and renders anew"
+    np.testing.assert_array_equal(free.point(found.settings), good)
+    assert found.score == pytest.approx(np.mean(again))
+    assert found.recommended is not None
+    np.testing.assert_array_equal(found.recommended, again)
+    assert found.found.value == min(each.value for each in found.found.evaluations) < found.score
+
+
+def test_where_answers_repeat_what_is_recommended_is_polished(free: Free, task: Task) -> None:
+    def naming(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> Ended:
+        assert start is not None
+        score(start)
+        return Ended("it is the only point", start)
+
+    found = tune(free, task, render, Method(lambda _: naming, calls=30))
+    assert found.recommended is None
+    assert found.score < found.score_before - 1
+    checked(found, free, task)
+
+
+def test_a_recommended_point_that_was_never_asked_about_is_no_answer(free: Free, task: Task) -> None:
+    def naming(score: Score, space: Space, calls: int, seed: int, start: Numbers | None, /) -> Ended:
+        for number in range(calls):
+            score(np.full(space.size, number / calls))
+        return Ended("all calls are made", np.ones(space.size))
+
+    found = tune(free, task, render, Method(lambda _: naming, calls=10, polish=0.0))
+    checked(found, free, task)
+    assert found.recommended is None
 
 
 def test_a_point_is_asked_once(free: Free, task: Task) -> None:
@@ -193,6 +255,27 @@ def test_settings_that_fail_are_passed_over(free: Free, task: Task) -> None:
         tune(free, task, broken, Method(by_differences, calls=60))
 
 
+def test_each_image_gets_settings_of_its_own(free: Free) -> None:
+    """Two images whose gains differ in one register."""
+    images = [("one", free.settings), ("two", free.settings)]
+    both = Free.of(free.settings, GAINS[1:], own=GAINS[:1], images=images)
+
+    def each(*settings: Settings) -> list[Picture]:
+        assert len(settings) == 2
+        return [render(mine)[0] for mine in settings]
+
+    hidden = both.space.snap(np.array([0.81, 0.23, 0.64, 0.35]))
+    task = match(each(*both.all_at(hidden)), [*VIEWS, *VIEWS])
+    found = tune(both, task, each, Method(by_differences, calls=80, enough=-150))
+    assert found.score < -150, "the very codes"
+    assert len(found.each) == 2
+    assert found.settings == found.each[0]
+    np.testing.assert_array_equal(both.point(*found.each), hidden)
+    np.testing.assert_array_equal(found.pictures[1], render(found.each[1])[0])
+    with pytest.raises(ValueError, match="is each image's own"):
+        trade(both, [task, task], each, calls=9)
+
+
 # ---- the parts ---------------------------------------------------------------------------------------------
 
 
@@ -267,8 +350,89 @@ def test_differences_settle_registers_that_do_much_the_same() -> None:
     np.testing.assert_array_equal(found.point[:2], wanted[:2])
 
 
+def test_differences_find_a_way_through_valleys_and_rounding() -> None:
+    """Numbers that multiply each other, kinks, and whole codes: one Jacobian's differences end far from the answer."""
+    left: list[float] = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        basis, hidden, start = rng.normal(size=(1500, 4)), *rng.random((2, 6))
+
+        def seen(point: Numbers, basis: Numbers = basis) -> Numbers:
+            gain, mixed, kink = 1 + point[:3], 0.5 + point[3:], max(point[4] - 0.3, 0.0)
+            shown = gain * mixed * [40 * gain[1], 20, 8]
+            return np.round(basis @ [*shown[:2], shown[2] + 2 * point[0], 3 * kink + 2 * point[5]])
+
+        space = Space(tuple(Axis(name, 256) for name in "abcdef"))
+        wanted = seen(space.snap(hidden))
+
+        def residual(point: Numbers, wanted: Numbers = wanted) -> np.ndarray:
+            return (seen(point) - wanted).astype(np.float32)
+
+        def score(point: Numbers) -> float:
+            return float(np.mean(residual(point) ** 2))
+
+        left.append(search(differences(residual), score, space, calls=250, start=start).value)
+    assert np.mean(left) < 0.03, "a thirtieth of the residuals one code off"
+
+
+HOLLOW = Space(tuple(Axis(name, 256) for name in "abcd"))
+HILL_BEHIND = HOLLOW.snap(np.array([0.85, 0.4, 0.6, 0.5]))
+"""Where the first number is near 0.1 instead, it is at the bottom of a hollow, and no step leads over the hill."""
+
+
+def hollow(rest: float) -> tuple[Callable[[Numbers], np.ndarray], Score]:
+    """What is seen there, some of which is never explained, and its score."""
+    basis = np.random.default_rng(0).normal(size=(200, 5))
+
+    def residual(point: Numbers) -> np.ndarray:
+        off = point - HILL_BEHIND
+        explained = basis @ [20 * off[0] * (point[0] - 0.1), 0.5 * off[0], *10 * off[1:]]
+        return np.append(explained, rest).astype(np.float32)
+
+    def score(point: Numbers) -> float:
+        return float(np.mean(residual(point) ** 2))
+
+    return residual, score
+
+
+def test_differences_begin_again_where_a_hollow_holds_them() -> None:
+    residual, score = hollow(0.0)
+    start = np.array([0.1, *HILL_BEHIND[1:]])
+    for seed in range(3):
+        found = search(differences(residual), score, HOLLOW, calls=400, seed=seed, start=start)
+        assert found.path[7] == found.path[0] < 1, "it begins in the hollow, better than any place that is drawn"
+        np.testing.assert_array_equal(found.point, HILL_BEHIND)
+
+
+def test_differences_go_on_at_the_best_after_others_ended_in_hollows() -> None:
+    residual, score = hollow(0.1)
+    for seed in range(2):
+        found = search(differences(residual), score, HOLLOW, calls=400, seed=seed, start=HILL_BEHIND)
+        firsts = [each.point[0] for each in found.evaluations]
+        assert min(firsts[20:]) < 0.2, "another walk ended in the hollow"
+        assert abs(firsts[-1] - HILL_BEHIND[0]) < 0.3
+        np.testing.assert_array_equal(found.point, HILL_BEHIND)
+
+
+def test_differences_go_on_past_names_and_end_when_all_was_seen() -> None:
+    space = Space((Axis("name", 3, ordered=False), Axis("code", 5), Axis("dull", 1)))
+    wanted = np.array([1.0, 0.25, 0.0])
+    off = np.float32(0.1)
+
+    def residual(point: Numbers) -> np.ndarray:
+        return np.array([point[0] != wanted[0], point[1] - wanted[1], off], np.float32)
+
+    def score(point: Numbers) -> float:
+        return float(np.sum(residual(point) ** 2))
+
+    found = search(differences(residual), score, space, calls=200, start=np.array([0.0, 1.0, 0.0]))
+    np.testing.assert_array_equal(found.point, wanted)
+    assert found.why == "no neighbour is better"
+    assert len(found.evaluations) < 30
+
+
 def test_differences_on_part_of_a_large_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ispdsl.optimise.differences.MANY", 500)
+    monkeypatch.setattr("ispdsl.optimise.answers.MANY", 500)
     wanted = np.array([0.31, 0.64])
     time = np.arange(4000)
     waves = np.stack([np.sin(time / 7), np.cos(time / 11)], axis=1)

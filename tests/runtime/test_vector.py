@@ -53,13 +53,22 @@ def test_only_some():
     settings = vector.from_vector([0.0, 1.0])
     assert (settings["k.gain"], settings["k.amount"], settings["k.strength"]) == (0.5, 100.0, 1.0)
     for address, message in (
-        ("k.held", "not free"),
-        ("k.look", "no range"),
-        ("k.shape", "not free"),
+        ("k.held", "not free: it is fixed in the pipeline; remove `fixed` there"),
+        ("k.look", "not free: it has no range, so its numbers have no place in 0..1; declare its range"),
+        ("k.shape", "not free: a choice of .*; `ispdsl tune` searches choices; --set k.shape="),
         ("x", "no param"),
     ):
         with pytest.raises(SettingsError, match=message):
             Vector.of(kinds(), only=[address])
+
+
+def test_a_pattern_stands_for_the_free_numbers_that_fit_it():
+    assert Vector.of(kinds(), only=["k.*", "k.gain"]).names == FREE
+    assert Vector.of(kinds(), only=["k.gain", "k.?mount", "k.*"]).names[:2] == ("k.gain", "k.amount")
+    with pytest.raises(SettingsError, match="no parameter of this name"):
+        Vector.of(kinds(), only=["q.*"])
+    with pytest.raises(SettingsError, match="fixed in the pipeline"):
+        Vector.of(kinds(), only=["k.hel?"])
 
 
 def test_wrong_vectors_are_refused():

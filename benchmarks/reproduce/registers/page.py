@@ -32,7 +32,7 @@ def page(result: Mapping[str, Any]) -> str:
         "draws. `differences` is `ispdsl tune --task match` on the real thing: least squares with differences over "
         f"codes, {ours} renders at most.",
         f"`cma-es` is pycma with {rival} renders. What is found are register codes; the PSNR is that of a device "
-        "served over TCP with them, in dB.",
+        "served over TCP with them, in dB; 200 where it is the same to the bit.",
         "",
         f"**{good} of {len(answers)} seeds end within {ALLOWED} dB of CMA-ES or above it** "
         f"(the median is {-np.median(behind):+.1f} dB against it, the worst {-max(behind):+.1f} dB).",
@@ -51,7 +51,12 @@ def page(result: Mapping[str, Any]) -> str:
             f"{one['equal_codes']} of 32 | {one['seconds']:.0f} | {early:.2f} | "
             f"{other.get('served_psnr', other['psnr']):.2f} | {other['seconds']:.0f} |"
         )
-    lines += ["", f"{result['machine']['cores']} cores, {result['seconds']:.0f} s."]
+    lines += [
+        "",
+        f"{result['machine']['cores']} cores. What CMA-ES found is not searched again where this result has it of the "
+        "same raw and codes; `python -m",
+        "benchmarks.reproduce.registers --anew` does.",
+    ]
     return "\n".join(lines) + "\n"
 
 

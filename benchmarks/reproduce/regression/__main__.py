@@ -71,6 +71,7 @@ def measure(case: Case, data: Path, work: Path, answers: Path, seeds: Sequence[i
         "rivals_calls": EACH,
         "wanted": dict(case.wanted),
         "seeds": list(seeds),
+        "seconds": round(sum(one["seconds"] for ones in players.values() for one in ones), 1),
         "raws": sorted({one["raw"] for ones in players.values() for one in ones}),
         "players": players,
     }
@@ -93,13 +94,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = (given.work or Path(temporary)).absolute()
         for case in [each for each in CASES if each.name in (given.case or [one.name for one in CASES])]:
-            begun = time.perf_counter()
             found = measure(case, given.data, work / case.target, work / "answers", range(given.seeds), given.jobs)
-            result["cases"][case.name] = {
-                **found,
-                "seconds": round(time.perf_counter() - begun, 1),
-                "machine": machine(),
-            }
+            result["cases"][case.name] = {**found, "machine": machine()}
             result["cases"] = {one.name: result["cases"][one.name] for one in CASES if one.name in result["cases"]}
             given.output.mkdir(parents=True, exist_ok=True)
             known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

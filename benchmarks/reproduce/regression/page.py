@@ -17,7 +17,8 @@ HEAD = f"""# The settings behind a picture
 Made by `make reproduce-regression DATA=folder`. The real thing makes pictures of parts of {SIDE} px of raws that no
 double has seen, at hidden settings drawn evenly from the ranges that the doubles were trained on; every player begins
 at the pipeline's own settings and looks within the same soft ranges. PSNR is that of the picture that the *real thing*
-makes of what was found, in dB (peak 1; 100 is where the search stops). One question for each seed.
+makes of what was found, in dB (peak 1; 100 is where the search stops). One question for each seed; a part whose
+picture has no structure (an overexposed window) is passed over for the next raw's.
 
 - `grey box`: `ispdsl regress` with doubles: the residual of the real thing, the derivatives of its doubles.
 - `doubles alone`: the same search on the doubles, which then are believed; one real call.
@@ -53,7 +54,7 @@ def _case(name: str, found: Mapping[str, Any]) -> list[str]:
         "",
         f"Case `{name}`: {len(found['seeds'])} seeds on {len(found['raws'])} files, {len(found['free'])} free "
         f"numbers, at the start {np.median(before):.1f} dB (median); {found['machine']['cores']} cores, "
-        f"{found['seconds']:.0f} s.",
+        f"{found['seconds']:.0f} s of searches.",
         "",
     ]
     if "adam" in players:

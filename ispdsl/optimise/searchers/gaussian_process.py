@@ -48,7 +48,7 @@ class Process:
         return np.exp(self.log_parameters[:-2])
 
     def _across(self, coordinates: Numbers) -> Numbers:
-        return _covariance(coordinates, self.coordinates, self.log_parameters, self.owner)
+        return covariance(coordinates, self.coordinates, self.log_parameters, self.owner)
 
     def foretell(self, coordinates: Numbers) -> Numbers:
         """Mean at places ``(n, C)``."""
@@ -58,7 +58,7 @@ class Process:
         """Functions that the answers allow, at places ``(n, C)``: ``(n, count)``."""
         across = self._across(coordinates)
         rest = cho_solve((self.root, True), across.T, check_finite=False)
-        own = _covariance(coordinates, coordinates, self.log_parameters, self.owner) - across @ rest
+        own = covariance(coordinates, coordinates, self.log_parameters, self.owner) - across @ rest
         own[np.diag_indices_from(own)] += 1e-6
         draws = _root(own) @ rng.standard_normal((len(own), count))
         return (across @ self.solved)[:, None] + draws
@@ -82,31 +82,48 @@ def fit(space: Space, points: Numbers, answers: Numbers, log_parameters: Numbers
     places, owner = coordinates(space, points)
     mean, scale = float(answers.mean()), float(answers.std()) or 1.0
     rest = (answers - mean) / scale
-    begin = np.log([*([0.5] * space.size), 1.0, 0.1]) if log_parameters is None else log_parameters
+    best = likeliest(places, rest[:, None], owner, np.ones(1), log_parameters, space.size)
+    root, weights = solved(best, places, rest, owner)
+    return Process(places, best, root, weights, mean, scale, owner)
+
+
+def likeliest(
+    places: Numbers, answers: Numbers, owner: Indices, weights: Numbers, begin: Numbers | None, size: int
+) -> Numbers:
+    """Logarithms of the lengths, the signal and the noise under which answers are likeliest.
+
+    Args:
+        places: ``(n, C)``.
+        answers: of K processes with one covariance, each with mean 0 and variance 1, ``(n, K)``.
+        owner: the axis of each coordinate.
+        weights: how often each process counts, ``(K,)``.
+        begin: what fitted before.
+        size: number of axes.
+    """
     found = minimize(
         _unlikely,
-        begin,
-        args=(places, rest, owner),
+        np.log([*([0.5] * size), 1.0, 0.1]) if begin is None else begin,
+        args=(places, answers, owner, weights),
         jac=True,
         method="L-BFGS-B",
-        bounds=[np.log(each) for each in (*[LENGTHS] * space.size, SIGNALS, NOISES)],
+        bounds=[np.log(each) for each in (*[LENGTHS] * size, SIGNALS, NOISES)],
         options={"maxiter": ROUNDS},
     )
-    best = cast("Numbers", found.x)
-    root, solved = _solved(best, places, rest, owner)
-    return Process(places, best, root, solved, mean, scale, owner)
+    return cast("Numbers", found.x)
 
 
-def _covariance(one: Numbers, other: Numbers, log_parameters: Numbers, owner: Indices) -> Numbers:
+def covariance(one: Numbers, other: Numbers, log_parameters: Numbers, owner: Indices) -> Numbers:
+    """Of places ``(n, C)`` with places ``(m, C)``, without the noise: ``(n, m)``."""
     lengths = np.exp(log_parameters[:-2])[owner]
     far = np.sqrt(5) * cdist(one / lengths, other / lengths)
     return np.exp(log_parameters[-2]) * (1 + far + far**2 / 3) * np.exp(-far)
 
 
-def _solved(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices) -> tuple[Numbers, Numbers]:
-    covariance = _covariance(places, places, log_parameters, owner)
-    covariance[np.diag_indices_from(covariance)] += np.exp(log_parameters[-1])
-    root = _root(covariance)
+def solved(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices) -> tuple[Numbers, Numbers]:
+    """Lower Cholesky factor of the answers' covariance, noise and all, and its inverse times the answers."""
+    own = covariance(places, places, log_parameters, owner)
+    own[np.diag_indices_from(own)] += np.exp(log_parameters[-1])
+    root = _root(own)
     return root, cho_solve((root, True), rest, check_finite=False)
 
 
@@ -121,12 +138,15 @@ def _root(covariance: Numbers) -> Numbers:
             extra *= 10
 
 
-def _unlikely(log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices) -> tuple[float, Numbers]:
-    """Negative log marginal likelihood, and its gradient."""
-    root, solved = _solved(log_parameters, places, rest, owner)
-    value = 0.5 * float(rest @ solved) + float(np.log(np.diag(root)).sum())
+def _unlikely(
+    log_parameters: Numbers, places: Numbers, rest: Numbers, owner: Indices, counts: Numbers
+) -> tuple[float, Numbers]:
+    """Negative log marginal likelihood of all processes, and its gradient."""
+    root, pulled = solved(log_parameters, places, rest, owner)
+    count = float(counts.sum())
+    value = 0.5 * float((rest * pulled).sum(0) @ counts) + count * float(np.log(np.diag(root)).sum())
     inverse = cho_solve((root, True), np.eye(len(rest)), check_finite=False)
-    pull = np.outer(solved, solved) - inverse
+    pull = (pulled * counts) @ pulled.T - count * inverse
     lengths, signal = np.exp(log_parameters[:-2])[owner], np.exp(log_parameters[-2])
     scaled = places / lengths
     far = np.sqrt(5) * cdist(scaled, scaled)

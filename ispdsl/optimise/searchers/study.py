@@ -13,6 +13,7 @@ from ispdsl.optimise.engine import HUGE, Score
 from ispdsl.optimise.space import Numbers, Space
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
 
@@ -32,8 +33,24 @@ def silent() -> Generator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start: Numbers | None) -> None:
-    """Make all calls where a sampler wants them, the start first."""
+BEST = 25
+"""Answers that are never left out."""
+
+
+def studied(
+    sampler: BaseSampler, score: Score, space: Space, calls: int, start: Numbers | None, most: int | None = None
+) -> None:
+    """Make all calls where a sampler wants them, the start first.
+
+    Args:
+        sampler: decides where.
+        score: what is asked, as for every searcher.
+        space: where points lie.
+        calls: how many are made.
+        start: the first point, if one is given.
+        most: answers that the sampler looks through; when there are more, half as many are kept, the best and some that
+            are drawn. All of them without it.
+    """
     import optuna
 
     asked = distributions(space)
@@ -41,8 +58,11 @@ def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start:
         study = optuna.create_study(sampler=sampler)
         if start is not None:
             study.enqueue_trial(parameters(space, start))
+    rng = np.random.default_rng(calls)
     for _ in range(calls):
         with silent():
+            if most is not None and len(study.get_trials(deepcopy=False)) > most:
+                study = thinned(study, most // 2, rng)
             trial = study.ask(asked)
         value = score(place(space, trial.params))
         with silent():
@@ -50,6 +70,18 @@ def studied(sampler: BaseSampler, score: Score, space: Space, calls: int, start:
                 study.tell(trial, value)
             else:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+def thinned(study: Study, keep: int, rng: np.random.Generator) -> Study:
+    """A study of the `BEST` answers of another and some of its others, in their order."""
+    import optuna
+
+    finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    order = np.argsort(np.array([trial.value for trial in finished], np.float64), kind="stable")
+    drawn = rng.permutation(order[BEST:])[: keep - BEST]
+    other = optuna.create_study(sampler=study.sampler)
+    other.add_trials([finished[index] for index in sorted([*order[:BEST], *drawn])])
+    return other
 
 
 def parameters(space: Space, point: Numbers) -> dict[str, float | int]:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 Picture = NDArray[np.float32]
 """What a pipeline made, ``(C, H, W)``, upright, 1 for white."""
@@ -39,6 +41,8 @@ class Task:
         measure: the number; smaller is better. Where it is not finite, the pictures count as failed.
         shown: the number as people read it, such as ``PSNR 31.2 dB``.
         residual: where the number only falls when the sum of their squares does, what these are, ``(M,)``.
+        loss: what torch differentiates, of the same pictures as tensors: a number ``()`` that falls with the measure;
+            None where there is none.
         sign: -1 where people think of its negative, of which more is better, as of a PSNR.
     """
 
@@ -47,6 +51,7 @@ class Task:
     shown: Callable[[float], str]
     residual: Callable[[Sequence[Picture]], NDArray[np.float32]] | None = None
     sign: int = 1
+    loss: Callable[[Sequence[Tensor]], Tensor] | None = None
 
 
 def weighted(tasks: Sequence[tuple[Task, float]]) -> Task:
@@ -64,4 +69,11 @@ def weighted(tasks: Sequence[tuple[Task, float]]) -> Task:
     def measure(pictures: Sequence[Picture]) -> float:
         return sum(weight * task.measure(pictures) for task, weight in tasks)
 
-    return Task(names, measure, lambda value: f"{names} = {value:.5g}")
+    losses = [(task.loss, weight) for task, weight in tasks]
+    known = [(loss, weight) for loss, weight in losses if loss is not None]
+
+    def loss(pictures: Sequence[Tensor]) -> Tensor:
+        return torch.stack([weight * each(pictures) for each, weight in known]).sum()
+
+    whole = loss if len(known) == len(losses) else None
+    return Task(names, measure, lambda value: f"{names} = {value:.5g}", loss=whole)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import re
+import traceback
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from ispdsl.errors import CompileError, RunError
 from ispdsl.optimise.tasks.task import Picture, Task, View
 
+CALLED = "it is called with a list of pictures, float32 (3, H, W), 1 for white, and a list of the names of their raws"
+
 TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
+
+
+class TaskError(RunError):
+    """The function of a task failed, or gave no number."""
 
 
 def user_task(target: str, views: Sequence[View], trust: Collection[str]) -> Task:
@@ -25,6 +34,8 @@ def user_task(target: str, views: Sequence[View], trust: Collection[str]) -> Tas
 
     Raises:
         CompileError: it names no function, or one of a package that is not trusted.
+
+    What the function raises becomes a `TaskError` that says where in its own code that was.
     """
     matched = TARGET.fullmatch(target)
     if not matched:
@@ -40,12 +51,15 @@ def user_task(target: str, views: Sequence[View], trust: Collection[str]) -> Tas
     def measure(pictures: Sequence[Picture]) -> float:
         try:
             found = function(list(pictures), list(names))
-        except Exception as error:  # whatever it does
-            raise RunError(f"task {target}: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:  # whatever it does
+            raise TaskError(
+                f"task {target}: {type(error).__name__}: {error}{_where(error, package)}", CALLED
+            ) from error
         try:
             return float(found)
         except (TypeError, ValueError) as error:
-            raise RunError(f"task {target}: it returns {type(found).__name__}, which is no number") from error
+            what = f"task {target}: it returns {type(found).__name__}, which is no number{_begin(function)}"
+            raise TaskError(what, "return a float; smaller is better") from error
 
     return Task(target, measure, lambda value: f"{name} {value:.6g}" if math.isfinite(value) else f"{name} failed")
 
@@ -56,7 +70,41 @@ def _found(module: str, name: str, target: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         missing = isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}.")
         hint = "install the package, or set PYTHONPATH to the folder that holds it" if missing else None
-        raise CompileError(f"task {target}: cannot import {module}: {type(error).__name__}: {error}", hint) from error
+        where = "" if missing else _where(error, module.partition(".")[0])
+        message = f"task {target}: cannot import {module}: {type(error).__name__}: {error}{where}"
+        raise CompileError(message, hint) from error
     if not callable(function):
         raise CompileError(f"task {target}: {module} has no function {name}")
     return function
+
+
+def _where(error: BaseException, package: str) -> str:
+    """The last line of the package's own code on the way to an error, as a line of the message."""
+    if isinstance(error, SyntaxError):  # it names its place itself
+        return ""
+    folders = _folders(package)
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if any(Path(frame.filename).resolve().is_relative_to(folder) for folder in folders)
+    ]
+    return f"\n{own[-1].filename}, line {own[-1].lineno}, in {own[-1].name}: {own[-1].line}" if own else ""
+
+
+def _begin(function: Callable[..., Any]) -> str:
+    """Where a function is written, as a line of the message."""
+    code = getattr(function, "__code__", None)
+    return f"\n{code.co_filename}, line {code.co_firstlineno}, in {code.co_name}" if code is not None else ""
+
+
+def _folders(package: str) -> list[Path]:
+    """The folders of a package, or the file of a module."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    if spec.submodule_search_locations:
+        return [Path(each).resolve() for each in spec.submodule_search_locations]
+    return [Path(spec.origin).resolve()] if spec.origin else []

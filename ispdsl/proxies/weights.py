@@ -31,8 +31,13 @@ WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, 
 HINT = "train it again with `ispdsl train`, or name the file that `ispdsl train` wrote"
 
 
-def header(path: Path) -> dict[str, Any]:
+def header(path: Path, what: str = "double", hint: str = HINT) -> dict[str, Any]:
     """The header of a safetensors file, its sizes checked against the file's.
+
+    Args:
+        path: the file.
+        what: it should hold, for messages.
+        hint: how to mend it.
 
     Raises:
         CompileError: the file is missing, none of safetensors, cut off, or too large.
@@ -42,14 +47,14 @@ def header(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 10 or length > min(size - 8, LONGEST_HEADER) or size > LARGEST:
-                raise CompileError(f"{path} is no file of a double: it is no safetensors file, or cut off", HINT)
+                raise CompileError(f"{path} is no file of a {what}: it is no safetensors file, or cut off", hint)
             found = json.loads(file.read(length))
     except OSError as error:
-        raise CompileError(f"{path}: {error.strerror or error}", HINT) from None
+        raise CompileError(f"{path}: {error.strerror or error}", hint) from None
     except (ValueError, RecursionError):
-        raise CompileError(f"{path} is no file of a double: its header is no JSON", HINT) from None
+        raise CompileError(f"{path} is no file of a {what}: its header is no JSON", hint) from None
     if not isinstance(found, dict) or _bytes(found) != size - 8 - length:
-        raise CompileError(f"{path} is damaged: its header and its size disagree", HINT)
+        raise CompileError(f"{path} is damaged: its header and its size disagree", hint)
     return found
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,18 @@ def given(made: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     return found
 
 
-def machine(device: str = "cpu") -> dict[str, Any]:
-    """Where and with which versions it was measured."""
-    import torch
-
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    return {
+def machine(device: str = "cpu", packages: Iterable[str] = ("ispdsl", "torch", "numpy")) -> dict[str, Any]:
+    """Where and with which versions it was measured; with CUDA, on which device."""
+    found = {
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
-        "device": name,
-        **{package: version(package) for package in ("ispdsl", "torch", "numpy")},
+        **{package: version(package) for package in packages},
     }
+    if device == "cpu":
+        return found
+    import torch
+
+    return {**found, "device": torch.cuda.get_device_name()}
 
 
 def sha256(path: Path) -> str:

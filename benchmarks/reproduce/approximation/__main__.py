@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,12 @@ from benchmarks.reproduce.approximation import raws
 from benchmarks.reproduce.approximation.doubles import Log, beside, sampled, trained
 from benchmarks.reproduce.approximation.page import page
 from benchmarks.reproduce.approximation.targets import ROOT, TARGETS, Target, target
+from benchmarks.reproduce.record import machine
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "approximation"
+PACKAGES = ("ispdsl", "torch", "numpy", "scipy", "rawpy")
+"""Whose versions the result depends on."""
 
 
 def measure(
@@ -119,22 +120,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             work = (given.work or Path(temporary)).absolute() / name
             found = measure(each, given.data, work, given.minutes, given.settings, given.seed)
-        result["targets"][name] = {**found, "seed": given.seed, "settings": given.settings, "machine": machine()}
+        result["targets"][name] = {
+            **found,
+            "seed": given.seed,
+            "settings": given.settings,
+            "machine": machine(packages=PACKAGES),
+        }
         result["targets"] = {one.name: result["targets"][one.name] for one in TARGETS if one.name in result["targets"]}
         given.output.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (given.output / f"{NAME}.md").write_text(page(result), encoding="utf-8")
     print(known)
-
-
-def machine() -> dict[str, Any]:
-    """Where and with which versions it was measured."""
-    packages = ("ispdsl", "torch", "numpy", "scipy", "rawpy")
-    return {
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        **{package: version(package) for package in packages},
-    }
 
 
 if __name__ == "__main__":

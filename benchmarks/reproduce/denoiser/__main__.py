@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,12 @@ from benchmarks.reproduce.approximation.targets import ROOT
 from benchmarks.reproduce.denoiser.page import page
 from benchmarks.reproduce.denoiser.play import METHODS, OURS, RIVAL, kept, together
 from benchmarks.reproduce.denoiser.process import one_thread
+from benchmarks.reproduce.record import machine
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "denoiser"
+PACKAGES = ("ispdsl", "numpy", "scipy", "cma")
+"""Whose versions the result depends on."""
 
 
 def main() -> None:
@@ -62,11 +63,7 @@ def main() -> None:
         "answers": answers,
         "jobs": given.jobs,
         "seconds": round(sum(one["seconds"] for each in answers for one in each["players"].values()), 1),
-        "machine": {
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            **{package: version(package) for package in ("ispdsl", "numpy", "scipy", "cma")},
-        },
+        "machine": machine(packages=PACKAGES),
     }
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / f"{NAME}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +20,15 @@ import numpy as np
 from benchmarks.reproduce.functions.cases import CALLS, FUNCTIONS, SPACE, Case
 from benchmarks.reproduce.functions.page import page
 from benchmarks.reproduce.functions.plot import plot
+from benchmarks.reproduce.record import machine
 from ispdsl.optimise.engine import search
 from ispdsl.optimise.searchers import SEARCHERS
 
 ROOT = Path(__file__).parents[3]
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "functions"
+PACKAGES = ("ispdsl", "numpy", "scipy", "cma", "optuna", "torch")
+"""Whose versions the result depends on."""
 BLOCKS = 50
 """Pieces of a run, of which each has the mean of where it looked."""
 COMPARED = tuple(name for name in SEARCHERS if name != "latin")
@@ -57,17 +57,7 @@ def measure(run: Run, calls: int) -> dict[str, Any]:
         "deviation": case.deviation,
         "seconds": round(seconds, 1),
         "processor_seconds": round(processor, 1),
-        "machine": machine(),
-    }
-
-
-def machine() -> dict[str, Any]:
-    """Where and with which versions it was measured."""
-    packages = ("ispdsl", "numpy", "scipy", "cma", "optuna", "torch")
-    return {
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        **{package: version(package) for package in packages},
+        "machine": machine(packages=PACKAGES),
     }
 
 

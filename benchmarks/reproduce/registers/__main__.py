@@ -12,21 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.reproduce.approximation.targets import ROOT
+from benchmarks.reproduce.record import machine
 from benchmarks.reproduce.registers.page import page, plot
 from benchmarks.reproduce.registers.play import OURS, RIVAL, SIDE, kept, regions, served
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "registers"
+PACKAGES = ("ispdsl", "numpy", "scipy", "cma")
+"""Whose versions the result depends on."""
 
 
 def main() -> None:
@@ -58,11 +59,7 @@ def main() -> None:
         "side": SIDE,
         "answers": answers,
         "seconds": round(time.perf_counter() - begun, 1),
-        "machine": {
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            **{package: version(package) for package in ("ispdsl", "numpy", "scipy", "cma")},
-        },
+        "machine": machine(packages=PACKAGES),
     }
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / f"{NAME}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -11,25 +11,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.reproduce.approximation.doubles import Log, beside, sampled, trained
 from benchmarks.reproduce.approximation.targets import ROOT, target
+from benchmarks.reproduce.record import machine
 from benchmarks.reproduce.regression.cases import CASES, EACH, Case
 from benchmarks.reproduce.regression.page import page, plot
 from benchmarks.reproduce.regression.process import alone, ask, place
 
 OUTPUT = ROOT / "docs" / "reproduce"
 NAME = "regression"
+PACKAGES = ("ispdsl", "torch", "numpy", "scipy", "cma", "optuna")
+"""Whose versions the result depends on."""
 MINUTES = 5.0
 
 
@@ -95,23 +96,13 @@ def main() -> None:
         work = (given.work or Path(temporary)).absolute()
         for case in [each for each in CASES if each.name in (given.case or [one.name for one in CASES])]:
             found = measure(case, given.data, work / case.target, work / "answers", range(given.seeds), given.jobs)
-            result["cases"][case.name] = {**found, "machine": machine()}
+            result["cases"][case.name] = {**found, "machine": machine(packages=PACKAGES)}
             result["cases"] = {one.name: result["cases"][one.name] for one in CASES if one.name in result["cases"]}
             given.output.mkdir(parents=True, exist_ok=True)
             known.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
             (given.output / f"{NAME}.md").write_text(page(result), encoding="utf-8")
             plot(given.output / f"{NAME}.png", result)
     print(known)
-
-
-def machine() -> dict[str, Any]:
-    """Where and with which versions it was measured."""
-    packages = ("ispdsl", "torch", "numpy", "scipy", "cma", "optuna")
-    return {
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        **{package: version(package) for package in packages},
-    }
 
 
 if __name__ == "__main__":

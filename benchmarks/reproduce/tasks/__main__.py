@@ -9,17 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reproduce.record import machine
 from benchmarks.reproduce.tasks.cases import CASES, Case
 from benchmarks.reproduce.tasks.page import page
 from benchmarks.reproduce.tasks.process import ask, one_thread, place
@@ -81,15 +80,6 @@ def main() -> None:
 
         strip(given.sheet, result)
     print(known)
-
-
-def machine() -> dict[str, Any]:
-    """Where and with which versions it was measured."""
-    return {
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        **{package: version(package) for package in ("ispdsl", "torch", "numpy")},
-    }
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,8 @@ def develop(
 ) -> Development:
     """Run a pipeline on a raw frame.
 
+    What a `predictor` line gives and `settings` do not set comes from that network.
+
     A pipeline that reads statistics of the frame before runs twice, as if that frame had been the same: a still is
     what a camera settles on.
 
@@ -104,13 +106,29 @@ def develop(
     Raises:
         PlanError: the pipeline takes no such frame, or has no executor of this kind.
         SettingsError: a starting value is missing from the frame.
-        CompileError, RunError: a program is missing, fails or gives what is not finite; metadata is missing.
+        CompileError, RunError: a program is missing, fails or gives what is not finite; metadata is missing; the
+            predictor is missing or of another pipeline.
         ExecutorError: the real thing is not allowed, not there, or failed.
     """
+    settings, notes = settings or Settings.of(graph), ()
+    if graph.predictor is not None:
+        settings, notes = _predicted(graph, frame, settings, progress)
     if backend != COMPOSITE:
-        return _develop_real(graph, frame, settings or Settings.of(graph), taps, progress, backend, allow_exec)
-    settings = settings or Settings.of(graph)
-    return _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles)
+        found = _develop_real(graph, frame, settings, taps, progress, backend, allow_exec)
+    else:
+        found = _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles)
+    return replace(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def _predicted(
+    graph: Graph, frame: Frame, settings: Settings, progress: Progress | None
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings with those that the pipeline's predictor gives and nobody has set, and what is to be noted."""
+    from ispdsl.learned.applying import developed_settings
+
+    if progress:
+        progress(0, 1, "predicting settings")
+    return developed_settings(graph, frame, settings)
 
 
 def _develop_real(

@@ -22,6 +22,7 @@ from ispdsl.ir.model import (
     Module,
     Pipeline,
     Port,
+    PredictorFile,
     Value,
 )
 from ispdsl.ir.types import Type, is_variable
@@ -47,6 +48,8 @@ class Graph:
     """Metadata that the frame may have to give."""
     implementations: tuple[Implementation, ...] = ()
     """Those of the pipeline as a whole: an executor that runs all of it."""
+    predictor: PredictorFile | None = None
+    """What gives settings that nobody sets by hand; those of sub-pipelines do not count."""
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -106,6 +109,7 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         slots=(*own, *flat.slots),
         metas=(*signature.metas, *from_frame(flat.calls, scope.frame)),
         implementations=signature.implementations,
+        predictor=chosen.predictor,
     )
     return rebuilt(graph, (call for call, _ in calls))
 

@@ -49,7 +49,8 @@ FLOW: tuple[Entry, ...] = (
     Entry(
         "E504",
         "two implementations of one kind",
-        "A stage has at most one program, one proxy and one executor. Which of them runs is chosen when compiling.",
+        "A stage has at most one program, one proxy and one executor. Which of them runs is chosen when compiling. A "
+        "pipeline has at most one predictor.",
         _with('program "my_isp.fast:gain"'),
         _GAIN,
     ),
@@ -75,6 +76,14 @@ FLOW: tuple[Entry, ...] = (
         "operations, range the range. A bound is not negative. `ispdsl explain property NAME` tells.",
         _with("property commutes_with flip"),
         _with("property commutes_with hflip"),
+    ),
+    Entry(
+        "E508",
+        "the file of a predictor cannot be used",
+        "A predictor line names a .safetensors file relative to the .isp file, inside its folder. `ispdsl predict "
+        "train` writes it.",
+        _pipeline('  predictor "/home/me/finish.safetensors"\n  out = image -> gain\n'),
+        _pipeline("  out = image -> gain\n"),
     ),
 )
 
@@ -133,5 +142,13 @@ WARNINGS: tuple[Entry, ...] = (
         '  program "my_isp.programs:isp"\n}\n',
         "stage isp(image: raw<rggb, u12>) -> raw<rggb, u12> {\n  register gain @ 0x100[11:0] : u4.8 = 1.30078125\n"
         '  program "my_isp.programs:isp"\n}\n',
+    ),
+    Entry(
+        "W608",
+        "the file of a predictor is not there",
+        "A predictor line names a file that `ispdsl predict train` has not written yet. `ispdsl run` needs it; "
+        "checking and training do not.",
+        _pipeline('  predictor "no_such_file.safetensors"\n  out = image -> gain\n'),
+        _pipeline("  out = image -> gain\n"),
     ),
 )

@@ -129,7 +129,8 @@ _STRUCTURE: tuple[Entry, ...] = (
         "E122",
         "unknown keyword",
         "A statement begins with a keyword or with 'name ='. Keywords of parameters are slider, register, choice, "
-        "toggle, curve, lut and matrix; the others are meta, needs, stat, program, proxy, executor and property.",
+        "toggle, curve, lut and matrix; the others are meta, needs, stat, program, proxy, executor, predictor and "
+        "property.",
         _stage("  slidr amount in 0..4 = 1\n"),
         _GAIN,
     ),

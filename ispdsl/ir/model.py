@@ -65,6 +65,15 @@ class Implementation(Frozen, frozen=True):
     that it is the same on every machine."""
 
 
+class PredictorFile(Frozen, frozen=True):
+    """A network that gives each frame settings of its own, kept in a file that is named relative to the text's."""
+
+    path: str
+    location: Location
+    folder: str = Field(default="", exclude=True, repr=False)
+    """Where the text lies; not part of the printed form."""
+
+
 class Condition(Frozen, frozen=True):
     """``left operator right`` of a property's ``when``; `right` is canonical, or the name of a parameter or meta."""
 
@@ -172,6 +181,8 @@ class Pipeline(Frozen, frozen=True):
     taps: dict[str, Value] = {}
     names: dict[str, Value] = {}
     """Every name of the text that stands for a value: inputs, results, intermediate names, taps, statistics."""
+    predictor: PredictorFile | None = None
+    """What gives settings that nobody sets by hand."""
 
 
 class Module(Frozen, frozen=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ispdsl.ir.model import Node, Pipeline, Signature, Value
 from ispdsl.ir.types import Type
 from ispdsl.lower.call import Caller, Feed, Site, Typed, lower_call, match_feed, read_value, report_count
+from ispdsl.lower.predictor import lower_predictor
 from ispdsl.lower.scope import Declared, Scope, Sink, check_name, counted, meant
 from ispdsl.lower.signature import UNNAMED_RESULT, Context
 from ispdsl.lower.types import is_closed, match
@@ -58,7 +59,14 @@ def lower_pipeline(declared: Declared, signature: Signature, scope: Scope, conte
     names = {name: typed.value for name, typed in caller.values.items()}
     tapped = [unit.step.name.text for unit in units if isinstance(unit.step, t.Tap)]
     taps = {name: names[name] for name in tapped if name in names}
-    return Pipeline(signature=signature, nodes=tuple(nodes), results=results, taps=taps, names=names)
+    return Pipeline(
+        signature=signature,
+        nodes=tuple(nodes),
+        results=results,
+        taps=taps,
+        names=names,
+        predictor=lower_predictor(declared.tree, sink),
+    )
 
 
 def _given(tree: t.Declaration, signature: Signature) -> dict[str, Typed]:

@@ -176,6 +176,11 @@ def _executor(rule: Rule) -> tree.Executor:
     return tree.Executor(call, _span(rule))
 
 
+def _predictor(rule: Rule) -> tree.Predictor:
+    (path,) = _children(rule)
+    return tree.Predictor(_string(path), _span(rule))
+
+
 def _property(rule: Rule) -> tree.Property:
     name, subject, inside, when, within = _children(rule)
     names = subject if isinstance(subject, tuple) else ()
@@ -284,6 +289,7 @@ _BUILDERS: dict[str, Callable[[Rule], Any]] = {
     "program": _program,
     "proxy": _proxy,
     "executor": _executor,
+    "predictor": _predictor,
     "property": _property,
     "inside": _inside,
     "condition": _present,

@@ -76,6 +76,8 @@ def _first(failure: Failure) -> Complaint | None:
     if failure.piece.rule == "stage_item" and (failure.lead == "stat" or follows in ("=", ",", "->")):
         hint = "write a pipeline, or say what runs with program"
         return "E124", f"'{lead}' begins dataflow, which a stage has not", hint
+    if failure.piece.rule == "stage_item" and failure.lead == "predictor":
+        return "E124", "a stage has no predictor", "write it in the pipeline that runs"
     if failure.lead in DECLARATIONS:
         return "E124", f"a {lead} cannot stand inside another declaration", "close the braces before it"
     if follows in ("==", ":") and failure.lead not in STATEMENTS:

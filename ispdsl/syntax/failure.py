@@ -24,6 +24,7 @@ FORMS = {
     "program": 'program "package.module:function"',
     "proxy": "proxy network(...)",
     "executor": "executor kind(...)",
+    "predictor": 'predictor "file.safetensors"',
     "property": "property name subjects in parameters when condition within bound",
 }
 """How each statement is written."""

@@ -111,6 +111,8 @@ def row(node: tree.Item) -> Row:
             return Row("proxy", (), call(node.call))
         case tree.Executor():
             return Row("executor", (), call(node.call))
+        case tree.Predictor():
+            return Row("predictor", (), value(node.path))
         case tree.Property():
             return Row("property", (), (Words(_property(node)),))
         case _:

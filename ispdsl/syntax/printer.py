@@ -135,7 +135,7 @@ def _group(node: object) -> str:
     match node:
         case tree.Flow() | tree.Property() | tree.Stat() | tree.Import() | None:
             return type(node).__name__
-        case tree.Program() | tree.Proxy() | tree.Executor():
+        case tree.Program() | tree.Proxy() | tree.Executor() | tree.Predictor():
             return "implementation"
         case _:
             return "parameter"

@@ -15,7 +15,7 @@ from ispdsl.syntax.scan import OPENING, Token
 
 PARAMETERS = ("slider", "register", "choice", "toggle", "curve", "lut", "matrix", "meta", "needs")
 IMPLEMENTATIONS = ("program", "proxy", "executor")
-STATEMENTS = frozenset((*PARAMETERS, *IMPLEMENTATIONS, "stat", "property"))
+STATEMENTS = frozenset((*PARAMETERS, *IMPLEMENTATIONS, "stat", "predictor", "property"))
 DECLARATIONS = frozenset(("stage", "pipeline"))
 CLAUSES = frozenset("in soft as of previous when and within fixed tap import".split())
 """Words that go on with a statement."""
@@ -188,7 +188,7 @@ def _sure_statement(reader: _Reader) -> bool:
     keyword = reader.word()
     if keyword not in STATEMENTS or not reader.leads_line():
         return False
-    if keyword == "program":
+    if keyword in ("program", "predictor"):
         return reader.kind(1) == "string"
     return reader.kind(1) == "word" and (keyword == "property" or reader.word(2) == _SECOND.get(keyword))
 

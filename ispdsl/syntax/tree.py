@@ -213,6 +213,14 @@ class Executor:
 
 
 @dataclass(frozen=True, slots=True)
+class Predictor:
+    """``predictor "file.safetensors"``."""
+
+    path: String
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     left: Name
     operator: Literal["==", "!=", "<=", ">=", "<", ">"]
@@ -291,7 +299,7 @@ class Stat:
 Part = Parameter | Meta | Needs
 """What a caller may give by name."""
 
-Item = Parameter | Meta | Needs | Stat | Flow | Program | Proxy | Executor | Property
+Item = Parameter | Meta | Needs | Stat | Flow | Program | Proxy | Executor | Predictor | Property
 
 
 # ---- files -------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def name_of(*avoided: str) -> st.SearchStrategy[tree.Name]:
     words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,11}(\.[a-z0-9]{1,3})?", fullmatch=True)
     keywords = st.sampled_from([word for word in KEYWORDS if word not in avoided])
     reserved = {*avoided, "slider", "register", "choice", "toggle", "curve", "lut", "matrix", "meta", "needs", "stat"}
-    reserved |= {"program", "proxy", "executor", "property"} if "slider" in avoided else set(avoided)
+    reserved |= {"program", "proxy", "executor", "predictor", "property"} if "slider" in avoided else set(avoided)
     chosen = (words | keywords).filter(lambda word: word not in (reserved if "slider" in avoided else avoided))
     return chosen.map(lambda word: tree.Name(word, NOWHERE))
 
@@ -99,6 +99,7 @@ needs = node(tree.Needs, name=names, type=type_, doc=doc)
 program = node(tree.Program, target=string)
 proxy = node(tree.Proxy, call=call)
 executor = node(tree.Executor, call=call)
+predictor = node(tree.Predictor, path=string)
 comparison = node(tree.Comparison, left=names, operator=st.sampled_from("== != <= >= < >".split()), right=value)
 # what begins a statement ends the line of the property before it
 _subject = name_of("in", "when", "within", "with", "to", "slider", "choice", "curve", "property")
@@ -143,7 +144,7 @@ pipeline = node(
     name=names,
     inputs=some(port),
     outputs=outputs,
-    items=some(shared | stat | flow, 0, 6),
+    items=some(shared | predictor | stat | flow, 0, 6),
     doc=doc,
 )
 imported = node(tree.Import, origin=names | string, names=some(names, 1, 12))

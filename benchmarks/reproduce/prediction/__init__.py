@@ -1,0 +1,1 @@
+"""`make reproduce-prediction`: settings for each picture by a network, against one setting for all."""

@@ -70,7 +70,11 @@ class ResNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits ``(B, 10)`` of pictures ``(B, 3, H, W)``, sRGB in 0..1."""
-        return self.linear(self.features(pictures)[-1].mean((-2, -1)))
+        return self.decide(self.features(pictures))
+
+    def decide(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Logits ``(B, 10)`` of what `features` gave."""
+        return self.linear(features[-1].mean((-2, -1)))
 
     def features(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """What the first convolution and the three groups make of pictures ``(B, 3, H, W)``, sRGB in 0..1.

@@ -1,0 +1,1 @@
+"""Classifiers of raws, taught by classifiers of a pipeline's pictures."""

@@ -1,0 +1,1 @@
+"""A pipeline's settings and a classifier trained together, on dark pictures and on dark raws."""

@@ -20,17 +20,25 @@ ROOM = 1 << 20
 """Bytes that the archive may take beside the tensors."""
 
 
-def load_state(model: nn.Module, path: Path) -> None:
+def load_state(model: nn.Module, path: Path, *, passed_over: str | None = None, beside: int = 0) -> None:
     """Give a model the weights of a published state dict, and set it to evaluate, without gradients of its own.
 
     The restricted unpickler of PyTorch reads the file, which makes tensors and nothing else. The state dict stands
     alone or under ``state_dict``; it has to hold exactly the tensors of the model, every number finite.
 
+    Args:
+        model: whose state dict has the names of the file.
+        path: of the file.
+        passed_over: tensors whose names begin so may be there too, and are of no use.
+        beside: bytes that those may take.
+
     Raises:
         RunError: the file cannot be read, or holds no weights of this model; says which tensor is wrong, and how.
     """
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTER)}
-    tensors = _tensors(path, 8 * sum(each.numel() for each in wanted.values()) + ROOM)
+    tensors = _tensors(path, 8 * sum(each.numel() for each in wanted.values()) + ROOM + beside)
+    if passed_over is not None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(passed_over)}
     shown = f"weights {path}"
     for what, names in (("has no", wanted.keys() - tensors.keys()), ("has an unknown", tensors.keys() - wanted.keys())):
         if names:

@@ -1,0 +1,122 @@
+"""The photographs and raws of a seed: which make the style, which are trained on, and which are tested."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.reproduce.style.looks import Look, Picture, afterwards
+from ispdsl.graph import Graph
+from ispdsl.ir.params import Slider
+from ispdsl.learned.scenes import Means, Scene, scene
+from ispdsl.learned.style_training import rendered
+from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.pictures import read_picture
+from ispdsl.runtime.rawfile import read
+from ispdsl.runtime.values import Settings
+from ispdsl.synthetic import synthesise, write_dng
+
+NOISE = (4e-4, 1e-7)
+"""Shot and read noise ``(s, o)``: at signal x of white the variance is ``s x + o``. A small sensor by day."""
+
+SIDE = 128
+"""Px of the longer side of all that is rendered and compared."""
+
+STYLE, TEST = 28, 16
+"""Photographs that make the style, and raws of photographs that are tested; what is left is trained on."""
+
+TESTED_CROPS = 2
+"""Crops of real raws that are tested; the others are trained on."""
+
+FIRST_CAMERA = 100_000
+"""Seeds of the synthetic cameras of the photographs begin here, for each seed apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Scenes: those whose pictures are to make the style, those to train on, and those to test."""
+
+    style: tuple[Scene, ...]
+    train: tuple[Scene, ...]
+    test: tuple[Scene, ...]
+
+
+def photographs(data: Path) -> list[Path]:
+    """All that raws are made of, in a fixed order.
+
+    Raises:
+        FileNotFoundError: there are too few.
+    """
+    found = sorted([*(data / "images/bsds500/train").glob("*.jpg"), *(data / "images/kodak").glob("*.png")])
+    if len(found) < STYLE + TEST + 8:
+        raise FileNotFoundError(f"{data / 'images'} holds {len(found)} photographs in bsds500/train and kodak")
+    return found
+
+
+def material(graph: Graph, data: Path, seed: int, most: int | None = None) -> Material:
+    """What a seed draws.
+
+    Args:
+        graph: photo finishing.
+        data: the folder of data.
+        seed: of the order of photographs and of every camera.
+        most: raws to train on; default: all that are left.
+    """
+    rng = np.random.default_rng(seed)
+    paths = photographs(data)
+    drawn = [paths[place] for place in rng.permutation(len(paths))]
+    crops = sorted((data / "raw/gopro/crops").glob("*.dng"))
+    real = [crops[place] for place in rng.permutation(len(crops))]
+    start = Settings.of(graph)
+
+    def synthetic(some: list[Path], first: int) -> list[Scene]:
+        camera = FIRST_CAMERA * (seed + 1) + first
+        return [scene(path.stem, raw_of(path, camera + place), start, side=SIDE) for place, path in enumerate(some)]
+
+    def shot(some: list[Path]) -> list[Scene]:
+        return [scene(path.stem, read(path), start, side=SIDE) for path in some]
+
+    ends = STYLE + TEST
+    return Material(
+        tuple(synthetic(drawn[:STYLE], 0)),
+        tuple(synthetic(drawn[ends:][:most], ends) + shot(real[TESTED_CROPS:])),
+        tuple(synthetic(drawn[STYLE:ends], STYLE) + shot(real[:TESTED_CROPS])),
+    )
+
+
+def raw_of(path: Path, camera: int) -> Frame:
+    """The raw of a photograph, as a synthetic camera of a seed takes it."""
+    picture, _ = read_picture(path)
+    return frame_of(picture, camera)
+
+
+def frame_of(picture: NDArray[np.float32], camera: int, **more: Any) -> Frame:
+    """The raw of a picture ``(3, H, W)``: what its file says, and nothing more. Further words as `synthesise` has."""
+    rows, columns = (size // 2 * 2 for size in picture.shape[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shot.dng"
+        write_dng(path, synthesise(picture[:, :rows, :columns], seed=camera, cfa="rggb", noise=NOISE, **more))
+        return read(path)
+
+
+def pictures_of(graph: Graph, scenes: tuple[Scene, ...], look: Look, device: str) -> list[Picture]:
+    """The pictures of a style: scenes at its settings, then what photo finishing cannot do."""
+    made = rendered(graph, scenes, [settings_of(each, look) for each in scenes], Means(), device)
+    return [afterwards(look, each) for each in made]
+
+
+def settings_of(scene: Scene, look: Look) -> Settings:
+    """The preset of a look for a scene."""
+    moved: dict[str, float] = {}
+    for address, by in look.moves.items():
+        declaration, begun = scene.settings.slot(address).declaration, scene.settings[address]
+        assert isinstance(declaration, Slider)
+        assert isinstance(begun, float | int)
+        low, high = declaration.hard or (-np.inf, np.inf)
+        moved[address] = float(np.clip(begun + by, low, high))
+    return scene.settings.update({**moved, **look.values})

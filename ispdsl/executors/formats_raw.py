@@ -39,14 +39,16 @@ LARGEST = 2**31 - 1
 D65 = 21
 
 
-def encode_dng(name: str, image: Codes, type_: Type, frame: Frame) -> dict[str, bytes]:
+def encode_dng(name: str, image: Codes, type_: Type, frame: Frame, orientation: int = 1) -> dict[str, bytes]:
     """An uncompressed DNG of a mosaic or of three samples a site, with levels, colour and white of the frame.
 
     Args:
         name: of the file.
         image: ``(1 or 3, H, W)`` uint16 codes.
         type_: ``raw<CFA, storage>``; its CFA is written.
-        frame: whose metadata goes into the tags. Its orientation does not: the picture is to come back as it went.
+        frame: whose metadata goes into the tags. Its orientation does not: a program's picture is to come back as it
+            went.
+        orientation: EXIF orientation for whoever shows the picture.
     """
     linear = type_.args[0] == "linear"
     buffer = io.BytesIO()
@@ -59,19 +61,19 @@ def encode_dng(name: str, image: Codes, type_: Type, frame: Frame) -> dict[str, 
         subfiletype=0,
         metadata=None,
         software="ispdsl",
-        extratags=sorted(_tags(image, str(type_.args[0]), frame)),
+        extratags=sorted(_tags(image, str(type_.args[0]), frame, orientation)),
     )
     return {name: buffer.getvalue()}
 
 
-def _tags(image: Codes, cfa: str, frame: Frame) -> list[Tag]:
+def _tags(image: Codes, cfa: str, frame: Frame, orientation: int) -> list[Tag]:
     """The tags beyond those of a plain TIFF."""
     known = frame.metadata
     black = np.asarray(known["black_level"], dtype=np.float64)
     tags = [
         _tag(271, ASCII, "ispdsl"),  # Make
         _tag(272, ASCII, "frame"),  # Model
-        _tag(274, SHORT, [1]),
+        _tag(274, SHORT, [orientation]),
         _tag(50706, BYTE, bytes((1, 4, 0, 0))),  # DNGVersion
         _tag(50707, BYTE, bytes((1, 3, 0, 0))),  # DNGBackwardVersion: opcodes came with 1.3
         _tag(50708, ASCII, "ispdsl frame"),  # UniqueCameraModel

@@ -1,0 +1,1 @@
+"""A front end that demosaics and denoises, trained through photo finishing, against the default demosaic."""

@@ -14,6 +14,24 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends well after Ctrl-C ends well after this, and nothing takes it for a program's own exit."""
+
+
+def terminated(number: int, frame: object) -> None:
+    """A handler of SIGTERM."""
+    raise Terminated
+
+
+ENDED = {"it was interrupted": 128 + signal.SIGINT, "it was terminated": 128 + signal.SIGTERM}
+"""The exit code by what is said of a search that was ended from outside."""
+
+
+def said(error: KeyboardInterrupt) -> str:
+    """What is said of a search that this ended: a key of `ENDED`."""
+    return "it was terminated" if isinstance(error, Terminated) else "it was interrupted"
+
+
 @contextmanager
 def held_back() -> Generator[None]:
     """For processes that are started within, SIGINT waits until they `leave_to_parent`: they inherit the mask."""

@@ -17,6 +17,7 @@ import typer
 from ispdsl.cli.console import Colour, complain, show
 from ispdsl.diagnostics import IspError
 from ispdsl.errors import UserError
+from ispdsl.interrupts import Terminated
 from ispdsl.render import json as json_report
 
 
@@ -31,6 +32,7 @@ class ExitCode(IntEnum):
     OUTPUT = 5
     INTERNAL = 70
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CommandError(Exception):
@@ -94,8 +96,9 @@ def guarded(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
 def report_error(error: BaseException, as_json: bool = False, colour: Colour = Colour.AUTO) -> ExitCode:
     """Say on stderr what went wrong, as a report, as JSON, or in a line with a hint, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        sys.stderr.write("interrupted\n")
-        return ExitCode.INTERRUPTED
+        ended = isinstance(error, Terminated)
+        sys.stderr.write("terminated\n" if ended else "interrupted\n")
+        return ExitCode.TERMINATED if ended else ExitCode.INTERRUPTED
     if isinstance(error, IspError):
         if as_json:
             sys.stderr.write(json_report.render(error.report))

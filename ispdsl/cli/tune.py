@@ -54,6 +54,7 @@ from ispdsl.cli.tune_given import (
     outputs_of,
 )
 from ispdsl.cli.tune_search import Mode, Way, search, way_of
+from ispdsl.interrupts import ENDED
 from ispdsl.render.characters import clean
 
 
@@ -195,14 +196,16 @@ def tune(
     keep_pages()
     plain = colour is Colour.NEVER
     job = Job(graph, chosen, goals, means, places, data, kept, free, calls, seed, sensitivity, plain)
-    written = _front(job, as_json) if pareto else _best(job, way, as_json)
+    written, why = _front(job, as_json) if pareto else _best(job, way, as_json)
     for path in written:
         if not as_json:
             emit(clean(str(path)))
+    if why in ENDED:
+        raise typer.Exit(ENDED[why])
 
 
-def _best(job: Job, way: Way, as_json: bool) -> list[Path]:
-    """Search for one answer, say it, and write it; the files."""
+def _best(job: Job, way: Way, as_json: bool) -> tuple[list[Path], str]:
+    """Search for one answer, say it, and write it; the files, and what ended the search."""
     begun = time.perf_counter()
     answer = search(job, way)
     emit(json.dumps(tuned.values(job, answer), indent=2) if as_json else tuned.table(job, answer))
@@ -210,17 +213,19 @@ def _best(job: Job, way: Way, as_json: bool) -> list[Path]:
     found, places = answer.found, job.places
     believed = "" if found.believed is None else f", {found.believed_calls} of the double"
     note(_spent(found.calls, found.failed, believed, begun))
-    return [*presets, *(path for path in (places.sheet, places.plot, places.report) if path is not None)]
+    files = [*presets, *(path for path in (places.sheet, places.plot, places.report) if path is not None)]
+    return files, found.found.why
 
 
-def _front(job: Job, as_json: bool) -> list[Path]:
-    """Search for the front of several goals, say it, and write it; the files."""
+def _front(job: Job, as_json: bool) -> tuple[list[Path], str]:
+    """Search for the front of several goals, say it, and write it; the files, and what ended the search."""
     begun = time.perf_counter()
     front = tune_front.search_front(job)
     emit(json.dumps(tune_front.values(job, front), indent=2) if as_json else tune_front.table(job, front))
     presets = tune_front.write(job, front)
     note(_spent(front.found.calls, front.found.failed, "", begun))
-    return [*presets, *(path for path in (job.places.plot, job.places.report) if path is not None)]
+    files = [*presets, *(path for path in (job.places.plot, job.places.report) if path is not None)]
+    return files, front.found.front.why
 
 
 def _spent(calls: int, failed: int, more: str, begun: float) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ispdsl.interrupts import said
 from ispdsl.optimise.engine import HUGE
 from ispdsl.optimise.ledger import Ledger
 from ispdsl.optimise.space import Numbers, Space
@@ -122,8 +123,8 @@ def pareto(
     why = "no calls are left"
     try:
         _search(asked, space, len(names), calls, seed, start, population or min(max(calls // 10, 8), 50))
-    except KeyboardInterrupt:
-        why = "it was interrupted"
+    except KeyboardInterrupt as error:
+        why = said(error)
     return Front(tuple(names), tuple(tried), why)
 
 

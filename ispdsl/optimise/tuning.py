@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ispdsl.errors import UserError
+from ispdsl.interrupts import said
 from ispdsl.optimise.engine import Ended, Found, Score, Searcher, search
 from ispdsl.optimise.free import Free
 from ispdsl.optimise.hybrids import polished, refined, verified
@@ -217,8 +218,8 @@ def tune(
         rest = _after(score, start)
         try:
             return _searcher(real, double, method)(rest, space, calls - 1, seed, begin)
-        except KeyboardInterrupt:
-            return "it was interrupted"
+        except KeyboardInterrupt as error:
+            return said(error)
 
     found = search(
         whole, real.score, free.space, calls=method.calls, seed=method.seed, start=start, enough=method.enough,

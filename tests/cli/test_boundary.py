@@ -16,6 +16,7 @@ from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading, writin
 from ispdsl.cli.console import Colour
 from ispdsl.diagnostics import Diagnostic, IspError, Label, Report
 from ispdsl.errors import PlanError, StageError
+from ispdsl.interrupts import Terminated
 from ispdsl.source import Source, Span
 
 REPORT = Report.of([Diagnostic("E201", "no such stage", Label(Source("a.isp", "abc"), Span(0, 1)))])
@@ -44,6 +45,7 @@ def code_of(error: BaseException, as_json: bool = False, colour: Colour = Colour
         (ZeroDivisionError("oops"), ExitCode.INTERNAL, "error: ZeroDivisionError: oops\n"),
         (RecursionError("deep"), ExitCode.INTERNAL, "ISPDSL_DEBUG=1"),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted\n"),
+        (Terminated(), ExitCode.TERMINATED, "terminated\n"),
         (CommandError("\x1b[31mred\n\x9bsecond"), ExitCode.USAGE, "error: \\x1b[31mred\n  \\x9bsecond\n"),
     ],
     ids=lambda value: type(value).__name__,

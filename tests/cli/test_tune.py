@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -410,3 +411,25 @@ def test_references_that_are_no_pictures_are_unreadable(invoke: Invoke, raws: li
         result = invoke("tune", "photo_finish", raws[0], "--task", "match", "--references", tmp_path / "a.png")
         assert (result.exit_code, words in result.stderr) == (3, True), result.stderr
         assert "0x" not in result.stderr
+
+
+@pytest.mark.parametrize(("stop", "code"), [("KeyboardInterrupt", 130), ("Terminated", 143)])
+@pytest.mark.parametrize("more", [(), ("--pareto", "--task", "noise")], ids=["one goal", "front"])
+def test_a_search_that_is_stopped_keeps_its_best_and_says_so(
+    invoke: Invoke, raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str, code: int,
+    more: tuple[str, ...],
+) -> None:  # fmt: skip
+    (tmp_path / "stopping_tasks.py").write_text(
+        "from ispdsl.interrupts import Terminated\nasked = []\ndef loss(pictures, names):\n    asked.append(1)\n"
+        f"    if len(asked) == 4:\n        raise {stop}\n    return float(pictures[0].mean())\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    preset = tmp_path / "best.json"
+    result = invoke(
+        "tune", "photo_finish", raws[0], "--task", "stopping_tasks:loss", "--trust", "stopping_tasks", *more,
+        "--only", "exposure.ev", "--calls", 12, "-o", preset, "--json",
+    )  # fmt: skip
+    sys.modules.pop("stopping_tasks", None)
+    assert result.exit_code == code, result.stderr
+    assert json.loads(result.stdout)["why"] == ("it was interrupted" if code == 130 else "it was terminated")
+    assert list(tmp_path.glob("best*.json")), "what was found is kept"

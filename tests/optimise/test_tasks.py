@@ -154,6 +154,17 @@ def test_a_users_function_is_called_where_it_is_trusted(tmp_path: Path, monkeypa
     sys.modules.pop("judges", None)
 
 
+def test_a_users_function_cannot_change_what_other_tasks_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "blackens.py").write_text(
+        "def black(pictures, names):\n    for each in pictures:\n        each *= 0\n    return 0.0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shown = pictures()
+    assert user_task("blackens:black", VIEWS, ["blackens"]).measure(shown) == 0
+    np.testing.assert_array_equal(shown[0], pictures()[0])
+    sys.modules.pop("blackens", None)
+
+
 # ---- losses ------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ispdsl.errors import RunError
+from ispdsl.interrupts import Terminated
 from ispdsl.ir.params import Register
 from ispdsl.optimise.composite import composite
 from ispdsl.optimise.coordinates import coordinates
@@ -212,7 +213,12 @@ def test_modes_with_a_double_need_one(free: Free, task: Task) -> None:
         tune(free, task, render, Method(lambda _: drawn, "verify"))
 
 
-def test_a_stopped_search_goes_on_from_its_ledger(free: Free, task: Task, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stop", "why"), [(KeyboardInterrupt, "it was interrupted"), (Terminated, "it was terminated")]
+)
+def test_a_stopped_search_goes_on_from_its_ledger(
+    free: Free, task: Task, tmp_path: Path, stop: type[KeyboardInterrupt], why: str
+) -> None:
     asked: list[Settings] = []
     stops = [True]
 
@@ -220,7 +226,7 @@ def test_a_stopped_search_goes_on_from_its_ledger(free: Free, task: Task, tmp_pa
         asked.append(settings)
         if len(asked) == 11 and stops:
             stops.pop()
-            raise KeyboardInterrupt
+            raise stop
         return render(settings)
 
     method = Method(lambda _: drawn, calls=40)
@@ -228,7 +234,7 @@ def test_a_stopped_search_goes_on_from_its_ledger(free: Free, task: Task, tmp_pa
     with Ledger(tmp_path / "ledger", {"seed": 0}) as ledger:
         first = tune(free, task, counted, method, ledger=ledger)
     assert first.calls == 10
-    assert first.found.why == "it was interrupted"
+    assert first.found.why == why
     assert first.score == whole.found.path[9], "Ctrl-C keeps the best so far"
     asked.clear()
     with Ledger(tmp_path / "ledger", {"seed": 0}) as ledger:

@@ -37,20 +37,13 @@ def user_task(target: str, views: Sequence[View], trust: Collection[str]) -> Tas
 
     What the function raises becomes a `TaskError` that says where in its own code that was.
     """
-    matched = TARGET.fullmatch(target)
-    if not matched:
-        raise CompileError(f"{target!r} names no function", "write package.module:function")
-    module, name = matched[1], matched[2]
-    package = module.partition(".")[0]
-    if package not in trust:
-        hint = f"allow it by --trust {package}; measuring with a function runs its code"
-        raise CompileError(f"task {target}: the package {package} is not trusted", hint)
-    function = _found(module, name, target)
+    function = trusted_function(target, trust)
+    package, name = target.partition(".")[0].partition(":")[0], target.partition(":")[2]
     names = [view.name for view in views]
 
     def measure(pictures: Sequence[Picture]) -> float:
         try:
-            found = function(list(pictures), list(names))
+            found = function([each.copy() for each in pictures], list(names))  # other tasks see them too
         except (Exception, SystemExit) as error:  # whatever it does
             raise TaskError(
                 f"task {target}: {type(error).__name__}: {error}{_where(error, package)}", CALLED
@@ -64,17 +57,30 @@ def user_task(target: str, views: Sequence[View], trust: Collection[str]) -> Tas
     return Task(target, measure, lambda value: f"{name} {value:.6g}" if math.isfinite(value) else f"{name} failed")
 
 
-def _found(module: str, name: str, target: str) -> Callable[..., Any]:
+def trusted_function(target: str, trust: Collection[str], what: str = "task") -> Callable[..., Any]:
+    """The function ``package.module:function`` of a trusted package; `what` it is for stands in the errors.
+
+    Raises:
+        CompileError: it names no function, or one of a package that is not trusted.
+    """
+    matched = TARGET.fullmatch(target)
+    if not matched:
+        raise CompileError(f"{target!r} names no function", "write package.module:function")
+    module, name = matched[1], matched[2]
+    package = module.partition(".")[0]
+    if package not in trust:
+        hint = f"allow it by --trust {package}; to call a function is to run its code"
+        raise CompileError(f"{what} {target}: the package {package} is not trusted", hint)
     try:
         function = getattr(importlib.import_module(module), name, None)
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         missing = isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}.")
         hint = "install the package, or set PYTHONPATH to the folder that holds it" if missing else None
-        where = "" if missing else _where(error, module.partition(".")[0])
-        message = f"task {target}: cannot import {module}: {type(error).__name__}: {error}{where}"
+        where = "" if missing else _where(error, package)
+        message = f"{what} {target}: cannot import {module}: {type(error).__name__}: {error}{where}"
         raise CompileError(message, hint) from error
     if not callable(function):
-        raise CompileError(f"task {target}: {module} has no function {name}")
+        raise CompileError(f"{what} {target}: {module} has no function {name}")
     return function
 
 

@@ -18,6 +18,18 @@
 #   make reproduce-camera-jpeg   find the sliders behind cameras' own JPEGs that lie with their raws under DATA
 #   make reproduce-tasks     tune a pipeline for a classifier and for a detector that look at dark raws, with the pictures
 #                            and weights under DATA (half an hour; CASES=... for some of it)
+#   make reproduce-prediction   settings for each picture by a network, against one setting for all, with the pictures and
+#                            weights under DATA (an hour on two cores; CASES=... for some of it, DEVICE=cuda on a GPU)
+#   make reproduce-joint     train a pipeline's settings and a classifier together on dark photographs and raws, of the pictures
+#                            under DATA (TABLES=... for some of it, DEVICE=cuda, JOBS=2); writes docs/reproduce
+#   make reproduce-distillation   teach classifiers of raws by those of pictures, with the pictures and weights under DATA
+#                            (CASES=... for some of it, DEVICE=cuda, JOBS=2); writes docs/reproduce
+#   make reproduce-style     finish raws in the style of other pictures, of the photographs and raws under DATA, and say how
+#                            near they come (an hour on one core; JOBS=2 for two seeds at once, DEVICE=cuda)
+#   make reproduce-attack    change raws so that a classifier fails under some settings and not under others, by programs and
+#                            by LibRaw, with the pictures and weights under DATA (CASES=... for some of it, DEVICE=cuda)
+#   make reproduce-frontend  train networks that demosaic and denoise through photo finishing, of the photographs under DATA
+#                            (45 minutes on two cores, DEVICE=cuda for larger ones)
 #   make reproduce-faults    plant faults in the standard library and see which its contracts catch; writes docs/reproduce
 # PYTHON names the interpreter to build .venv with, OUT the demo's folder, PYTEST what to give pytest besides.
 
@@ -28,12 +40,15 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults reproduce-functions reproduce-registers reproduce-denoiser reproduce-tasks: export OMP_NUM_THREADS = 1
+test bench reproduce-faults reproduce-functions reproduce-registers reproduce-denoiser reproduce-tasks reproduce-joint \
+  reproduce-distillation reproduce-prediction reproduce-style reproduce-attack reproduce-frontend: \
+  export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint programs bench install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
 .PHONY: reproduce-denoiser reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
+.PHONY: reproduce-joint reproduce-distillation reproduce-prediction reproduce-style reproduce-attack reproduce-frontend
 
 demo: install
 	$(BIN)/ispdsl demo --output $(OUT)
@@ -89,6 +104,28 @@ reproduce-camera-jpeg: install
 
 reproduce-tasks: install
 	$(BIN)/python -m benchmarks.reproduce.tasks $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %)
+
+reproduce-prediction: install
+	$(BIN)/python -m benchmarks.reproduce.prediction $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %) \
+	  --jobs $(or $(JOBS),$(if $(DEVICE),1,2)) $(if $(DEVICE),--device $(DEVICE))
+
+reproduce-joint: install
+	$(BIN)/python -m benchmarks.reproduce.joint $(if $(DATA),--data "$(DATA)") $(TABLES:%=--table %) \
+	  $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-distillation: install
+	$(BIN)/python -m benchmarks.reproduce.distillation $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %) \
+	  $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS))
+
+reproduce-style: install
+	$(BIN)/python -m benchmarks.reproduce.style $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS)) $(if $(DEVICE),--device $(DEVICE))
+
+reproduce-attack: install
+	$(BIN)/python -m benchmarks.reproduce.attack $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %) \
+	  $(if $(DEVICE),--device $(DEVICE))
+
+reproduce-frontend: install
+	$(BIN)/python -m benchmarks.reproduce.frontend $(if $(DATA),--data "$(DATA)") $(if $(DEVICE),--device $(DEVICE))
 
 reproduce-faults: install
 	$(BIN)/python -m benchmarks.faults

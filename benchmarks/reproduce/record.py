@@ -37,17 +37,20 @@ def given(made: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
 
 
 def machine(device: str = "cpu", packages: Iterable[str] = ("ispdsl", "torch", "numpy")) -> dict[str, Any]:
-    """Where and with which versions it was measured; with CUDA, on which device."""
-    found = {
+    """Where and with which versions it was measured."""
+    return {
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
+        "device": platform.machine() if device == "cpu" else _graphics(),
         **{package: version(package) for package in packages},
     }
-    if device == "cpu":
-        return found
+
+
+def _graphics() -> str:
+    """The name of the graphics processor."""
     import torch
 
-    return {**found, "device": torch.cuda.get_device_name()}
+    return torch.cuda.get_device_name()
 
 
 def sha256(path: Path) -> str:

@@ -12,21 +12,27 @@ import typer
 from typer.core import TyperCommand
 
 from ispdsl.cli import (
+    attack,
     chart,
     check,
     compare,
     compile,
     demo,
+    distil,
     doctor,
     evaluate,
     explain,
     format,
+    frontend,
+    joint,
+    predict,
     regress,
     run,
     runs,
     sample,
     show,
     stages,
+    style,
     sweep,
     train,
     trust,
@@ -34,6 +40,7 @@ from ispdsl.cli import (
     verify,
 )
 from ispdsl.cli.console import emit
+from ispdsl.interrupts import terminated
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
 """An argument in a help page, with the Python type that typer puts behind its name."""
@@ -76,6 +83,9 @@ for name, command in {
     "compare": compare.compare,
     "regress": regress.regress,
     "tune": tune.tune,
+    "joint": joint.joint,
+    "distil": distil.distil,
+    "attack": attack.attack,
     "compile": compile.compile,
     "demo": demo.demo,
     "doctor": doctor.doctor,
@@ -93,6 +103,18 @@ for name, command in {
 }.items():
     runs_app.command(name, cls=Command)(command)
 app.add_typer(runs_app)
+
+predict_app = typer.Typer(name="predict", help="A network that gives every raw its own settings.", no_args_is_help=True)
+for name, command in {"train": predict.train, "run": predict.run}.items():
+    predict_app.command(name, cls=Command)(command)
+app.add_typer(predict_app)
+frontend_app = typer.Typer(name="frontend", help="Networks in the place of a demosaic.", no_args_is_help=True)
+frontend_app.command("train", cls=Command)(frontend.train)
+app.add_typer(frontend_app)
+style_app = typer.Typer(name="style", help="Raws finished in the style of other pictures.", no_args_is_help=True)
+for name, command in {"train": style.train, "run": style.run, "fit": style.fit}.items():
+    style_app.command(name, cls=Command)(command)
+app.add_typer(style_app)
 
 
 def _say_version(wanted: bool) -> None:
@@ -118,10 +140,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, terminated)
     app()
-
-
-def _terminated(number: int, frame: object) -> None:
-    """Leave as after Ctrl-C: what was started is ended, and its folders go."""
-    raise SystemExit(128 + number)

@@ -59,3 +59,14 @@ def looked_at(graph: Graph) -> Port:
     if port.type.name != "rgb":
         raise CommandError(f"{graph.name} gives {port.name}: {port.type}, and what is looked at is a picture in colour")
     return port
+
+
+def packages_of(graph: Graph, trust: Sequence[str]) -> tuple[str, ...]:
+    """Trusted packages whose programs stages name; the others are for functions that look at pictures."""
+    used = {
+        each.target.partition(":")[0].partition(".")[0]
+        for stage in graph.module.stages.values()
+        for each in stage.signature.implementations
+        if each.kind == "program"
+    }
+    return tuple(package for package in trust if package in used)

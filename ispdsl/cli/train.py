@@ -105,7 +105,7 @@ def train(
     if rate is not None and not 0 < rate < 1:
         raise CommandError(f"--rate {rate:g} is no learning rate", "it is between 0 and 1, as 0.01")
     check_trust(trust or [])
-    _check_device(device)
+    check_device(device)
 
     from ispdsl.store.runs import open_run
     from ispdsl.training.options import Options
@@ -137,7 +137,7 @@ def train(
     _train(run, options, begun, as_json)
 
 
-def _check_device(device: Device) -> None:
+def check_device(device: Device) -> None:
     """Refuse a device that is not there.
 
     Raises:

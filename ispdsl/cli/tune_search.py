@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ispdsl.cli.boundary import CommandError, ExitCode
+from ispdsl.cli.means import packages_of
 from ispdsl.cli.options import Backend
 from ispdsl.cli.progress import progress
 from ispdsl.cli.searchers import DIFFERENCES, GRADIENTS, check_searcher, searcher_of
@@ -127,8 +128,8 @@ def _relaxed(job: Job, task: Task) -> Relaxed:
         types = match(graph, {mosaic_input(graph): frame.type})
         try:
             compiled[str(frame.type)] = compiled.get(str(frame.type)) or compile(
-                graph, types=types, impl=means.impl, taps=(), trust=_packages(job), allow_exec=means.allow_exec,
-                doubles=means.doubles,
+                graph, types=types, impl=means.impl, taps=(), trust=packages_of(graph, means.trust),
+                allow_exec=means.allow_exec, doubles=means.doubles,
             )  # fmt: skip
         except NoProgramError as error:
             what = f"nothing says where to go: {error.message}"
@@ -178,23 +179,12 @@ def opened(job: Job, data: Data, stand_in: bool = False) -> Generator[tuple[Rend
         job.graph,
         data.frames,
         backend.value,
-        trust=_packages(job),
+        trust=packages_of(job.graph, job.means.trust),
         allow_exec=means.allow_exec,
         doubles=doubles,
         impl=impl,
     ) as (render, version):
         yield render, version
-
-
-def _packages(job: Job) -> tuple[str, ...]:
-    """Trusted packages whose programs stages name; the others are for tasks."""
-    used = {
-        each.target.partition(":")[0].partition(".")[0]
-        for stage in job.graph.module.stages.values()
-        for each in stage.signature.implementations
-        if each.kind == "program"
-    }
-    return tuple(package for package in job.means.trust if package in used)
 
 
 @contextmanager

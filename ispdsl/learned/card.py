@@ -10,7 +10,7 @@ from ispdsl.ir.model import Frozen
 
 FORMAT = 1
 
-Kind = Literal["predictor", "style", "frontend", "student"]
+Kind = Literal["predictor", "style", "student", "classifier"]
 
 
 class Card(Frozen, frozen=True):
@@ -21,7 +21,7 @@ class Card(Frozen, frozen=True):
         kind: what the network is for.
         arguments: of the network's constructor.
         pipeline, pipeline_sha256: name of the pipeline that it was trained through, and the hash of its texts.
-        addresses: settings that it gives, in the order of its numbers; none for a front end or a student.
+        addresses: settings that it gives, in the order of its numbers; none for a student or a classifier.
         held: physical values of every other setting, as text, while it was trained.
         data: how many images, from which files (name and hash), which of them were held out.
         training: task, recipe, seconds, versions, device.

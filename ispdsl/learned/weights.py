@@ -20,8 +20,8 @@ MARK = "ispdsl network"
 COMMANDS: dict[str, str] = {
     "predictor": "ispdsl predict train",
     "style": "ispdsl style train",
-    "frontend": "ispdsl frontend train",
     "student": "ispdsl distil",
+    "classifier": "ispdsl joint",
 }
 """What writes such a file."""
 

@@ -17,6 +17,16 @@ Answers = Sequence[Mapping[str, Any]]
 Floats = NDArray[np.float64]
 
 
+def asked(answers: Answers) -> dict[str, Any]:
+    """What answers are of: how many photographs were learned from and scored, the seeds, and the folds in all."""
+    return {
+        "train": max(one["train"] for one in answers),
+        "photographs": len({place for one in answers for place in one["test"]}),
+        "seeds": sorted({one["seed"] for one in answers}),
+        "folds": len(answers),
+    }
+
+
 def of_photographs(answers: Answers, way: str, of: str = "told") -> Floats:
     """The mean over seeds of what came of each photograph, in the order of their numbers."""
     seen: dict[int, list[int]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reproduce.distillation.play import LESSONS, OWN, PUBLISHED, RATES, STEPS, TOGETHER
-from benchmarks.reproduce.folds import Answers, gain, score
+from benchmarks.reproduce.folds import Answers, asked, gain, score
 
 WAYS = ("teacher", "isp and network", "untouched", *LESSONS)
 BEST = "distilled, layers"
@@ -75,10 +75,7 @@ def page(result: Mapping[str, Any]) -> str:
 def summary(answers: Answers) -> dict[str, Any]:
     """Scores, agreements and differences with their intervals, of the answers of all folds and seeds."""
     return {
-        "train": max(one["train"] for one in answers),
-        "photographs": len({place for one in answers for place in one["test"]}),
-        "seeds": sorted({one["seed"] for one in answers}),
-        "folds": len(answers),
+        **asked(answers),
         "ways": {
             way: {
                 "told": score(answers, way),

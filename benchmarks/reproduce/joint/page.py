@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reproduce.folds import Answers, gain, score
+from benchmarks.reproduce.folds import Answers, asked, gain, score
 from benchmarks.reproduce.joint.play import FROZEN, RATES, RETRAINED, STEPS, TOGETHER
 
 WAYS = ("clean", *(f"frozen, {way}" for way in FROZEN), *(f"retrained, {way}" for way in RETRAINED))
@@ -68,10 +68,7 @@ def page(result: Mapping[str, Any]) -> str:
 def summary(answers: Answers) -> dict[str, Any]:
     """Scores and differences with their intervals, of the answers of all folds and seeds."""
     return {
-        "train": max(one["train"] for one in answers),
-        "photographs": len({place for one in answers for place in one["test"]}),
-        "seeds": sorted({one["seed"] for one in answers}),
-        "folds": len(answers),
+        **asked(answers),
         "ways": {
             way: {
                 **score(answers, way),

@@ -62,10 +62,10 @@ def train(
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="ADDRESS", help="The demosaic; default: the only one.")
     ] = None,
-    width: Annotated[int, typer.Option("--width", min=4, metavar="N", help="Channels of the network.")] = 32,
-    depth: Annotated[int, typer.Option("--depth", min=1, max=64, metavar="N", help="Its convolutions.")] = 8,
+    width: Annotated[int, typer.Option("--width", min=4, metavar="N", help="Channels of the U-Net.")] = 24,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=8, metavar="N", help="Its sizes.")] = 3,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of training.")] = 3000,
-    rate: Annotated[float, typer.Option("--rate", metavar="R", help="The highest learning rate.")] = 1.5e-3,
+    rate: Annotated[float, typer.Option("--rate", metavar="R", help="The highest learning rate.")] = 2e-3,
     together: Annotated[int, typer.Option("--together", min=1, metavar="N", help="Patches of a step.")] = 8,
     side: Annotated[int, typer.Option("--side", min=16, metavar="PX", help="Of a patch; even.")] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of weights, cameras, noise and draws.")] = 0,
@@ -84,7 +84,7 @@ def train(
     if output.suffix != ".safetensors" or not output.parent.is_dir():
         raise CommandError(f"{output} cannot be a front end", "name a .safetensors file in a folder that is there")
     if not 0 < rate < 1:
-        raise CommandError(f"--rate {rate:g} is no learning rate", "it is between 0 and 1, as 0.0015")
+        raise CommandError(f"--rate {rate:g} is no learning rate", "it is between 0 and 1, as 0.002")
     check_device(device)
     check_trust(trust or [])
     graph = build_graph(file, pipeline, inline=False)
@@ -97,6 +97,7 @@ def train(
     keep_pages()
     begun = time.perf_counter()
     from ispdsl.learned.fit import Recipe
+    from ispdsl.learned.frontend import WARM
     from ispdsl.learned.frontend import finishing as through
     from ispdsl.learned.frontend import train as fitted
     from ispdsl.learned.frontend import untrained
@@ -108,7 +109,7 @@ def train(
     double = untrained(graph, settings, stage, width, depth, seed).to(device.value)
     held = dict(Sidecar.of(settings).settings)
     about = hashlib.sha256(json.dumps([graph.sha256, held, _known(files), width, depth], sort_keys=True).encode())
-    recipe = Recipe(steps, rate, clip=1.0, seed=seed, about=f"{about.hexdigest()} {together} {side}")
+    recipe = Recipe(steps, rate, warm=min(WARM, steps // 10), clip=1.0, seed=seed, about=f"{about.hexdigest()} {together} {side}")
     with redirect_stdout(sys.stderr), progress(colour is Colour.NEVER) as bar:
         passes = through(graph, settings, double, scenes[0], tuple(trust or ()), device.value)
 

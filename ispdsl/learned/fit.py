@@ -44,6 +44,8 @@ class Recipe:
         optimiser: ``adam``, ``adamw``, ``rmsprop``, or ``sgd`` with Nesterov's momentum 0.9.
         fall: how the rate falls: as a ``cosine``, by a ``drop`` in the middle (Qin et al. 2022), or not.
         last: the part of `rate` at the end.
+        warm: steps in which the rate rises to its height, so that the first steps of an optimiser, which knows no sizes
+            of gradients yet, are small.
         clip: the largest norm of a gradient; 0 for any.
         judged: how often, evenly spread, the judge is asked; the last time at the end.
         seed: of all that is drawn.
@@ -55,6 +57,7 @@ class Recipe:
     optimiser: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     fall: Literal["cosine", "drop", "none"] = "cosine"
     last: float = 0.01
+    warm: int = 0
     clip: float = 0.0
     judged: int = 10
     seed: int = 0
@@ -67,13 +70,14 @@ class Recipe:
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
         done = step / max(self.steps - 1, 1)
+        risen = min((step + 1) / (self.warm + 1), 1.0)
         match self.fall:
             case "cosine":
-                return self.rate * (self.last + (1 - self.last) * (1 + math.cos(math.pi * done)) / 2)
+                return risen * self.rate * (self.last + (1 - self.last) * (1 + math.cos(math.pi * done)) / 2)
             case "drop":
-                return self.rate * (1.0 if done < 0.5 else self.last)
+                return risen * self.rate * (1.0 if done < 0.5 else self.last)
             case "none":
-                return self.rate
+                return risen * self.rate
 
     def is_judged(self, done: int) -> bool:
         """Whether the judge is asked after so many steps."""

@@ -10,7 +10,7 @@ program makes of the mosaic and begins as exactly that. So it is used like any d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,11 @@ from ispdsl.proxies.double import Double, make
 from ispdsl.proxies.losses import l1
 from ispdsl.runtime.values import Settings
 
-WIDTH, DEPTH = 32, 8
-"""Channels and 3x3 convolutions of the network, at half size."""
+WIDTH, DEPTH = 24, 3
+"""Channels of the U-Net at half size, and how many sizes it has."""
+
+WARM = 50
+"""Steps in which the rate rises."""
 
 TOGETHER, SIDE = 8, 64
 """Patches of a step, and their side in px."""
@@ -88,8 +91,8 @@ def untrained(
         graph: as built.
         settings: of the pipeline; those of the demosaic are constants of the front end.
         address: of the call that demosaics; None for the only one.
-        width: channels.
-        depth: convolutions of 3x3.
+        width: channels of the U-Net at half size.
+        depth: sizes of the U-Net.
         seed: of the weights.
 
     Raises:
@@ -110,7 +113,7 @@ def untrained(
             signature=declaration(call),
             constants={**plain, **constants(flat, call.address)},
             network="residual",
-            arguments={"network": "areawise", "width": width, "depth": depth},
+            arguments={"network": "kernels", "width": width, "depth": depth},
             pipeline=graph.name,
             pipeline_sha256=graph.sha256,
             real="noise-free colour, finished",
@@ -123,20 +126,29 @@ def untrained(
 
 @torch.no_grad()
 def _scale(double: Double, seed: int) -> None:
-    """Give every convolution outputs of spread 1 on a noisy mosaic, or nothing comes through eight of them.
+    """Give every convolution of 3x3 outputs of spread 1 on a noisy mosaic, or nothing comes through all of them.
 
     Layer-sequential unit variance (Mishkin and Matas, "All you need is a good init", ICLR 2016).
     """
     generator = torch.Generator().manual_seed(seed)
     mosaic = torch.rand(1, 1, 64, 64, generator=generator) ** 2
     double.bind(lambda given, cfa, **_: bilinear(given, cfa=cfa))
-    seen: list[Tensor] = []
-    for layer in double.get_submodule("network.layers").children():
-        assert isinstance(layer, nn.Conv2d), "the layers of the network are convolutions"
-        hook = layer.register_forward_hook(lambda *given: seen.append(given[2]))
+    layers: list[nn.Conv2d] = []
+    spreads: list[Tensor] = []
+
+    def ran(some: Iterable[nn.Conv2d], hook: Callable[..., None]) -> None:
+        hooks = [layer.register_forward_hook(hook) for layer in some]
         double(mosaic, cfa="rggb", **double.card.constants)
-        hook.remove()
-        layer.weight.div_(seen[-1].std((0, 2, 3)).mean())
+        for each in hooks:
+            each.remove()
+
+    ran(
+        [each for each in double.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)],
+        lambda layer, *_: layers.append(layer),
+    )
+    for layer in layers:  # in the order in which they run
+        ran([layer], lambda _, given, made: spreads.append(made.std((0, 2, 3)).mean()))
+        layer.weight.div_(spreads[-1])
 
 
 @dataclass(frozen=True, eq=False)

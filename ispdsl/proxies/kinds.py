@@ -182,10 +182,18 @@ def codec(name: str, task: Task, arguments: Checked) -> Codec:
     if name in ("bank", "coring") and not _single_colour(task):
         hint = "choose areawise"
         raise CompileError(f"proxy {name} of {task.name}: it makes one image of one of as many planes, in floats", hint)
+    if arguments.get("network") == "kernels" and not _colour_of_mosaic(task):
+        hint = "choose areawise"
+        raise CompileError(f"proxy {name} of {task.name}: kernels are for what makes colour of one mosaic", hint)
     for each in (*task.inputs, *task.outputs):
         if not each.is_image:
             raise CompileError(f"proxy {name} of {task.name}: {each} is no image", "a statistic is always computed")
     return Codec(task, layout, kind(name).program)
+
+
+def _colour_of_mosaic(task: Task) -> bool:
+    """Whether one mosaic goes in and one picture comes out."""
+    return [is_mosaic(each) for each in task.inputs] == [True] and [each.name for each in task.outputs] == ["rgb"]
 
 
 def _single_colour(task: Task) -> bool:

@@ -7,15 +7,20 @@ beside the images themselves; so an untrained grey box is the program, bit for b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
+from ispdsl.errors import CompileError
 from ispdsl.proxies.areawise import Areawise
 from ispdsl.proxies.codec import Layout, Shape
+from ispdsl.proxies.kernels import Kernels
 from ispdsl.proxies.pointwise import Pointwise
 
-NETWORKS = ("pointwise", "areawise")
+NETWORKS = ("pointwise", "areawise", "kernels")
+
+SIZES = 8
+"""The most that a U-Net has."""
 
 
 def layout(arguments: Mapping[str, Any]) -> Layout:
@@ -24,8 +29,18 @@ def layout(arguments: Mapping[str, Any]) -> Layout:
 
 
 def build(shape: Shape, arguments: Mapping[str, Any]) -> nn.Module:
-    """The network behind the program."""
-    head: Literal["companded", "affine", "residual"] = arguments["head"]
-    if arguments["network"] == "pointwise":
-        return Pointwise(shape, arguments["width"], arguments["depth"], head)
-    return Areawise(shape, arguments["width"], arguments["depth"], head)
+    """The network behind the program; the depth of ``kernels`` are the sizes of its U-Net.
+
+    Raises:
+        CompileError: there is no U-Net of so many sizes.
+    """
+    width, depth, head = arguments["width"], arguments["depth"], arguments["head"]
+    match arguments["network"]:
+        case "pointwise":
+            return Pointwise(shape, width, depth, head)
+        case "kernels":
+            if depth > SIZES:
+                raise CompileError(f"proxy residual(network = kernels): depth is {depth}", f"at most {SIZES}")
+            return Kernels(shape, width, depth, head)
+        case _:
+            return Areawise(shape, width, depth, head)

@@ -40,39 +40,20 @@ class Block(nn.Module):
         return F.silu(self.films[1](self.second(pad(now, 1, 1, 1, 1)), condition))
 
 
-class Unet(nn.Module):
-    """`levels` sizes, `width` channels at the finest, twice as many at each next.
+class Hourglass(nn.Module):
+    """Down to `levels` sizes, `width` channels at the finest and twice as many at each next, and up again."""
 
-    Without `skip` it is the paper's and makes its output of nothing; with it, it changes its start (of a raw: the
-    bilinear demosaic) behind a linear front, and begins as that.
-    """
-
-    def __init__(self, shape: Shape, width: int, levels: int, *, skip: bool, film: bool) -> None:
+    def __init__(self, seen: int, width: int, levels: int, condition: int, numbers: int, *, film: bool) -> None:
         super().__init__()
-        self.skip, self.step = skip, 2 ** (levels - 1)
-        self.finish: Finish = shape.finish
-        self.radius: int | None = None if levels > 1 else shape.radius(2)
+        self.step = 2 ** (levels - 1)
         widths = [width * 2**level for level in range(levels)]
-        self.front = heads.Front(shape) if skip else None
-        channels = [shape.features if skip else shape.values, *widths]
-        self.down = nn.ModuleList(Block(a, b, shape.told, film=film) for a, b in zip(channels, widths, strict=False))
-        self.up = nn.ModuleList(Block(a + b, a, shape.told, film=film) for a, b in pairwise(widths))
-        self.last = nn.Conv2d(width, shape.start, 1)
-        if skip:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(torch.as_tensor(self.last.bias))
+        channels = [seen, *widths]
+        self.down = nn.ModuleList(Block(a, b, condition, film=film) for a, b in zip(channels, widths, strict=False))
+        self.up = nn.ModuleList(Block(a + b, a, condition, film=film) for a, b in pairwise(widths))
+        self.last = nn.Conv2d(width, numbers, 1)
 
-    def forward(self, seen: Seen, condition: Tensor) -> Tensor:
-        """``(B, n, h, w)`` with a condition ``(B or 1, k)``."""
-        if self.front is None:
-            return self._hourglass(seen.values, condition)
-        start = self.front(*heads.rows(seen), condition).transpose(1, 2).unflatten(2, seen.start.shape[-2:])
-        given = self._hourglass(features(seen.values, start, None, 1), condition)
-        result = heads.apply("companded", self.finish, given.movedim(1, -1), start.movedim(1, -1))
-        return result.movedim(-1, 1)
-
-    def _hourglass(self, image: Tensor, condition: Tensor) -> Tensor:
-        """Down and up again; sizes are brought to a multiple of the coarsest step by mirroring behind."""
+    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
+        """``(B, numbers, h, w)`` of ``(B, seen, h, w)``: sizes are brought to whole steps by mirroring behind."""
         height, width = image.shape[-2:]
         now = pad(image, 0, -height % self.step, 0, -width % self.step)
         beside: list[Tensor] = []
@@ -83,3 +64,31 @@ class Unet(nn.Module):
             wide = F.interpolate(now, scale_factor=2.0, mode="nearest")
             now = self.up[level](torch.cat([beside[level], wide], 1), condition)
         return self.last(now)[..., :height, :width]
+
+
+class Unet(nn.Module):
+    """An hourglass between images.
+
+    Without `skip` it is the paper's and makes its output of nothing; with it, it changes its start (of a raw: the
+    bilinear demosaic) behind a linear front, and begins as that.
+    """
+
+    def __init__(self, shape: Shape, width: int, levels: int, *, skip: bool, film: bool) -> None:
+        super().__init__()
+        self.finish: Finish = shape.finish
+        self.radius: int | None = None if levels > 1 else shape.radius(2)
+        self.front = heads.Front(shape) if skip else None
+        seen = shape.features if skip else shape.values
+        self.hourglass = Hourglass(seen, width, levels, shape.told, shape.start, film=film)
+        if skip:
+            nn.init.zeros_(self.hourglass.last.weight)
+            nn.init.zeros_(torch.as_tensor(self.hourglass.last.bias))
+
+    def forward(self, seen: Seen, condition: Tensor) -> Tensor:
+        """``(B, n, h, w)`` with a condition ``(B or 1, k)``."""
+        if self.front is None:
+            return self.hourglass(seen.values, condition)
+        start = self.front(*heads.rows(seen), condition).transpose(1, 2).unflatten(2, seen.start.shape[-2:])
+        given = self.hourglass(features(seen.values, start, None, 1), condition)
+        result = heads.apply("companded", self.finish, given.movedim(1, -1), start.movedim(1, -1))
+        return result.movedim(-1, 1)

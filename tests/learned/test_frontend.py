@@ -37,7 +37,7 @@ def test_it_begins_as_the_demosaic_and_none_of_its_layers_is_silent(scene: Scene
     )
     assert torch.equal(given, plain)
     seen: list[torch.Tensor] = []
-    double.get_submodule("network.last").register_forward_pre_hook(lambda *given: seen.append(given[1][0]))
+    double.get_submodule("network.hourglass.last").register_forward_pre_hook(lambda *given: seen.append(given[1][0]))
     rendered(through.learned, mosaic, through.settings, scene.metadata)
     assert seen[0].std((0, 2, 3)).mean() > 0.05
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ispdsl.errors import CompileError, RunError
 from ispdsl.proxies.bank import count, gaussians, prepared, prepared_with_power
 from ispdsl.proxies.double import Double, make
-from ispdsl.proxies.mosaic import PHASE
+from ispdsl.proxies.kernels import SCALES, smoothed
+from ispdsl.proxies.mosaic import PHASE, bilinear
 from ispdsl.proxies.task import Reading
 from tests.proxies.cards import DISPLAY, EV, HIST, MODE, RAW, RGB, card
 
@@ -164,6 +166,28 @@ def test_a_grey_box_starts_as_its_program() -> None:
         make(card("residual"))(noise(3, 4, 4), **KEYWORDS)
     with pytest.raises(CompileError, match="only residual does"):
         make(card("pointwise")).bind(abs)
+
+
+def test_kernels_start_as_their_program_and_smooth_as_they_are_told() -> None:
+    """Noise is taken away by weights alone: with those of a mean of nine a place becomes the mean around it."""
+    double = make(card("residual", ["raw<rggb, f32>"], [RGB], network="kernels", width=4, depth=2))
+    double.bind(lambda mosaic, cfa, **_: bilinear(mosaic) + 0.1)
+    mosaic = noise(1, 12, 10)
+    begun = double(mosaic, cfa="rggb", **KEYWORDS)
+    assert torch.equal(begun, bilinear(mosaic[None])[0] + 0.1)
+    assert not torch.allclose(shaken(double)(mosaic, cfa="rggb", **KEYWORDS), begun, atol=1e-2)
+    image, weights = noise(1, 3, 6, 5), torch.zeros(1, SCALES, 8, 2, 6, 5)
+    weights[:, 0, :, 0] = 1 / 9
+    changed = image + smoothed(image, weights)
+    assert torch.allclose(changed[0, 0, 1:-1, 1:-1], F.avg_pool2d(image, 3, 1)[0, 0], atol=1e-6)
+    assert torch.equal(changed[0, 1:], image[0, 1:]), "differences have weights of their own"
+
+
+def test_kernels_are_for_what_makes_colour_of_a_mosaic() -> None:
+    with pytest.raises(CompileError, match="what makes colour of one mosaic"):
+        make(card("residual", network="kernels"))
+    with pytest.raises(CompileError, match="depth is 9"):
+        make(card("residual", ["raw<rggb, f32>"], [RGB], network="kernels", depth=9))
 
 
 # ---- places ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import ispdsl
 from ispdsl.learned.fit import Recipe, Told
-from ispdsl.learned.frontend import Finishing, cut, exposure, finishing, on, rendered, train, untrained
+from ispdsl.learned.frontend import WARM, Finishing, cut, exposure, finishing, on, rendered, train, untrained
 from ispdsl.learned.short_and_long import READ_OFFSET, READ_SLOPE, Patches, Profile, Scene, photographed
 from ispdsl.programs.denoise import denoise
 from ispdsl.runtime.pictures import read_picture
@@ -60,11 +60,11 @@ class Size:
     steps: int
     together: int
     side: int
-    rate: float = 1.5e-3
+    rate: float = 2e-3
 
 
-SIZES = {"cpu": Size(32, 8, 1300, 8, 64), "cuda": Size(64, 12, 5000, 16, 96, 1e-3)}
-"""By device: ten minutes on a core, or a few on a GPU."""
+SIZES = {"cpu": Size(24, 3, 3000, 8, 64), "cuda": Size(48, 4, 6000, 16, 96, 1e-3)}
+"""By device: a quarter of an hour on a core, or less on a GPU."""
 
 
 def scenes(folder: Path, pattern: str, seed: int) -> list[Scene]:
@@ -90,7 +90,7 @@ def play(data: Path, seed: int, device: str) -> dict[str, Any]:
     settings = Settings.of(graph)
     double = untrained(graph, settings, width=size.width, depth=size.depth, seed=seed).to(device)
     through = finishing(graph, settings, double, known[0], device=device)
-    recipe = Recipe(size.steps, size.rate, clip=1.0, seed=seed)
+    recipe = Recipe(size.steps, size.rate, warm=WARM, clip=1.0, seed=seed)
     found = train(
         double, through, known[HELD_OUT:], known[:HELD_OUT], recipe, together=size.together, side=size.side, told=_told
     )

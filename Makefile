@@ -21,7 +21,8 @@
 #   make reproduce-prediction   settings for each picture by a network, against one setting for all, with the pictures and
 #                            weights under DATA (an hour on two cores; CASES=... for some of it, DEVICE=cuda on a GPU)
 #   make reproduce-joint     train a pipeline's settings and a classifier together on dark photographs and raws, of the pictures
-#                            under DATA (TABLES=... for some of it, DEVICE=cuda, JOBS=2); writes docs/reproduce
+#                            under DATA (TABLES=... for some of it, DEVICE=cuda, JOBS=2; GUIDE=... and GUIDE_PYTHON=... for the guide that
+#                            it is after, beside ours); writes docs/reproduce
 #   make reproduce-distillation   teach classifiers of raws by those of pictures, with the pictures and weights under DATA
 #                            (CASES=... for some of it, DEVICE=cuda, JOBS=2); writes docs/reproduce
 #   make reproduce-style     finish raws in the style of other pictures, of the photographs and raws under DATA, and say how
@@ -111,7 +112,8 @@ reproduce-prediction: install
 
 reproduce-joint: install
 	$(BIN)/python -m benchmarks.reproduce.joint $(if $(DATA),--data "$(DATA)") $(TABLES:%=--table %) \
-	  $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS))
+	  $(if $(DEVICE),--device $(DEVICE)) $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(GUIDE),--guide "$(GUIDE)") $(if $(GUIDE_PYTHON),--guide-python "$(GUIDE_PYTHON)")
 
 reproduce-distillation: install
 	$(BIN)/python -m benchmarks.reproduce.distillation $(if $(DATA),--data "$(DATA)") $(CASES:%=--case %) \

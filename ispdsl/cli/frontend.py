@@ -97,10 +97,9 @@ def train(
     keep_pages()
     begun = time.perf_counter()
     from ispdsl.learned.fit import Recipe
-    from ispdsl.learned.frontend import WARM
+    from ispdsl.learned.frontend import WARM, untrained
     from ispdsl.learned.frontend import finishing as through
     from ispdsl.learned.frontend import train as fitted
-    from ispdsl.learned.frontend import untrained
     from ispdsl.proxies.double import save
     from ispdsl.runtime.sidecar import Sidecar
 
@@ -109,7 +108,9 @@ def train(
     double = untrained(graph, settings, stage, width, depth, seed).to(device.value)
     held = dict(Sidecar.of(settings).settings)
     about = hashlib.sha256(json.dumps([graph.sha256, held, _known(files), width, depth], sort_keys=True).encode())
-    recipe = Recipe(steps, rate, warm=min(WARM, steps // 10), clip=1.0, seed=seed, about=f"{about.hexdigest()} {together} {side}")
+    recipe = Recipe(
+        steps, rate, warm=min(WARM, steps // 10), clip=1.0, seed=seed, about=f"{about.hexdigest()} {together} {side}"
+    )
     with redirect_stdout(sys.stderr), progress(colour is Colour.NEVER) as bar:
         passes = through(graph, settings, double, scenes[0], tuple(trust or ()), device.value)
 

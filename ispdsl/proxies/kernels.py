@@ -33,8 +33,9 @@ class Kernels(nn.Module):
     """Colour ``(B, 12, h, w)`` that a program made of a mosaic, changed in four ways, each as far as the U-Net says.
 
     Towards the bilinear demosaic, whose noise is less; of the four px of a place towards their mean; towards neighbours
-    at four distances; and by what the head adds, as in other grey boxes. All begin at 0. The first three are linear in
-    the light, so that the mean of what is noise stays.
+    at four distances; and by what the head adds, as in other grey boxes. All begin at 0, and none leaves -1..1: without
+    that limit a single odd patch makes a training explode. The first three are linear in the light, so that the mean of
+    what is noise stays.
     """
 
     def __init__(self, shape: Shape, width: int, levels: int, head: heads.Head) -> None:
@@ -50,7 +51,7 @@ class Kernels(nn.Module):
 
     def forward(self, seen: Seen, condition: Tensor) -> Tensor:
         """``(B, 12, h, w)`` with a condition ``(B or 1, k)``."""
-        numbers = self.hourglass(features(seen.values, seen.start, None, 1), condition)
+        numbers = torch.tanh(self.hourglass(features(seen.values, seen.start, None, 1), condition))
         plainer, flatter, kernels, added = numbers.split(self.counts, 1)
         plain = F.pixel_unshuffle(bilinear(F.pixel_shuffle(seen.values[:, :SITES], 2)), 2)
         now = seen.start + plainer * (plain - seen.start)

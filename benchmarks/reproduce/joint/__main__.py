@@ -46,17 +46,24 @@ def measure(table: Table, data: Path, work: Path, seeds: int, folds: int | None,
 def main() -> None:
     """Measure, and write docs/reproduce/joint.{json,md}; tables that are not measured keep what they had."""
     from benchmarks.reproduce import record
+    from benchmarks.reproduce.joint.beside import beside
     from benchmarks.reproduce.joint.page import page
 
     parser = record.parser(NAME, __doc__)
     parser.add_argument("--table", action="append", choices=[each.name for each in TABLES], help="default: all")
     parser.add_argument("--folds", type=int, help="of each seed; default: as many as score every photograph once")
+    parser.add_argument("--guide", type=Path, metavar="FILE", help="a copy of the guide, to run beside (with no table)")
+    parser.add_argument("--guide-python", type=Path, default=Path(sys.executable), help="where its packages are")
     given = record.given(parser)
     known = given.output / f"{NAME}.json"
     result: dict[str, Any] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {"tables": {}}
     with tempfile.TemporaryDirectory() as temporary:
         work = (given.work or Path(temporary)).absolute() / NAME
-        for table in [each for each in TABLES if not given.table or each.name in given.table]:
+        if given.guide:
+            result["guide"] = beside(given.guide, given.guide_python.absolute(), given.data, work, given.seeds)
+            record.write(given.output, NAME, result, page(result))
+        chosen = given.table or ([] if given.guide else [each.name for each in TABLES])
+        for table in [each for each in TABLES if each.name in chosen]:
             found = measure(table, given.data, work, given.seeds, given.folds, given.jobs, given.device)
             result["tables"][table.name] = found
             names = [each.name for each in TABLES if each.name in result["tables"]]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reproduce.folds import Answers, asked, gain, score
+from benchmarks.reproduce.joint import beside
 from benchmarks.reproduce.joint.play import FROZEN, RATES, RETRAINED, STEPS, TOGETHER
 
 WAYS = ("clean", *(f"frozen, {way}" for way in FROZEN), *(f"retrained, {way}" for way in RETRAINED))
@@ -61,7 +62,7 @@ def page(result: Mapping[str, Any]) -> str:
     for found in result["tables"].values():
         lines += _table(found)
     if "guide" in result:
-        lines += _guide(result["guide"])
+        lines += beside.lines(result["guide"])
     return "\n".join(lines)
 
 
@@ -121,10 +122,3 @@ def _settings(settings: Mapping[str, Sequence[float]]) -> list[str]:
     single = {name: value for name, value in settings.items() if "[" not in name}
     said = "; ".join(f"`{name}` {middle:g} ({low:g} to {high:g})" for name, (low, middle, high) in single.items())
     return [f"What `learned` found, the median over folds (lowest to highest): {said}. The tables are in the JSON."]
-
-
-def _guide(guide: Mapping[str, Any]) -> list[str]:
-    """The guide's own code on the same photographs, where somebody ran it."""
-    lines = ["## The guide's own code", "", str(guide.get("about", "")), "", "| way | told right |", "|---|---|"]
-    lines += [f"| {way} | {value:.1%} |" for way, value in guide.get("scores", {}).items()]
-    return [*lines, ""]

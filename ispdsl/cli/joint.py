@@ -31,6 +31,7 @@ from ispdsl.cli.classified import (
     scored,
 )
 from ispdsl.cli.console import emit, note
+from ispdsl.cli.joint_sheet import look, write_sheet
 from ispdsl.cli.options import (
     Crop,
     Describe,
@@ -96,6 +97,9 @@ def joint(
     save: Annotated[
         Path | None, typer.Option("--save-network", metavar="FILE", help="The network's weights, as .safetensors.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="PICTURE", help="Held-out pictures, at the start and as found.")
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="ADDRESS", help="What is free; default: every free number. May be repeated."),
@@ -134,6 +138,7 @@ def joint(
     check_checkpoints(checkpoints, resume)
     check_written(output, ".json", "a preset")
     check_written(save, ".safetensors", "the network's file")
+    check_written(sheet, ".png", "the sheet")
     graph = build_graph(file, pipeline, inline=False)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
     check_addresses(graph, chosen, only or [])
@@ -159,7 +164,7 @@ def joint(
     tile = 1 if found.cfa is None else 2
     about = f"{file} {images} {network} {weights} {side} {held_out} {crop} {only} {settings} {presets} {batch} {hard}"
     plan = recipes(wanted, rate_settings, rate_network, seed, about)
-    scores = [("start", scored(right(model, testing)))]
+    scores, seen = [("start", scored(right(model, testing)))], look(model, testing)
     with progress() as step:
         for index, phase in enumerate(plan):
             _train(model, training, phase, Seen(min(batch, len(training.labels)), True, 2 * tile, tile), step,
@@ -169,6 +174,9 @@ def joint(
     spent = time.perf_counter() - begun
     outcome = Outcome(scores, spent, start, answer, found, len(testing.labels), network)
     written = _write(outcome, model, output, save, graph.sha256, seed)
+    if sheet is not None:
+        write_sheet(sheet, seen, look(model, testing), testing.labels.tolist(), found.classes)
+        written.append(sheet)
     emit(json.dumps(_values(outcome), indent=2) if as_json else _table(outcome))
     for path in () if as_json else written:
         emit(clean(str(path)))

@@ -31,7 +31,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_writes_settings_and_a_network(archive: Path, tmp_path: Path, invoke: Invoke) -> None:
     preset, network = tmp_path / "isp.json", tmp_path / "net.safetensors"
+    sheet = tmp_path / "sheet.png"
     words = ("--phases", "network=3,settings=2,both=2", "--json", "-o", preset, "--save-network", network)
+    words += ("--sheet", sheet)
     result = invoke(*WORDS, "--images", archive, *words)
     assert result.exit_code == 0, result.stderr
     said = json.loads(result.stdout)
@@ -43,6 +45,11 @@ def test_it_writes_settings_and_a_network(archive: Path, tmp_path: Path, invoke:
     )
     assert read_card(network, "classifier").arguments["network"] == "small-cnn"
     classifier("small-cnn", 2, network)
+    with Image.open(sheet) as drawn:
+        shown = np.asarray(drawn)
+    left, right = (shown[100:400, first : first + 300].astype(float) for first in (100, 544))
+    assert abs(left - right).mean() > 0.1, "the same picture at the start and as found, which differ"
+    assert abs(left.mean() - right.mean()) < 60
     again = invoke(*WORDS, "--images", archive, "--weights", network, "--phases", "settings=1", "--only", "gamma.gamma")
     assert again.exit_code == 0, again.stderr
     assert "after settings" in again.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,6 +56,10 @@ from ispdsl.cli.tune_given import (
 from ispdsl.cli.tune_search import Mode, Way, search, way_of
 from ispdsl.interrupts import ENDED
 from ispdsl.render.characters import clean
+
+if TYPE_CHECKING:
+    from ispdsl.optimise.goals import Traded
+    from ispdsl.optimise.tuning import Tuned
 
 
 @guarded
@@ -212,7 +216,7 @@ def _best(job: Job, way: Way, as_json: bool) -> tuple[list[Path], str]:
     presets = tuned.write(job, answer)
     found, places = answer.found, job.places
     believed = "" if found.believed is None else f", {found.believed_calls} of the double"
-    note(_spent(found.calls, found.failed, believed, begun))
+    note(_spent(found, believed, begun))
     files = [*presets, *(path for path in (places.sheet, places.plot, places.report) if path is not None)]
     return files, found.found.why
 
@@ -223,11 +227,12 @@ def _front(job: Job, as_json: bool) -> tuple[list[Path], str]:
     front = tune_front.search_front(job)
     emit(json.dumps(tune_front.values(job, front), indent=2) if as_json else tune_front.table(job, front))
     presets = tune_front.write(job, front)
-    note(_spent(front.found.calls, front.found.failed, "", begun))
+    note(_spent(front.found, "", begun))
     files = [*presets, *(path for path in (job.places.plot, job.places.report) if path is not None)]
     return files, front.found.front.why
 
 
-def _spent(calls: int, failed: int, more: str, begun: float) -> str:
-    failures = f", {failed} of them failed" if failed else ""
-    return f"{calls} calls of the real thing{failures}{more}, {time.perf_counter() - begun:.1f} s"
+def _spent(found: Tuned | Traded, more: str, begun: float) -> str:
+    reason = f" (the last: {clean(found.fault)})" if found.fault else ""
+    failures = f", {found.failed} of them failed{reason}" if found.failed else ""
+    return f"{found.calls} calls of the real thing{failures}{more}, {time.perf_counter() - begun:.1f} s"

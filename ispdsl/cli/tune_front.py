@@ -174,6 +174,7 @@ def values(job: Job, front: Fronted) -> dict[str, Any]:
         ],
         "calls": found.calls,
         "failed": found.failed,
+        "fault": found.fault,
         "tried": [_finite(each.scores) for each in found.front.tried],
         "why": found.front.why,
     }

@@ -142,6 +142,7 @@ def values(job: Job, answer: Answer) -> dict[str, Any]:
         "held_out": None if judged is None else {"before": judged.before, "after": judged.after},
         "calls": found.calls,
         "failed": found.failed,
+        "fault": found.fault,
         "believed_calls": found.believed_calls,
         "path": [value if math.isfinite(value) else None for value in found.found.path.tolist()],
         "why": found.found.why,

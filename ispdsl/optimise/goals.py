@@ -33,11 +33,13 @@ class Traded:
         front: every call of the real thing, the first at the start, and which of them nothing beats.
         settings: of each point of ``front.best``, in its order.
         failed: calls that gave no picture, or no number for a goal.
+        fault: what the last that gave no picture said; None where there is none, or not since the ledger was read.
     """
 
     front: Front
     settings: tuple[Settings, ...]
     failed: int
+    fault: str | None
 
     @property
     def calls(self) -> int:
@@ -94,4 +96,4 @@ def trade(
     start = free.start
     front = pareto(goals, free.space, names, calls=calls, seed=seed, start=start, ledger=ledger, told=told)
     failed = sum(not all(map(math.isfinite, each.scores)) for each in front.tried)
-    return Traded(front, tuple(free.at(each.point) for each in front.best), failed)
+    return Traded(front, tuple(free.at(each.point) for each in front.best), failed, asked.fault)

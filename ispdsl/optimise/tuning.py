@@ -37,7 +37,7 @@ PATIENCE = 5
 class Asked:
     """What renders and measures at points of a space: the real thing, or a double.
 
-    It remembers its first pictures, the last, and those with the lowest score.
+    It remembers its first pictures, the last, and those with the lowest score; and what the last failure said.
     """
 
     def __init__(self, free: Free, task: Task, render: Render) -> None:
@@ -46,6 +46,7 @@ class Asked:
         self.task = task
         self.calls = 0
         self.failed = 0
+        self.fault: str | None = None
         self._render = render
         self._in_a_row = 0
         self._best = math.inf
@@ -80,8 +81,9 @@ class Asked:
         try:
             pictures = self._made(point)
             value = float(self.task.measure(pictures))
-        except UserError:
+        except UserError as error:
             self._bad = point.tobytes()
+            self.fault = str(error)
             self.failed += 1
             self._in_a_row += 1
             if self.failed == self.calls or self._in_a_row >= PATIENCE:
@@ -152,6 +154,7 @@ class Tuned:
         found: every call of the real thing, the first at the start.
         calls, believed_calls: of the real thing and of the double.
         failed: calls of the real thing that gave no picture.
+        fault: what the last of them said; None where none failed, or not since the ledger was read.
     """
 
     each: tuple[Settings, ...]
@@ -164,6 +167,7 @@ class Tuned:
     found: Found
     believed_calls: int
     failed: int
+    fault: str | None
 
     @property
     def settings(self) -> Settings:
@@ -239,6 +243,7 @@ def tune(
         found=found,
         believed_calls=0 if double is None else double.calls,
         failed=real.failed,
+        fault=real.fault,
     )
 
 

@@ -433,3 +433,27 @@ def test_a_search_that_is_stopped_keeps_its_best_and_says_so(
     assert result.exit_code == code, result.stderr
     assert json.loads(result.stdout)["why"] == ("it was interrupted" if code == 130 else "it was terminated")
     assert list(tmp_path.glob("best*.json")), "what was found is kept"
+
+
+def test_why_calls_failed_is_said(
+    invoke: Invoke, raws: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss that does not like bright pictures: the note and the JSON say what the last failure was."""
+    (tmp_path / "timid_tasks.py").write_text(
+        "def loss(pictures, names):\n"
+        "    level = float(pictures[0].mean())\n"
+        "    if level > 0.7:\n"
+        "        raise ValueError('much too bright')\n"
+        "    return -level\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = invoke(
+        "tune", "photo_finish", raws[0], "--only", "exposure.ev", "--task", "timid_tasks:loss", "--trust",
+        "timid_tasks", "--calls", 12, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert 0 < told["failed"] < 12
+    assert "much too bright" in told["fault"]
+    assert f"{told['failed']} of them failed (the last: " in result.stderr
+    assert "much too bright" in result.stderr

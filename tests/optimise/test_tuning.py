@@ -252,6 +252,7 @@ def test_settings_that_fail_are_passed_over(free: Free, task: Task) -> None:
 
     found = tune(free, task, fragile, Method(by_differences, calls=60))
     assert found.failed > 0
+    assert found.fault == "it does not like these"
     assert found.score < -40
 
     def broken(settings: Settings) -> list[Picture]:

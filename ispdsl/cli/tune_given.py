@@ -209,6 +209,8 @@ def check_outputs(places: Places, resume: bool) -> None:
         raise CommandError("--resume goes on with the search of a ledger", "name it: --ledger FILE")
     if places.ledger is not None and places.ledger.exists() and not resume:
         raise CommandError(f"{places.ledger} is there already", "go on with --resume, or name another file")
+    if places.ledger is not None and resume and not places.ledger.exists():
+        note(f"{places.ledger} is not there: the search begins anew")
 
 
 def outputs_of(places: Places, presets: Iterable[Path]) -> list[Use]:

@@ -139,8 +139,9 @@ def test_a_search_goes_on_with_its_ledger(invoke: Invoke, raws: list[Path], tmp_
     ledger = tmp_path / "calls.jsonl"
     words = ("tune", "photo_finish", raws[0], "--task", "exposure", "--task", "noise=5", "--only", "exposure.ev",
              "--searcher", "coordinates", "--calls", 6, "--ledger", ledger)  # fmt: skip
-    first = invoke(*words)
+    first = invoke(*words, "--resume")
     assert first.exit_code == 0, first.stderr
+    assert "calls.jsonl is not there: the search begins anew" in first.stderr
     lines = first.stdout.splitlines()
     assert lines[0].split() == ["start", "found"]
     assert lines[1].startswith("exposure.ev")

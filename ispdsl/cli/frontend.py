@@ -18,11 +18,12 @@ from ispdsl.cli.boundary import CommandError, guarded
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
+from ispdsl.cli.frontend_sheet import write_sheet
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Describe, Json, PipelineFile, PipelineName, Trust
 from ispdsl.cli.progress import progress
 from ispdsl.cli.references import PICTURES
-from ispdsl.cli.run import check_trust, read_quietly
+from ispdsl.cli.run import check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device, check_device
@@ -59,6 +60,9 @@ def train(
         list[Path] | None,
         typer.Option("--finishing", metavar="PRESET", help="Settings that it is trained through. May be repeated."),
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="PICTURE", help="Held-out scenes, without and with the front end.")
+    ] = None,
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="ADDRESS", help="The demosaic; default: the only one.")
     ] = None,
@@ -85,6 +89,8 @@ def train(
         raise CommandError(f"{output} cannot be a front end", "name a .safetensors file in a folder that is there")
     if not 0 < rate < 1:
         raise CommandError(f"--rate {rate:g} is no learning rate", "it is between 0 and 1, as 0.002")
+    if sheet is not None:
+        check_output(sheet, None)
     check_device(device)
     check_trust(trust or [])
     graph = build_graph(file, pipeline, inline=False)
@@ -93,7 +99,8 @@ def train(
     uses = [Use("a picture", each) for each in (*files, *(finishing or []))]
     kept = output.with_suffix(".training")
     refuse_collisions([*uses, *inputs_of(graph, find_pipeline(file)), *tables_of(settings)],
-                      [Use("the front end", output), Use("the checkpoint", kept)])  # fmt: skip
+                      [Use("the front end", output), Use("the checkpoint", kept),
+                       *([Use("the sheet", sheet)] if sheet else [])])  # fmt: skip
     keep_pages()
     begun = time.perf_counter()
     from ispdsl.learned.fit import Recipe
@@ -105,6 +112,8 @@ def train(
 
     scenes = _scenes(sources, describe, seed)
     split = _split(scenes, seed)
+    if sheet is not None and not split.held_out:
+        raise CommandError("--sheet shows scenes that are held out, and there are none", "give more than one scene")
     double = untrained(graph, settings, stage, width, depth, seed).to(device.value)
     held = dict(Sidecar.of(settings).settings)
     about = hashlib.sha256(json.dumps([graph.sha256, held, _known(files), width, depth], sort_keys=True).encode())
@@ -125,6 +134,8 @@ def train(
     _describe(double, files, split, found, recipe, scores, {"finishing": held, "device": device.value})
     save(double, output)
     kept.unlink(missing_ok=True)
+    if sheet is not None:
+        write_sheet(sheet, passes, split.held_out)
     said = {"file": str(output), "stage": double.card.task.name, "steps": steps, "train": len(split.train),
             "held_out": len(split.held_out), "scores": scores, "seconds": round(found.seconds, 1)}  # fmt: skip
     emit(json.dumps(said, indent=2) if as_json else _table(output, double, split, scores))

@@ -45,7 +45,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_trust
+from ispdsl.cli.run import check_output, check_trust
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device
@@ -138,7 +138,8 @@ def joint(
     check_checkpoints(checkpoints, resume)
     check_written(output, ".json", "a preset")
     check_written(save, ".safetensors", "the network's file")
-    check_written(sheet, ".png", "the sheet")
+    if sheet is not None:
+        check_output(sheet, None)
     graph = build_graph(file, pipeline, inline=False)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
     check_addresses(graph, chosen, only or [])

@@ -292,10 +292,17 @@ def exposure(scene: Scene, profile: Profile | None, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def score(composite: Composite, through: Finishing, scene: Scene, profile: Profile | None, seed: int = 0) -> float:
-    """PSNR in dB after finishing of what a composite makes of an exposure of a scene; infinite where it is the same."""
+def finished(
+    composite: Composite, through: Finishing, scene: Scene, profile: Profile | None, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The finished picture ``(B, C, H, W)`` that a composite makes of an exposure of a scene, and the one wanted."""
     device = next(through.learned.parameters()).device
     whole = on(Patches(exposure(scene, profile, seed), scene.image[None], scene.metadata), device)
     given = rendered(composite, whole.mosaics, through.settings, whole.metadata)
-    error = (given - through.wanted(whole.wanted, whole.metadata)).square().mean()
-    return float(-10 * error.log10())
+    return given, through.wanted(whole.wanted, whole.metadata)
+
+
+def score(composite: Composite, through: Finishing, scene: Scene, profile: Profile | None, seed: int = 0) -> float:
+    """PSNR in dB after finishing of what a composite makes of an exposure of a scene; infinite where it is the same."""
+    given, wanted = finished(composite, through, scene, profile, seed)
+    return float(-10 * (given - wanted).square().mean().log10())

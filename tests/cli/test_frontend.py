@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ispdsl.runtime.pictures import write_picture
+from ispdsl.runtime.pictures import read_picture, write_picture
 from ispdsl.synthetic import sample_photo, write_demo_raw
 from tests.cli.conftest import Invoke
 
@@ -24,8 +24,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_front_end_is_trained_and_used(invoke: Invoke, pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "front.safetensors"
-    result = invoke("frontend", "train", "photo_finish", pictures, "-o", file, *SMALL, "--json")
+    sheet = tmp_path / "sheet.png"
+    result = invoke("frontend", "train", "photo_finish", pictures, "-o", file, *SMALL, "--json", "--sheet", sheet)
     assert result.exit_code == 0, result.stderr
+    assert read_picture(sheet)[0].shape[2] > 3 * 420, "three thumbnails in a row"
     told = json.loads(result.stdout)
     assert (told["stage"], told["train"], told["held_out"]) == ("demosaic", 1, 1)
     assert set(told["scores"]["long"]) == {"demosaic", "front end"}
@@ -48,6 +50,9 @@ def test_a_burst_is_a_folder_of_raws(invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("frontend", "train", "photo_finish", tmp_path / "burst", "-o", file, *SMALL)
     assert result.exit_code == 0, result.stderr
     assert "nothing held out" in result.stdout
+    again = invoke("frontend", "train", "photo_finish", tmp_path / "burst", "-o", file, *SMALL, "--sheet",
+                   tmp_path / "sheet.png")  # fmt: skip
+    assert (again.exit_code, "give more than one scene" in again.stderr) == (2, True), again.stderr
     assert "1 scenes, judged by 0 others" in result.stdout
 
 

@@ -47,7 +47,7 @@ class Recipe:
         warm: steps in which the rate rises to its height, so that the first steps of an optimiser, which knows no sizes
             of gradients yet, are small.
         clip: the largest norm of a gradient; 0 for any.
-        judged: how often, evenly spread, the judge is asked; the last time at the end.
+        judged: how often, evenly spread, the judge is asked after the start; the last time at the end.
         seed: of all that is drawn.
         about: whatever else decides the numbers; a checkpoint of something else is refused.
     """
@@ -147,6 +147,10 @@ def fit(
     losses: list[float] = []
     scores: list[tuple[int, float]] = []
     before, first = progress.seconds, progress.step
+    if judge is not None and first == 0:  # what is no better than the start is not kept
+        scores.append((0, _judged(model, judge)))
+        if math.isfinite(scores[-1][1]):
+            progress = replace(progress, best=(scores[-1][1], 0))
     begun = saved = time.monotonic()
     while progress.step < recipe.steps:
         step = progress.step

@@ -26,12 +26,13 @@ from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.rawfile import read
 from ispdsl.synthetic import SyntheticRaw, synthesise, write_dng
 
-SHOT = (1e-4, 1.2e-2)
-"""Range of the shot noise of a short exposure, log-uniform; the read noise follows it (Brooks et al., section 3.1)."""
+SHOT = (3e-4, 2.4e-2)
+"""Range of the shot noise of a short exposure, log-uniform; the read noise follows it (Brooks et al., section 3.1, who
+end at half of that: their exposures are not the shortest)."""
 
 READ_SLOPE, READ_OFFSET, READ_SPREAD = 2.18, 1.20, 0.26
 
-LONG = 1 / 3
+LONG = 1 / 6
 """Share of the patches that are long exposures."""
 
 Profile = tuple[float, float]

@@ -46,7 +46,7 @@ def test_the_weights_that_the_judge_liked_best_are_kept() -> None:
 
     found = fit(model, loss_of(model), Recipe(40, 0.05, judged=4), judge)
     assert found.best == (5.0, 20)
-    assert [step for step, _ in found.scores] == [10, 20, 30, 40]
+    assert [step for step, _ in found.scores] == [0, 10, 20, 30, 40]
     assert model.weight.item() == seen[1]
 
 

@@ -23,7 +23,7 @@ from ispdsl.runtime.values import Settings
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "photo_finish.isp"
 
-SHOTS = (1e-3, 3e-3, 6e-3, 1.2e-2)
+SHOTS = (1e-3, 3e-3, 6e-3, 1.2e-2, 2.4e-2)
 """Shot noise of the short exposures; the read noise is what goes with it (Brooks et al. 2019, section 3.1)."""
 
 LEVELS: dict[str, Profile | None] = {

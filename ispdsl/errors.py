@@ -28,6 +28,10 @@ class RunError(UserError):
     """An executable was given the wrong images, settings or metadata."""
 
 
+class FileError(CompileError, RunError):
+    """A file of weights, images or labels is missing, damaged, or of something else."""
+
+
 class StageError(RunError):
     """A program failed while running node `node`."""
 

@@ -3,6 +3,12 @@
 with held_back():
     process.start()      # its imports are not torn apart
 
+with at_leisure() as stopped:
+    for step in steps:
+        step()           # is not torn apart
+        if stopped():
+            keep(); break
+
 def work() -> None:      # in the process
     leave_to_parent()
 """
@@ -10,7 +16,8 @@ def work() -> None:      # in the process
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
@@ -40,6 +47,34 @@ def held_back() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def at_leisure() -> Generator[Callable[[], KeyboardInterrupt | None]]:
+    """Within, Ctrl-C and SIGTERM wait until the yielded function is asked, which then gives what to raise.
+
+    A second one does not wait. In threads, and where somebody else handles the signals, nothing changes.
+    """
+    waiting: list[KeyboardInterrupt] = []
+
+    def hold(number: int, frame: object) -> None:
+        if waiting:
+            raise waiting[0]
+        waiting.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+
+    def stopped() -> KeyboardInterrupt | None:
+        return waiting[0] if waiting else None
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminated}
+    own = threading.current_thread() is threading.main_thread()
+    held = [number for number, handler in usual.items() if own and signal.getsignal(number) is handler]
+    for number in held:
+        signal.signal(number, hold)
+    try:
+        yield stopped
+    finally:
+        for number in held:
+            signal.signal(number, usual[number])
 
 
 def leave_to_parent() -> None:

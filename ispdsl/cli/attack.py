@@ -167,7 +167,7 @@ def attack(
     job = Job(graph, settings, names, frames, targets, known, bound, norm, steps, means, device.value)
     begun = time.perf_counter()
     cases = _attacked(job, network, colour is Colour.NEVER)
-    attack_report.sheet(output / SHEET, graph, cases, names)
+    attack_report.sheet(output / SHEET, graph, cases, names, classes)
     said = attack_report.values(job, cases, classes)
     emit(json.dumps(said, indent=2) if as_json else attack_report.table(job, cases, classes))
     for path in () if as_json else (*targets, output / SHEET):

@@ -24,7 +24,7 @@ def _class(number: int, classes: Sequence[str]) -> str:
 
 def table(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> str:
     """For every raw and setting what is told of it, as it was and as it is now."""
-    from ispdsl.learned.attacked import succeeded
+    from ispdsl.learned.attacked import succeeded, wrong_already
 
     def told(seen: Seen) -> str:
         return f"{_class(seen.told, classes)} {100 * seen.confidence:.1f} %"
@@ -40,15 +40,17 @@ def table(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> str:
         lines.append(f"{clean(name)}: changed by {within}, no sample by more than {case.largest:g} codes")
     against, *others = job.settings
     spared = f" and right under {clean(others[0])}" if others else ""
-    count = sum(map(succeeded, cases))
+    before = sum(map(wrong_already, cases))
+    count = sum(succeeded(case) and not wrong_already(case) for case in cases)
     by = "the pipeline's own programs" if job.means.backend.value == "composite" else job.means.backend.value
-    lines.append(f"{count} of {len(cases)} wrong under {clean(against)}{spared}, as rendered by {by}")
+    known = f"; {before} wrong before anything was changed" if before else ""
+    lines.append(f"{count} of {len(cases)} made wrong under {clean(against)}{spared}, as rendered by {by}{known}")
     return "\n".join(lines)
 
 
 def values(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> dict[str, Any]:
     """The same for programs."""
-    from ispdsl.learned.attacked import succeeded
+    from ispdsl.learned.attacked import succeeded, wrong_already
 
     def told(seen: Seen) -> dict[str, Any]:
         return {"class": _class(seen.told, classes), "number": seen.told, "confidence": round(seen.confidence, 6)}
@@ -71,6 +73,7 @@ def values(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> dict[str,
                 "largest_codes": case.largest,
                 "before": {settings: told(seen) for settings, seen in case.before.items()},
                 "after": {settings: told(seen) for settings, seen in case.after.items()},
+                "wrong_already": wrong_already(case),
                 "succeeded": succeeded(case),
             }
             for name, target, case in zip(job.names, job.targets, cases, strict=True)
@@ -78,7 +81,7 @@ def values(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> dict[str,
     }
 
 
-def sheet(path: Path, graph: Graph, cases: Sequence[Case], names: Sequence[str]) -> None:
+def sheet(path: Path, graph: Graph, cases: Sequence[Case], names: Sequence[str], classes: Sequence[str]) -> None:
     """A row for every raw and setting: before, after, and the change of the raw, amplified.
 
     Raises:
@@ -103,7 +106,8 @@ def sheet(path: Path, graph: Graph, cases: Sequence[Case], names: Sequence[str])
         for settings, before in case.before.items():
             sides = (("before", before), ("after", case.after[settings]))
             tiles = [
-                (f"{what}, {settings}: {name}", f"{seen.told}", shown(seen.picture, type_, 1.0)) for what, seen in sides
+                (f"{what}, {settings}: {name}", _class(seen.told, classes), shown(seen.picture, type_, 1.0))
+                for what, seen in sides
             ]
             rows.append([*tiles, change])
     write_rows(path, rows)

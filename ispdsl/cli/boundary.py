@@ -52,6 +52,7 @@ def as_usage(error: UserError) -> CommandError:
 
 CODES = {
     "StageError": ExitCode.EXECUTOR,
+    "FileError": ExitCode.UNREADABLE,
     "UserError": ExitCode.DIAGNOSTICS,
     "SettingsError": ExitCode.USAGE,
     "TaskError": ExitCode.USAGE,
@@ -97,7 +98,8 @@ def report_error(error: BaseException, as_json: bool = False, colour: Colour = C
     """Say on stderr what went wrong, as a report, as JSON, or in a line with a hint, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         ended = isinstance(error, Terminated)
-        sys.stderr.write("terminated\n" if ended else "interrupted\n")
+        kept = f": {error}; go on with --resume" if str(error) else ""
+        sys.stderr.write(f"{'terminated' if ended else 'interrupted'}{kept}\n")
         return ExitCode.TERMINATED if ended else ExitCode.INTERRUPTED
     if isinstance(error, IspError):
         if as_json:

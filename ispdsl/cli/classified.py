@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode
-from ispdsl.cli.progress import Step
+from ispdsl.cli.progress import Step, say_where_it_begins
 from ispdsl.cli.run import cropped, parse_crop, read_quietly
 from ispdsl.cli.train import Device
 
@@ -29,11 +29,12 @@ NetworkName = Annotated[
 ]
 
 HeldOut = Annotated[
-    float, typer.Option("--held-out", metavar="PART", help="Of the images, for scores; drawn by --seed.")
+    float,
+    typer.Option("--held-out", metavar="PART", min=0.001, max=0.999, help="Of the images, for scores."),
 ]
 
 Side = Annotated[
-    int | None, typer.Option("--side", min=8, metavar="N", help="Px of the pictures that the network sees.")
+    int | None, typer.Option("--side", min=8, max=4096, metavar="N", help="Px of the pictures that the network sees.")
 ]
 
 Batch = Annotated[int, typer.Option("--batch", min=2, metavar="N", help="Images of a step.")]
@@ -69,6 +70,8 @@ def check_checkpoints(folder: Path | None, resume: bool) -> None:
         raise CommandError("--resume goes on with checkpoints", "name their folder: --checkpoints FOLDER")
     if folder is not None and not resume and folder.is_dir() and any(folder.glob("*.safetensors")):
         raise CommandError(f"{folder} holds checkpoints already", "go on with --resume, or name another folder")
+    if folder is not None:
+        say_where_it_begins(folder, resume)
 
 
 def check_written(path: Path | None, suffix: str, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -127,8 +128,10 @@ def distil(
     and what is saved.
     """
     begun = time.perf_counter()
-    if not 0 < rate < 1 or temperature <= 0:
-        raise CommandError(f"--rate {rate:g} or --temperature {temperature:g} is out of range", "both are above 0")
+    if not 0 < rate < 1:
+        raise CommandError(f"--rate {rate:g} is no learning rate", "it is between 0 and 1, as 0.001")
+    if not 0 < temperature < math.inf or not features < math.inf:
+        raise CommandError(f"--temperature {temperature:g}, --features {features:g}", "numbers above 0, as 4")
     if student is not None and output is not None:
         raise CommandError("--student trains nothing, and --output would hold nothing new", "leave one of them out")
     check_trust(trust or [])
@@ -178,6 +181,8 @@ def distil(
     emit(json.dumps(values, indent=2) if as_json else _table(values))
     if output is not None and not as_json:
         emit(clean(str(output)))
+    if student is None and output is None:
+        note("the student is not kept: -o FILE writes it")
     note(f"{values['seconds']:.1f} s")
 
 
@@ -202,6 +207,8 @@ def _sensed(found: Images, stops: float | None, noise: str | None) -> Sensed | N
         raise CommandError(f"--stops needs the {what}, which the raws do not have", "--noise S,O, as 4e-4,1e-7")
     try:
         shot, read = (float(each) for each in np.asarray(known).ravel())
+        if not 0 <= shot < math.inf or not 0 <= read < math.inf:
+            raise ValueError("the variance s x + o of noise has no such s and o")
         black, white = float(np.mean(found.first["black_level"])), float(found.first["white_level"])
         return Shorter(stops, (shot, read), black, white)
     except ValueError as error:

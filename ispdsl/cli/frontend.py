@@ -21,7 +21,7 @@ from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.frontend_sheet import write_sheet
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Describe, Json, PipelineFile, PipelineName, Trust
-from ispdsl.cli.progress import progress
+from ispdsl.cli.progress import progress, say_where_it_begins
 from ispdsl.cli.references import PICTURES
 from ispdsl.cli.run import check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
@@ -101,6 +101,7 @@ def train(
     refuse_collisions([*uses, *inputs_of(graph, find_pipeline(file)), *tables_of(settings)],
                       [Use("the front end", output), Use("the checkpoint", kept),
                        *([Use("the sheet", sheet)] if sheet else [])])  # fmt: skip
+    say_where_it_begins(kept, resume)
     keep_pages()
     begun = time.perf_counter()
     from ispdsl.learned.fit import Recipe

@@ -171,7 +171,7 @@ def run(
         typer.Option(
             "--attention",
             metavar="FILE",
-            help="A picture of what each setting was read from; of the second raw it is FILE.2, and so on.",
+            help="A picture of what each setting was read from; of the second raw FILE has .2 before its suffix.",
         ),
     ] = None,
     refine: Annotated[

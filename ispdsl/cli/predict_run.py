@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ispdsl.cli.boundary import CommandError, ExitCode, writing
+from ispdsl.cli.boundary import writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
@@ -19,7 +19,7 @@ from ispdsl.cli.predict_train import as_sensor
 from ispdsl.cli.progress import progress
 from ispdsl.cli.references import read_reference, reference_files, told_apart
 from ispdsl.cli.regress_report import numbered
-from ispdsl.cli.run import check_output, check_trust, read_quietly
+from ispdsl.cli.run import check_folder, check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean
@@ -113,8 +113,8 @@ def _check_places(graph: Graph, asked: Asked, chosen: Settings) -> None:
         CommandError: it cannot.
     """
     for folder in (asked.output, asked.sidecars):
-        if folder is not None and not folder.is_dir():
-            raise CommandError(f"there is no folder {folder}", "make the folder first", ExitCode.OUTPUT)
+        if folder is not None:
+            check_folder(folder)
     if asked.attention is not None:
         check_output(asked.attention, None)
     uses = [*inputs_of(graph, find_pipeline(asked.file)), *tables_of(chosen), Use("the predictor", asked.predictor)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ from ispdsl.cli.boundary import CommandError, ExitCode, as_usage
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
+from ispdsl.cli.held_out import learnt_from
 from ispdsl.cli.means import looked_at
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import pairs
-from ispdsl.cli.progress import progress
+from ispdsl.cli.progress import progress, say_where_it_begins
 from ispdsl.cli.references import UNDONE, read_reference, reference_files, told_apart
 from ispdsl.cli.run import check_trust, read_quietly
 from ispdsl.cli.settings import choose
@@ -84,15 +85,17 @@ def perform(wanted: Wanted, as_json: bool) -> None:
     """
     graph = build_graph(wanted.file, wanted.pipeline, inline=False)
     looked_at(graph)
+    wanted = replace(wanted, raws=learnt_from(wanted.raws, wanted.held_out))
     impl = dict(pairs(list(wanted.impl), "--impl", "STAGE=KIND"))
     check_implementations(graph, impl, wanted.doubles)
     check_trust(wanted.trust)
+    check_device(wanted.device)
     chosen = choose(graph, None, wanted.presets, list(wanted.values))
     check_addresses(graph, chosen, wanted.only or ())
     _check_files(graph, wanted, chosen)
+    say_where_it_begins(wanted.checkpoint, wanted.resume)
     frames = _frames((*wanted.raws, *wanted.held_out), wanted.describe)
     keep_pages()
-    check_device(wanted.device)
     _train(graph, chosen, wanted, frames, impl, as_json)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
+
+from ispdsl.cli.console import note
 
 Step = Callable[[int, int, str], None]
 """Called before each step with the number of steps done, their number, and its name."""
@@ -44,6 +47,12 @@ def progress(plain: bool = False) -> Generator[Step]:
             bar.update(task, description=name, completed=done, total=total)
 
         yield step
+
+
+def say_where_it_begins(checkpoint: Path, resume: bool) -> None:
+    """Tell who asked to go on that there is nothing to go on from."""
+    if resume and not checkpoint.exists():
+        note(f"{checkpoint} is not there: the training begins anew")
 
 
 def _nothing(done: int, total: int, name: str) -> None:

@@ -36,7 +36,7 @@ def check_once(names: Sequence[str]) -> None:
     """
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
-        raise CommandError(f"{twice} is given twice, and --per-image gives each its own settings", "give it once")
+        raise CommandError(f"{twice} is given twice", "give it once")
 
 
 def _shortest(parts: Sequence[str], others: Sequence[Sequence[str]]) -> Sequence[str]:

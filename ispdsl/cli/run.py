@@ -270,6 +270,18 @@ def check_output(output: Path, bits: int | None, taps: Path | None = None) -> No
         raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder of results.
+
+    Raises:
+        CommandError: it is a file, or cannot be made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"{folder} is no folder", "name a folder", ExitCode.OUTPUT)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def parse_crop(text: str) -> tuple[int, int, int, int]:
     """Top, left, height, width from ``Y,X,H,W``.
 

@@ -14,6 +14,7 @@ from ispdsl.cli.addresses import check_addresses
 from ispdsl.cli.boundary import CommandError, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, refuse_collisions
 from ispdsl.cli.console import emit, note
+from ispdsl.cli.held_out import learnt_from
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import (
     Describe,
@@ -29,8 +30,8 @@ from ispdsl.cli.options import (
     Values,
     pairs,
 )
-from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_output
+from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.run import check_folder, check_output
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.style_given import (
@@ -107,6 +108,8 @@ def train(
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
     check_addresses(graph, chosen, only or [], numbers=True)
     judges, kept = held_out or [], output.with_suffix(".checkpoint")
+    raws = list(learnt_from(raws, judges))
+    say_where_it_begins(kept, resume)
     others = {"a picture of the style": files_of(styles), "the weights": [weights]}
     read = inputs_read(graph, file, chosen, [*raws, *judges], presets or [], describe, others)
     refuse_collisions(read, [Use("the network", output), Use("the checkpoint", kept)])
@@ -183,7 +186,7 @@ def run(
         raise CommandError("--style shows pictures on a sheet", "add --sheet FILE, or leave it out")
     if key_frames is not None and len(raws) < 3:
         raise CommandError(f"--key-frames is for sequences, and there are {len(raws)} raws", "give three at least")
-    style_told.check_folder(output)
+    check_folder(output)
     if sheet is not None:
         check_output(sheet, None)
     graph = build_graph(file, pipeline, inline=False)

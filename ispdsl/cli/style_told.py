@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ispdsl.cli.boundary import CommandError, ExitCode, writing
+from ispdsl.cli.boundary import CommandError, writing
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.progress import Step
 from ispdsl.cli.references import check_once, told_apart
@@ -52,18 +52,6 @@ class Places:
 
     picture: Path | None
     settings: Path
-
-
-def check_folder(folder: Path) -> None:
-    """Make the folder of results.
-
-    Raises:
-        CommandError: it is a file, or cannot be made.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise CommandError(f"{folder} is no folder", "name a folder with -o", ExitCode.OUTPUT)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def names_of(raws: Sequence[Path]) -> list[str]:

@@ -41,8 +41,10 @@ def developed_settings(graph: Graph, frame: Frame, settings: Settings) -> tuple[
         SettingsError: a value starts at metadata that the frame does not have.
     """
     assert graph.predictor is not None, "it has such a line"
-    opened = open_predictor(Path(graph.predictor.folder) / graph.predictor.path, graph)
+    path = Path(graph.predictor.folder) / graph.predictor.path
+    opened = open_predictor(path, graph)
     if set(opened.aim.addresses) <= set(settings.changed):
         return settings, ()
     prediction, notes = told(opened, frame, settings)
-    return prediction.settings, notes
+    given = [address for address in opened.aim.addresses if address not in settings.changed]
+    return prediction.settings, (f"by {graph.predictor.path}: {', '.join(given)}", *notes)

@@ -222,6 +222,11 @@ def _seen(ways: Ways, frame: Frame) -> dict[str, Seen]:
     return found
 
 
+def wrong_already(case: Case) -> bool:
+    """Whether the raw was told wrong at the attacked settings before anything was changed."""
+    return next(iter(case.before.values())).told != case.label
+
+
 def succeeded(case: Case) -> bool:
     """Whether the changed raw is told wrong at the attacked settings, and right at those that are spared."""
     against, *others = case.after.values()

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ispdsl.errors import RunError
+from ispdsl.interrupts import at_leisure
 from ispdsl.training import checkpoint
 from ispdsl.training.budget import Pace
 from ispdsl.training.checkpoint import Progress
@@ -122,7 +123,7 @@ def fit(
     kept: Path | None = None,
     resume: bool = False,
 ) -> Fitted:
-    """Train what of a module requires gradients, in place.
+    """Train what of a module requires gradients, in place; where nothing the judge saw is better, it stays as it was.
 
     Args:
         model: left at the weights that the judge liked best, or without one at the last.
@@ -136,6 +137,7 @@ def fit(
     Raises:
         RunError: nothing requires gradients, or the loss is no number any more.
         TrainingError: the checkpoint is damaged or of another recipe.
+        KeyboardInterrupt: Ctrl-C, or `Terminated`: after the step that was under way, with the checkpoint written.
     """
     free = [each for each in model.parameters() if each.requires_grad]
     if not free:
@@ -152,24 +154,27 @@ def fit(
         if math.isfinite(scores[-1][1]):
             progress = replace(progress, best=(scores[-1][1], 0))
     begun = saved = time.monotonic()
-    while progress.step < recipe.steps:
-        step = progress.step
-        losses.append(_step(model, loss, recipe, optimiser, step))
-        if not math.isfinite(losses[-1]):
-            raise RunError(f"the loss is {losses[-1]} after {step + 1} steps", f"lower the rate of {recipe.rate:g}")
-        now = time.monotonic()
-        progress = replace(progress, step=step + 1, seconds=before + now - begun)
-        if judge is not None and recipe.is_judged(step + 1):
-            scores.append((step + 1, _judged(model, judge)))
-            if scores[-1][1] > progress.best[0]:
-                progress, best = replace(progress, best=(scores[-1][1], step + 1)), _copied(model)
-        ended = progress.step == recipe.steps
-        if kept is not None and (ended or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            checkpoint.save(kept, replace(progress, finished=ended), model, optimiser, best)
-            saved = time.monotonic()
-        if told is not None:
-            left = (time.monotonic() - begun) / (progress.step - first) * (recipe.steps - progress.step)
-            told(Told(progress.step, recipe.steps, losses[-1], scores[-1][1] if scores else None, left))
+    with at_leisure() as stopped:
+        while progress.step < recipe.steps:
+            step = progress.step
+            losses.append(_step(model, loss, recipe, optimiser, step))
+            if not math.isfinite(losses[-1]):
+                raise RunError(f"the loss is {losses[-1]} after {step + 1} steps", f"lower the rate of {recipe.rate:g}")
+            now = time.monotonic()
+            progress = replace(progress, step=step + 1, seconds=before + now - begun)
+            if judge is not None and recipe.is_judged(step + 1):
+                scores.append((step + 1, _judged(model, judge)))
+                if scores[-1][1] > progress.best[0]:
+                    progress, best = replace(progress, best=(scores[-1][1], step + 1)), _copied(model)
+            ended, end = progress.step == recipe.steps, stopped()
+            if kept is not None and (ended or end or time.monotonic() - saved > CHECKPOINT_SECONDS):
+                checkpoint.save(kept, replace(progress, finished=ended), model, optimiser, best)
+                saved = time.monotonic()
+            if told is not None:
+                left = (time.monotonic() - begun) / (progress.step - first) * (recipe.steps - progress.step)
+                told(Told(progress.step, recipe.steps, losses[-1], scores[-1][1] if scores else None, left))
+            if end and not ended:
+                raise type(end)(f"{kept} has {progress.step} of {recipe.steps} steps" if kept else "")
     judged = judge is not None and math.isfinite(progress.best[0])
     if judged:
         model.load_state_dict(best)

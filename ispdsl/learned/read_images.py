@@ -17,13 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ispdsl.errors import RunError
+from ispdsl.errors import FileError
 from ispdsl.graph import Graph
 from ispdsl.ir.types import BAYER
 from ispdsl.learned.labelled import Labelled
 from ispdsl.runtime.frame import Frame, Metadata
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+SENSOR = {"black_level", "white_level", "noise_profile"}
+"""Metadata that is of use whether the pipeline reads it or not."""
+
 UNKNOWN = -1
 """The label of what nobody has labelled."""
 
@@ -64,43 +67,46 @@ def read_images(
         read: reads a raw file; `ispdsl.read` by default.
 
     Raises:
-        RunError: there are none, they differ in size, are not what the pipeline takes, or labels do not fit.
+        FileError: there are none, they differ in size, are not what the pipeline takes, or labels do not fit.
         RawError: a raw cannot be read.
     """
     ports = [port for port in graph.inputs if port.type.is_image]
     if len(ports) != 1:
-        raise RunError(f"{graph.name} takes {len(ports)} images", "choose a pipeline of one with --pipeline")
+        raise FileError(f"{graph.name} takes {len(ports)} images", "choose a pipeline of one with --pipeline")
     mosaics = ports[0].type.name == "raw"
     wanted = {meta.name for meta in graph.metas}
     if path.is_dir():
         return _folder_of_raws(path, wanted, read) if mosaics else _folder_of_pictures(path, side)
     if path.suffix != ".npz" or not path.is_file():
-        raise RunError(f"{path}: neither a folder nor a .npz file", "name a folder with a folder for each class")
+        raise FileError(f"{path}: neither a folder nor a .npz file", "name a folder with a folder for each class")
     return _archive(path, mosaics, wanted)
 
 
 def _archive(path: Path, mosaics: bool, wanted: set[str]) -> Images:
     held = _opened(path)
     if "images" not in held:
-        raise RunError(
+        raise FileError(
             f"{path} holds no images, only {', '.join(held) or 'nothing'}", "write np.savez(..., images=...)"
         )
     images = held["images"]
     shape = "(N, H, W) mosaics" if mosaics else "(N, H, W, 3) pictures"
     if images.ndim != (3 if mosaics else 4) or not len(images) or (not mosaics and images.shape[-1] != 3):
-        raise RunError(f"{path}: images are {images.shape}, and the pipeline takes {shape}")
+        raise FileError(
+            f"{path}: images are {images.shape}, and the pipeline takes {shape}",
+            "choose another pipeline of the file with --pipeline, or give it those",
+        )
     if images.dtype.kind not in "uif" or not np.isfinite(images).all():
-        raise RunError(f"{path}: images of {images.dtype} that are no finite numbers")
+        raise FileError(f"{path}: images of {images.dtype} that are no finite numbers", "mend or leave out the image")
     if mosaics:
         found, cfa = torch.from_numpy(images.astype(np.float32))[:, None], str(held.get("cfa", ""))
         if cfa not in BAYER:
-            raise RunError(f"{path}: mosaics need their cfa, and it is {cfa!r}", f"one of {', '.join(BAYER)}")
+            raise FileError(f"{path}: mosaics need their cfa, and it is {cfa!r}", f"one of {', '.join(BAYER)}")
     else:
         scale = np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1.0
         found, cfa = torch.from_numpy((images / scale).astype(np.float32)).permute(0, 3, 1, 2).contiguous(), None
     classes, labels = _labels(path, held, len(images))
-    first = {name: held[name].astype(np.float64) for name in wanted & held.keys()}
-    metadata = {name: torch.from_numpy(value).float() for name, value in first.items()}
+    first = {name: held[name].astype(np.float64) for name in (wanted | SENSOR) & held.keys()}
+    metadata = {name: torch.from_numpy(value).float() for name, value in first.items() if name in wanted}
     names = tuple(f"{path.name}[{place}]" for place in range(len(images)))
     return Images(Labelled(found, labels, metadata), classes, cfa, first, names)
 
@@ -110,7 +116,7 @@ def _opened(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive}
     except Exception as error:  # zip and numpy fail in many ways
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}", "write it with np.savez") from None
+        raise FileError(f"{path} cannot be read: {str(error).splitlines()[0]}", "write it with np.savez") from None
 
 
 def _labels(path: Path, held: dict[str, NDArray[Any]], count: int) -> tuple[tuple[str, ...], Tensor]:
@@ -118,11 +124,13 @@ def _labels(path: Path, held: dict[str, NDArray[Any]], count: int) -> tuple[tupl
         return (), torch.full((count,), UNKNOWN)
     labels = held["labels"]
     if labels.shape != (count,) or labels.dtype.kind not in "ui" or labels.min() < UNKNOWN:
-        raise RunError(f"{path}: labels are {labels.dtype} {labels.shape}", f"{count} whole numbers from 0, or -1")
+        values = f", from {labels.min()}" if labels.size and labels.dtype.kind in "ui" else ""
+        what = f"{path}: labels are {labels.dtype} {labels.shape}{values}"
+        raise FileError(what, f"{count} whole numbers from 0, or -1 for what nobody has labelled")
     named: list[Any] = (held["classes"] if "classes" in held else np.arange(labels.max() + 1)).tolist()
     classes = tuple(map(str, named))
     if labels.max() >= len(classes):
-        raise RunError(f"{path}: label {labels.max()} has no name among {len(classes)} classes")
+        raise FileError(f"{path}: label {labels.max()} has no name among {len(classes)} classes")
     return classes, torch.from_numpy(labels.astype(np.int64))
 
 
@@ -133,10 +141,10 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...], Tensor]:
     found = [[each for each in sorted(one.iterdir()) if each.is_file() and _is_image(each)] for one in sources]
     files = [file for some in found for file in some]
     if not files:
-        raise RunError(f"{path} holds no images", "a folder for each class, with its images")
+        raise FileError(f"{path} holds no images", "a folder for each class, with its images")
     empty = [folder.name for folder, some in zip(sources, found, strict=True) if not some]
     if empty:
-        raise RunError(f"{path}: no images of the class {empty[0]}", "remove its folder, or fill it")
+        raise FileError(f"{path}: no images of the class {empty[0]}", "remove its folder, or fill it")
     labels = [label if folders else UNKNOWN for label, some in enumerate(found) for _ in some]
     return files, tuple(folder.name for folder in folders), torch.tensor(labels)
 
@@ -152,12 +160,12 @@ def _folder_of_pictures(path: Path, side: int | None) -> Images:
     pictures: list[NDArray[np.float32]] = []
     for file in files:
         if file.suffix.lower() not in PICTURES:
-            raise RunError(f"{file} is no picture", f"the pipeline takes pictures: {', '.join(PICTURES)}")
+            raise FileError(f"{file} is no picture", f"the pipeline takes pictures: {', '.join(PICTURES)}")
         try:
             with Image.open(file) as opened:
                 picture = ImageOps.exif_transpose(opened).convert("RGB")
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise RunError(f"{file} cannot be read: {error}") from None
+            raise FileError(f"{file} cannot be read: {error}") from None
         fitted = picture if side is None else ImageOps.fit(picture, (side, side))
         pictures.append(np.asarray(fitted, np.float32).transpose(2, 0, 1) / np.float32(255))
     _check_sizes(files, pictures, "bring them to one with --side N")
@@ -173,7 +181,7 @@ def _folder_of_raws(path: Path, wanted: set[str], read: Callable[[Path], Frame] 
     _check_sizes(files, [frame.image for frame in frames], "take a part of each with --crop Y,X,H,W")
     other = next((file for file, frame in zip(files, frames, strict=True) if frame.cfa != frames[0].cfa), None)
     if other is not None:
-        raise RunError(f"{other} has another colour filter array than {files[0]}", "train on one kind of camera")
+        raise FileError(f"{other} has another colour filter array than {files[0]}", "train on one kind of camera")
     read_in = [tensors(frame) for frame in frames]
     known = wanted.intersection(*(metadata.keys() for _, metadata in read_in))
     known = {name for name in known if len({metadata[name].shape for _, metadata in read_in}) == 1}
@@ -187,7 +195,7 @@ def _check_sizes(files: Sequence[Path], images: Sequence[NDArray[Any]], hint: st
     for file, image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             sizes = f"{image.shape[-1]} x {image.shape[-2]} px, {files[0].name} {images[0].shape[-1]} x "
-            raise RunError(f"{file} is {sizes}{images[0].shape[-2]} px", hint)
+            raise FileError(f"{file} is {sizes}{images[0].shape[-2]} px", hint)
 
 
 def _names(files: Sequence[Path]) -> tuple[str, ...]:
@@ -198,10 +206,10 @@ def halves(count: int, part: float, seed: int) -> tuple[Tensor, Tensor]:
     """Numbers of images to train on and to hold out, drawn by a seed; at least one of each.
 
     Raises:
-        RunError: there are not two images, or the part is not between 0 and 1.
+        FileError: there are not two images, or the part is not between 0 and 1.
     """
     if count < 2 or not 0 < part < 1:
-        raise RunError(f"{count} images cannot be split with {part:g} held out", "give more images")
+        raise FileError(f"{count} images cannot be split with {part:g} held out", "give more images")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
     held = min(max(round(part * count), 1), count - 1)
     return order[held:], order[:held]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ispdsl.errors import CompileError
+from ispdsl.errors import FileError
 from ispdsl.learned.card import FORMAT, Card, Kind
 from ispdsl.proxies.weights import header, write_whole
 
@@ -30,7 +30,7 @@ def write(path: Path, model: nn.Module, card: Card) -> None:
     """Write a network's weights and its card, whole or not at all.
 
     Raises:
-        CompileError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     write_whole(path, to_bytes(tensors, metadata={"what": MARK, "card": card.model_dump_json()}))
@@ -40,22 +40,22 @@ def read_card(path: Path, kind: Kind) -> Card:
     """The card of a network's file.
 
     Raises:
-        CompileError: the file is missing, damaged, of something else or another version; says what makes one.
+        FileError: the file is missing, damaged, of something else or another version; says what makes one.
     """
     hint = f"name a file that `{COMMANDS[kind]}` wrote"
     metadata = header(Path(path), "network", hint).get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("what") != MARK:
-        raise CompileError(f"{path} is no file of a {kind}: these are other weights", hint)
+        raise FileError(f"{path} is no file of a {kind}: these are other weights", hint)
     try:
         content = json.loads(metadata["card"])
         if content["format"] != FORMAT:
             version = f"{path} is of format {content['format']}, this ispdsl reads format {FORMAT}"
-            raise CompileError(version, f"train it again: `{COMMANDS[kind]}`")
+            raise FileError(version, f"train it again: `{COMMANDS[kind]}`")
         card = Card.model_validate(content)
     except (KeyError, TypeError, ValueError, RecursionError, ValidationError):
-        raise CompileError(f"{path}: the card in it is damaged", hint) from None
+        raise FileError(f"{path}: the card in it is damaged", hint) from None
     if card.kind != kind:
-        raise CompileError(f"{path} is a {card.kind}, not a {kind}", hint)
+        raise FileError(f"{path} is a {card.kind}, not a {kind}", hint)
     return card
 
 
@@ -63,7 +63,7 @@ def load(path: Path, model: nn.Module, kind: Kind) -> None:
     """Give a network the weights of a file, ready to be used: evaluating, without gradients of its own.
 
     Raises:
-        CompileError: as `read_card`, or the tensors are not those of the network, or not finite.
+        FileError: as `read_card`, or the tensors are not those of the network, or not finite.
     """
     hint = f"name a file that `{COMMANDS[kind]}` wrote"
     read_card(path, kind)
@@ -71,8 +71,8 @@ def load(path: Path, model: nn.Module, kind: Kind) -> None:
         with safe_open(path, framework="pt") as file:
             found: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if not all(bool(each.isfinite().all()) for each in found.values()):
-            raise CompileError(f"{path}: it holds numbers that are not finite", "train it again")
+            raise FileError(f"{path}: it holds numbers that are not finite", "train it again")
         model.load_state_dict(found)
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise CompileError(f"{path}: its weights do not fit its card: {str(error).splitlines()[0]}", hint) from None
+        raise FileError(f"{path}: its weights do not fit its card: {str(error).splitlines()[0]}", hint) from None
     model.eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ispdsl.errors import CompileError
+from ispdsl.errors import CompileError, FileError
 from ispdsl.proxies.card import FORMAT, Card
 
 MARK = "ispdsl double"
@@ -40,21 +40,21 @@ def header(path: Path, what: str = "double", hint: str = HINT) -> dict[str, Any]
         hint: how to mend it.
 
     Raises:
-        CompileError: the file is missing, none of safetensors, cut off, or too large.
+        FileError: the file is missing, none of safetensors, cut off, or too large.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 10 or length > min(size - 8, LONGEST_HEADER) or size > LARGEST:
-                raise CompileError(f"{path} is no file of a {what}: it is no safetensors file, or cut off", hint)
+                raise FileError(f"{path} is no file of a {what}: it is no safetensors file, or cut off", hint)
             found = json.loads(file.read(length))
     except OSError as error:
-        raise CompileError(f"{path}: {error.strerror or error}", hint) from None
+        raise FileError(f"{path}: {error.strerror or error}", hint) from None
     except (ValueError, RecursionError):
-        raise CompileError(f"{path} is no file of a {what}: its header is no JSON", hint) from None
+        raise FileError(f"{path} is no file of a {what}: its header is no JSON", hint) from None
     if not isinstance(found, dict) or _bytes(found) != size - 8 - length:
-        raise CompileError(f"{path} is damaged: its header and its size disagree", hint)
+        raise FileError(f"{path} is damaged: its header and its size disagree", hint)
     return found
 
 
@@ -86,20 +86,27 @@ def read_card(path: Path) -> Card:
     """The card of a double's file.
 
     Raises:
-        CompileError: the file is no double's, is damaged, or of another version of ispdsl.
+        FileError: the file is no double's, is damaged, or of another version of ispdsl.
     """
     path = Path(path)
     metadata = header(path).get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("what") != MARK:
-        raise CompileError(f"{path} is no file of a double: these are other weights, or its header is damaged", HINT)
+        raise FileError(f"{path} is no file of a double: these are other weights, or its header is damaged", HINT)
     try:
         content = json.loads(metadata["card"])
         version = content["format"]
         if version != FORMAT:
-            raise CompileError(f"{path} is a double of format {version}, this ispdsl reads format {FORMAT}", HINT)
+            raise FileError(f"{path} is a double of format {version}, this ispdsl reads format {FORMAT}", HINT)
         return Card.model_validate(content)
     except (KeyError, TypeError, ValueError, RecursionError, ValidationError):
-        raise CompileError(f"{path}: the card in it is damaged", HINT) from None
+        raise FileError(f"{path}: the card in it is damaged", HINT) from None
+
+
+def _umask() -> int:
+    """Of this process; it can be read by setting it alone."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -117,6 +124,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ispdsl.errors import RunError
+from ispdsl.errors import FileError
 
 WRAPPED = "module."
 """What training on several GPUs writes before every name."""
@@ -33,7 +33,7 @@ def load_state(model: nn.Module, path: Path, *, passed_over: str | None = None, 
         beside: bytes that those may take.
 
     Raises:
-        RunError: the file cannot be read, or holds no weights of this model; says which tensor is wrong, and how.
+        FileError: the file cannot be read, or holds no weights of this model; says which tensor is wrong, and how.
     """
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTER)}
     tensors = _tensors(path, 8 * sum(each.numel() for each in wanted.values()) + ROOM + beside)
@@ -42,14 +42,14 @@ def load_state(model: nn.Module, path: Path, *, passed_over: str | None = None, 
     shown = f"weights {path}"
     for what, names in (("has no", wanted.keys() - tensors.keys()), ("has an unknown", tensors.keys() - wanted.keys())):
         if names:
-            raise RunError(f"{shown}: the file {what} tensor {min(names)!r}", "it is not for this network")
+            raise FileError(f"{shown}: the file {what} tensor {min(names)!r}", "it is not for this network")
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
-            raise RunError(f"{shown}: {name} has the shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
+            raise FileError(f"{shown}: {name} has the shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
         if not tensor.is_floating_point():
-            raise RunError(f"{shown}: {name} is of {tensor.dtype}", "the network takes floating-point numbers")
+            raise FileError(f"{shown}: {name} is of {tensor.dtype}", "the network takes floating-point numbers")
         if not bool(tensor.isfinite().all()):
-            raise RunError(f"{shown}: {name} has values that are not finite", "the file is damaged; copy it again")
+            raise FileError(f"{shown}: {name} has values that are not finite", "the file is damaged; copy it again")
     model.load_state_dict(tensors, strict=False)
     model.eval().requires_grad_(False)
 
@@ -58,19 +58,19 @@ def _tensors(path: Path, largest: int) -> dict[str, Tensor]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise RunError(f"weights {path}: no regular file", "name the file of a state dict")
+            raise FileError(f"weights {path}: no regular file", "name the file of a state dict")
         if status.st_size > largest:
-            raise RunError(f"weights {path}: {status.st_size} bytes, where this network takes no more than {largest}")
+            raise FileError(f"weights {path}: {status.st_size} bytes, where this network takes no more than {largest}")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise RunError(f"weights {path}: {error.strerror or error}", "name the file of a state dict") from None
-    except RunError:
+        raise FileError(f"weights {path}: {error.strerror or error}", "name the file of a state dict") from None
+    except FileError:
         raise
     except Exception:  # the unpickler and the archive reader fail in many ways; their advice is to switch checks off
-        raise RunError(f"weights {path}: no state dict of tensors", "copy or convert it again") from None
+        raise FileError(f"weights {path}: no state dict of tensors", "copy or convert it again") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise RunError(f"weights {path}: no state dict of tensors", "copy or convert it again")
+        raise FileError(f"weights {path}: no state dict of tensors", "copy or convert it again")
     named = {str(name).removeprefix(WRAPPED): value.detach() for name, value in state.items()}
     return {name: value for name, value in named.items() if not name.endswith(COUNTER)}

@@ -60,7 +60,20 @@ def test_people_read_a_table(invoke: Invoke, given: Path, tmp_path: Path) -> Non
     assert "cat.dng  warm" in result.stdout
     assert "cat.dng  green" in result.stdout
     assert "(linf, black to white)" in result.stdout
-    assert "of 1 wrong under warm and right under green, as rendered by the pipeline's own programs" in result.stdout
+    said = "0 of 1 made wrong under warm and right under green, as rendered by the pipeline's own programs"
+    assert f"{said}\n" in result.stdout
+
+
+def test_what_was_wrong_before_is_no_success(invoke: Invoke, given: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text('{"cat.dng": 1}')
+    words = ("attack", "photo_finish", given / "cat.dng", "--against", given / "warm.json", *CLASSIFIER, "--labels",
+             labels, "--bound", 0.001, "--steps", 1, "-o", tmp_path)  # fmt: skip
+    result = invoke(*words)
+    assert result.exit_code == 0, result.stderr
+    assert "0 of 1 made wrong under warm, as" in result.stdout
+    assert "programs; 1 wrong before anything was changed" in result.stdout
+    assert json.loads(invoke(*words, "--json").stdout)["raws"][0]["wrong_already"] is True
 
 
 @pytest.mark.parametrize(

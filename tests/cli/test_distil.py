@@ -58,6 +58,14 @@ def test_people_are_told_what_is_saved(given: tuple[Path, Path], invoke: Invoke)
     assert result.exit_code == 0, result.stderr
     assert "student agrees with teacher" in result.stdout
     assert "ms by the student" in result.stdout
+    assert "the student is not kept: -o FILE" in result.stderr
+
+
+def test_the_noise_of_the_file_is_used(given: tuple[Path, Path], invoke: Invoke, tmp_path: Path) -> None:
+    with np.load(given[0]) as held:
+        np.savez(tmp_path / "raws.npz", **dict(held), noise_profile=np.array([4e-4, 1e-7]))
+    result = invoke(*words((tmp_path / "raws.npz", given[1])), "--steps", "1", "--stops", "2", "--json")
+    assert result.exit_code == 0, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,10 @@ def test_people_are_told_what_is_saved(given: tuple[Path, Path], invoke: Invoke)
         (("--stops", "2", "--noise", "much"), "as --stops 3"),
         (("--noise", "1,1"), "--noise is for --stops"),
         (("--freeze-first", "9"), "cannot be frozen"),
-        (("--temperature", "0"), "out of range"),
+        (("--temperature", "0"), "--temperature 0"),
+        (("--temperature", "nan"), "--temperature nan"),
+        (("--stops", "2", "--noise", "1,nan"), "no such s and o"),
+        (("--side", "100000000"), "--side"),
         (("--student", "a.safetensors", "-o", "b.safetensors"), "leave one of them out"),
         (("-o", "student.pt"), "cannot be a student"),
         (("-p", "learned"), "(N, H, W, 3) pictures"),

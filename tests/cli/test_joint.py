@@ -91,7 +91,7 @@ def test_a_stopped_training_goes_on(archive: Path, tmp_path: Path, invoke: Invok
         (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
         (("-o", "isp.txt"), "cannot be a preset"),
         (("--resume",), "--checkpoints FOLDER"),
-        (("--held-out", "1.5"), "cannot be split"),
+        (("--held-out", "1.5"), "less than or equal to 0.999"),
     ],
 )
 def test_what_is_wrong_is_said(archive: Path, invoke: Invoke, words: tuple[str, ...], said: str) -> None:

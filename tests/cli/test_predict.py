@@ -79,6 +79,32 @@ def test_it_is_trained_and_gives_each_raw_its_settings(
     named = invoke("run", place / "with_line.isp", place / "coffee.dng", "--no-sidecar", "-o", tmp_path / "named.png")
     assert named.exit_code == 0, named.stderr
     np.testing.assert_array_equal(read_picture(tmp_path / "named.png")[0], read_picture(tmp_path / "coffee.png")[0])
+    assert "by p.safetensors: brightness" in named.stderr
+
+
+def test_what_is_held_out_is_not_learnt_from(invoke: Invoke, place: Path, tmp_path: Path) -> None:
+    """Under another name it is the same raw; nothing but it leaves nothing to learn from."""
+    shutil.copy(place / "cat.dng", place / "other_cat.dng")
+    words = ("predict", "train", place / "machine_vision.isp", "--references", place / "wanted", "--only", "brightness",
+             "--levels", "2", "--width", "2", "--steps", "1", "-o", tmp_path / "p.safetensors")  # fmt: skip
+    result = invoke(*words, place / "coffee.dng", place / "other_cat.dng", "--held-out", place / "cat.dng", "--resume")
+    assert result.exit_code == 0, result.stderr
+    assert "held out, and not learnt from: other_cat.dng" in result.stderr
+    assert "p.training is not there: the training begins anew" in result.stderr
+    assert "1 settings of 1 raws learnt" in result.stderr
+    assert (tmp_path / "p.safetensors").stat().st_mode & 0o044 == 0o044, "others may read it as they may pictures"
+    nothing = invoke(*words, place / "cat.dng", "--held-out", place / "cat.dng")
+    assert (nothing.exit_code, "every raw is held out" in nothing.stderr) == (2, True), nothing.stderr
+
+
+def test_folders_of_answers_are_made(invoke: Invoke, place: Path, trained: Path, tmp_path: Path) -> None:
+    words = ("predict", "run", place / "machine_vision.isp", place / "cat.dng", "--predictor", trained, "-o")
+    result = invoke(*words, tmp_path / "new" / "folder")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "new" / "folder" / "cat.jpg").is_file()
+    (tmp_path / "file").touch()
+    refused = invoke(*words, tmp_path / "file")
+    assert (refused.exit_code, "is no folder" in refused.stderr) == (5, True), refused.stderr
 
 
 def test_least_squares_and_means(invoke: Invoke, place: Path, trained: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_every_optimiser_finds_the_line(optimiser: str, fall: str) -> None:
 
 
 def test_the_weights_that_the_judge_liked_best_are_kept() -> None:
-    model, said = line(), iter([1.0, 5.0, 2.0, 3.0])
+    model, said = line(), iter([0.0, 1.0, 5.0, 2.0, 3.0])
     seen: list[float] = []
 
     def judge() -> float:
@@ -47,7 +48,41 @@ def test_the_weights_that_the_judge_liked_best_are_kept() -> None:
     found = fit(model, loss_of(model), Recipe(40, 0.05, judged=4), judge)
     assert found.best == (5.0, 20)
     assert [step for step, _ in found.scores] == [0, 10, 20, 30, 40]
-    assert model.weight.item() == seen[1]
+    assert model.weight.item() == seen[2]
+
+
+def test_what_is_worse_than_the_start_is_not_kept() -> None:
+    model, said = line(), iter([5.0, 1.0, 2.0])
+    begun = model.weight.item()
+    found = fit(model, loss_of(model), Recipe(20, 0.05, judged=2), lambda: next(said))
+    assert (found.best, model.weight.item()) == ((5.0, 0), begun)
+
+
+def test_the_rate_rises_before_it_falls() -> None:
+    rates = [Recipe(100, 1.0, fall="none", warm=9).rate_at(step) for step in range(12)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1])
+    assert Recipe(100, 1.0, warm=9).rate_at(4) < Recipe(100, 1.0).rate_at(4)
+
+
+def test_ctrl_c_waits_for_the_step_and_its_checkpoint_goes_on_to_the_bit(tmp_path: Path) -> None:
+    whole = line()
+    fit(whole, loss_of(whole), Recipe(30, 0.05))
+    model, kept = line(), tmp_path / "checkpoint.safetensors"
+    plain = loss_of(model)
+
+    def torn(step: int, generator: torch.Generator) -> torch.Tensor:
+        if step == 11:
+            signal.raise_signal(signal.SIGINT)
+        return plain(step, generator)
+
+    with pytest.raises(KeyboardInterrupt, match="has 12 of 30 steps"):
+        fit(model, torn, Recipe(30, 0.05), kept=kept)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = line(seed=1)
+    told: list[int] = []
+    fit(again, loss_of(again), Recipe(30, 0.05), kept=kept, resume=True, told=lambda now: told.append(now.step))
+    assert told[0] == 13
+    assert torch.equal(again.weight, whole.weight)
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_bit(tmp_path: Path) -> None:

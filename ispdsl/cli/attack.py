@@ -259,4 +259,4 @@ def _bound(job: Job, frame: Frame) -> Bound:
     try:
         return Bound(scaled(PAPER, frame.image.size) if job.size is None else job.size, job.norm.value)
     except ValueError as error:
-        raise CommandError(f"--bound: {error}") from error
+        raise CommandError(f"--bound: {error}", "in units of black to white, as --bound 0.1") from error

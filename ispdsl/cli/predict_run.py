@@ -17,7 +17,7 @@ from ispdsl.cli.means import looked_at
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.predict_train import as_sensor
 from ispdsl.cli.progress import progress
-from ispdsl.cli.references import read_reference, reference_files, told_apart
+from ispdsl.cli.references import check_once, read_reference, reference_files, told_apart
 from ispdsl.cli.regress_report import numbered
 from ispdsl.cli.run import check_folder, check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
@@ -117,6 +117,7 @@ def _check_places(graph: Graph, asked: Asked, chosen: Settings) -> None:
             check_folder(folder)
     if asked.attention is not None:
         check_output(asked.attention, None)
+    check_once(told_apart(asked.raws))
     uses = [*inputs_of(graph, find_pipeline(asked.file)), *tables_of(chosen), Use("the predictor", asked.predictor)]
     written: list[Use] = []
     for place, raw in enumerate(asked.raws):

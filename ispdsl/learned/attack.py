@@ -230,5 +230,6 @@ def _judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not bool(logits.isfinite().all()):
         raise RunError("the classifier gives numbers that are not finite")
     if int(labels.max()) >= logits.shape[1]:
-        raise RunError(f"label {int(labels.max())} is none of the classifier's {logits.shape[1]} classes")
+        what = f"label {int(labels.max())} is none of the classifier's {logits.shape[1]} classes"
+        raise RunError(what, f"labels are 0 to {logits.shape[1] - 1}")
     return F.cross_entropy(logits.double(), labels, reduction="none"), logits.detach().argmax(1) != labels

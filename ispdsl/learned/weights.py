@@ -42,7 +42,7 @@ def read_card(path: Path, kind: Kind) -> Card:
     Raises:
         FileError: the file is missing, damaged, of something else or another version; says what makes one.
     """
-    hint = f"name a file that `{COMMANDS[kind]}` wrote"
+    hint = _hint(kind)
     metadata = header(Path(path), "network", hint).get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("what") != MARK:
         raise FileError(f"{path} is no file of a {kind}: these are other weights", hint)
@@ -59,13 +59,18 @@ def read_card(path: Path, kind: Kind) -> Card:
     return card
 
 
+def _hint(kind: Kind) -> str:
+    more = ", or a state dict of PyTorch (.pt, .th)" if kind == "classifier" else ""
+    return f"name a file that `{COMMANDS[kind]}` wrote{more}"
+
+
 def load(path: Path, model: nn.Module, kind: Kind) -> None:
     """Give a network the weights of a file, ready to be used: evaluating, without gradients of its own.
 
     Raises:
         FileError: as `read_card`, or the tensors are not those of the network, or not finite.
     """
-    hint = f"name a file that `{COMMANDS[kind]}` wrote"
+    hint = _hint(kind)
     read_card(path, kind)
     try:
         with safe_open(path, framework="pt") as file:

@@ -102,6 +102,8 @@ def test_folders_of_answers_are_made(invoke: Invoke, place: Path, trained: Path,
     result = invoke(*words, tmp_path / "new" / "folder")
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "new" / "folder" / "cat.jpg").is_file()
+    twice = invoke(*words, tmp_path, place / "cat.dng")
+    assert (twice.exit_code, "cat.dng is given twice" in twice.stderr) == (2, True), twice.stderr
     (tmp_path / "file").touch()
     refused = invoke(*words, tmp_path / "file")
     assert (refused.exit_code, "is no folder" in refused.stderr) == (5, True), refused.stderr

@@ -70,7 +70,7 @@ class Job:
         names, frames, targets: of the raws, and where the changed ones go.
         labels: of each raw, where they are known.
         size, norm: of the bound.
-        steps, means, device: how it is searched and rendered.
+        steps, enough, means, device: how it is searched and rendered.
     """
 
     graph: Graph
@@ -82,6 +82,7 @@ class Job:
     size: float | None
     norm: Norm
     steps: int
+    enough: float
     means: Means
     device: str
 
@@ -122,6 +123,10 @@ def attack(
     ] = None,
     norm: Annotated[Norm, typer.Option("--norm", help="Of the bound.")] = Norm.L2,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of the ascent.")] = 40,
+    enough: Annotated[
+        float,
+        typer.Option("--enough", metavar="NATS", help="Loss that is enough; the rest goes to --sparing. inf: no end."),
+    ] = 8.0,
     pipeline: PipelineName = None,
     crop: Crop = None,
     describe: Describe = None,
@@ -139,6 +144,8 @@ def attack(
     Programs or doubles (`--doubles`) show the way. Each changed raw is written as a DNG, which the real thing
     (`--backend`) renders: what is said of it is of that.
     """
+    if not enough > 0:
+        raise CommandError(f"--enough {enough:g} is no loss", "it is above 0, as 8, or inf as in the paper")
     check_device(device)
     graph = build_graph(file, pipeline, inline=False)
     looked_at(graph)
@@ -164,7 +171,7 @@ def attack(
     keep_pages()
     network, classes = _classifier(weights, classifier, means, device)
     known = _labels(labels, [raw.name for raw in raws], classes)
-    job = Job(graph, settings, names, frames, targets, known, bound, norm, steps, means, device.value)
+    job = Job(graph, settings, names, frames, targets, known, bound, norm, steps, enough, means, device.value)
     begun = time.perf_counter()
     cases = _attacked(job, network, colour is Colour.NEVER)
     attack_report.sheet(output / SHEET, graph, cases, names, classes)
@@ -242,7 +249,7 @@ def _attacked(job: Job, classifier: Classifier, plain: bool) -> list[Case]:
             return [
                 attack_raw(
                     ways, frame, job.targets[place], bounds[place], job.labels[place], job.steps,
-                    lambda told, place=place: bar(place * job.steps + told.step, total, job.names[place]),
+                    job.enough, lambda told, place=place: bar(place * job.steps + told.step, total, job.names[place]),
                 )
                 for place, frame in enumerate(job.frames)
             ]  # fmt: skip

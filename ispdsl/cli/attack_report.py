@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ def values(job: Job, cases: Sequence[Case], classes: Sequence[str]) -> dict[str,
         "sparing": list(job.settings)[1:],
         "norm": job.norm.value,
         "steps": job.steps,
+        "enough": job.enough if math.isfinite(job.enough) else None,
         "raws": [
             {
                 "name": name,

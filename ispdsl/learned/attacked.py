@@ -20,7 +20,7 @@ from ispdsl.comparison.pair import peak_of
 from ispdsl.darkroom import mosaic_input, tensors
 from ispdsl.executors.formats_raw import encode_dng
 from ispdsl.graph import Graph
-from ispdsl.learned.attack import STEPS, Bound, Look, attack
+from ispdsl.learned.attack import ENOUGH, STEPS, Bound, Look, attack
 from ispdsl.learned.fit import Told
 from ispdsl.learned.looks import Classifier, looked
 from ispdsl.optimise.real import Develop, developer
@@ -155,6 +155,7 @@ def attack_raw(
     bound: Bound,
     label: int | None = None,
     steps: int = STEPS,
+    enough: float = ENOUGH,
     told: Callable[[Told], None] | None = None,
 ) -> Case:
     """Change a raw, write it as a DNG, read that again, and see what the real thing makes of both.
@@ -166,6 +167,7 @@ def attack_raw(
         bound: of the change.
         label: the right class; None for what is told of the unchanged raw at the last of the settings.
         steps: of the ascent.
+        enough: nats, as `attack` has it.
         told: called after each.
 
     Raises:
@@ -180,7 +182,9 @@ def attack_raw(
     image, metadata = _on(ways, frame)
     levels = metadata["black_level"], metadata["white_level"]
     truth = torch.tensor([right], device=image.device)
-    found = attack(image[None], truth, against, others[0] if others else None, levels, bound, steps=steps, told=told)
+    found = attack(
+        image[None], truth, against, others[0] if others else None, levels, bound, steps=steps, enough=enough, told=told
+    )
     codes = found.raws[0].cpu().numpy()
     changed = _written(frame, codes, target)
     after = _seen(ways, changed)

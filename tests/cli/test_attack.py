@@ -79,6 +79,7 @@ def test_what_was_wrong_before_is_no_success(invoke: Invoke, given: Path, tmp_pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ((*CLASSIFIER, "--enough", "0"), "--enough 0 is no loss"),
         ((), "one classifier is attacked"),
         (("--classifier", "tests.learned.test_attack:reddish"), "the package tests is not trusted"),
         ((*CLASSIFIER, "--norm", "linf"), "--norm linf has no bound of its own"),

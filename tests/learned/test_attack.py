@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,19 @@ def test_whole_legal_codes_stay_within_the_bound(norm: Literal["l2", "linf"], si
     assert (length <= size * (1 + 1e-6)).all()
     assert torch.allclose(length, found.size)
     assert (found.size > 0.3 * size).all(), "it uses the bound"
+
+
+def test_what_is_enough_leaves_the_rest_of_the_bound_to_what_is_spared() -> None:
+    raws, labels = flat(), torch.zeros(2, dtype=torch.int64)
+    found = {
+        enough: attack(raws, labels, ALL, RIGHT, LEVELS, Bound(scaled(30, 64)), steps=25, enough=enough).raws
+        for enough in (3.0, math.inf)
+    }
+    sure = {enough: float(RIGHT(codes).softmax(1)[:, 0].min()) for enough, codes in found.items()}
+    lost = {enough: float(ALL(codes)[:, 1].min()) for enough, codes in found.items()}
+    assert all((ALL(codes).argmax(1) == 1).all() for codes in found.values())
+    assert sure[3.0] > sure[math.inf]
+    assert lost[3.0] < lost[math.inf]
 
 
 def test_the_best_step_counts_and_not_the_last() -> None:

@@ -12,7 +12,7 @@ from benchmarks.reproduce import record
 from benchmarks.reproduce.attack.cases import CASES
 from benchmarks.reproduce.attack.page import page
 from benchmarks.reproduce.attack.play import COUNT, SIDE, STEPS, STOPS, WEIGHTS, play
-from ispdsl.learned.attack import PAPER, scaled
+from ispdsl.learned.attack import ENOUGH, PAPER, scaled
 
 NAME = "attack"
 
@@ -43,6 +43,7 @@ def main() -> None:
         "stops": STOPS,
         "count": COUNT,
         "steps": STEPS,
+        "enough": ENOUGH,
         "seeds": given.seeds,
         "bound": scaled(PAPER, SIDE * SIDE),
         "weights_sha256": record.sha256(given.data / WEIGHTS),

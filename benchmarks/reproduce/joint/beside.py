@@ -99,7 +99,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         ),
         "",
         f"The guide takes {statistics.median(ratios):.1f} times as long (by seed "
-        f"{', '.join(f'{each:.1f}' for each in ratios)}). Its classifier without an ISP is trained on dark photographs "
-        "from the start; ours begins at its clean weights, whose training is counted.",
+        f"{', '.join(f'{each:.1f}' for each in ratios)}). Its classifier begins at random, also while it is frozen; "
+        "ours has learned clean photographs, which is counted. Its column without an ISP is of the same classifier "
+        "with the pipeline taken away, ours of one that was trained anew on dark photographs.",
         "",
     ]  # fmt: skip

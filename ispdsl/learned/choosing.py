@@ -5,7 +5,6 @@ It is `ispdsl.optimise.mixtures` for many: there all pictures share the weights.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,8 +15,8 @@ from torch import Tensor
 from ispdsl.backends.composite import Composite
 from ispdsl.backends.programs import Program
 from ispdsl.backends.steps import Step
-from ispdsl.errors import CompileError, RunError
-from ispdsl.optimise.mixtures import MOST, Weighed
+from ispdsl.errors import RunError
+from ispdsl.optimise.mixtures import Weighed, alternatives
 
 
 def chosen_each(composite: Composite, choices: Mapping[str, Weighed]) -> Composite:
@@ -34,15 +33,9 @@ def chosen_each(composite: Composite, choices: Mapping[str, Weighed]) -> Composi
 
 
 def _mixture(step: Step, choices: Mapping[str, Weighed]) -> Step:
-    driven = [*step.parameters, *((meta.name, given.slot) for meta, given in step.metas if given.slot)]
-    asked = [(name, address) for name, address in driven if address in choices]
+    asked, addresses, places = alternatives(step, choices)
     if not asked:
         return step
-    addresses = list(dict.fromkeys(address for _, address in asked))
-    places = list(itertools.product(*(range(len(choices[each].options)) for each in addresses)))
-    if len(places) > MOST:
-        what = f"node {step.node}: {', '.join(addresses)} have {len(places)} alternatives, and {MOST} can be mixed"
-        raise CompileError(what, "leave some of them out with --only")
     function = step.program.function
 
     def mix(*images: Tensor, **keywords: Any) -> tuple[Tensor, ...]:

@@ -47,16 +47,28 @@ def mixed(composite: Composite, choices: Mapping[str, Weighed]) -> Composite:
     return composite.replaced([_mixture(step, choices) for step in composite.steps])
 
 
-def _mixture(step: Step, choices: Mapping[str, Weighed]) -> Step:
+def alternatives(
+    step: Step, choices: Mapping[str, Weighed]
+) -> tuple[list[tuple[str, str]], list[str], list[tuple[int, ...]]]:
+    """What of a call some choices drive, their addresses, and every combination of their options by number.
+
+    Raises:
+        CompileError: there are too many combinations.
+    """
     driven = [*step.parameters, *((meta.name, given.slot) for meta, given in step.metas if given.slot)]
     asked = [(name, address) for name, address in driven if address in choices]
-    if not asked:
-        return step
     addresses = list(dict.fromkeys(address for _, address in asked))
     places = list(itertools.product(*(range(len(choices[each].options)) for each in addresses)))
     if len(places) > MOST:
         what = f"node {step.node}: {', '.join(addresses)} have {len(places)} alternatives, and {MOST} can be mixed"
-        raise CompileError(what, "leave some of them as they are")
+        raise CompileError(what, "leave some of them as they are; --only names what is free")
+    return asked, addresses, places
+
+
+def _mixture(step: Step, choices: Mapping[str, Weighed]) -> Step:
+    asked, addresses, places = alternatives(step, choices)
+    if not asked:
+        return step
     function = step.program.function
 
     def mix(*images: Tensor, **keywords: Any) -> tuple[Tensor, ...]:

@@ -53,7 +53,8 @@ def held_back() -> Generator[None]:
 def at_leisure() -> Generator[Callable[[], KeyboardInterrupt | None]]:
     """Within, Ctrl-C and SIGTERM wait until the yielded function is asked, which then gives what to raise.
 
-    A second one does not wait. In threads, and where somebody else handles the signals, nothing changes.
+    A second one does not wait; one that nobody asked about is raised at the end. In threads, and where somebody else
+    handles the signals, nothing changes.
     """
     waiting: list[KeyboardInterrupt] = []
 
@@ -75,6 +76,8 @@ def at_leisure() -> Generator[Callable[[], KeyboardInterrupt | None]]:
     finally:
         for number in held:
             signal.signal(number, usual[number])
+    if waiting:
+        raise waiting[0]
 
 
 def leave_to_parent() -> None:

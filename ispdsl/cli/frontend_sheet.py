@@ -21,7 +21,7 @@ def write_sheet(path: Path, through: Finishing, scenes: Sequence[Scene]) -> None
         PictureError: the file cannot be written.
     """
     from ispdsl.comparison.sheet import write_rows
-    from ispdsl.learned.frontend import JUDGED, JUDGED_SIDE, cut, finished, score
+    from ispdsl.learned.frontend import JUDGED, JUDGED_SIDE, cut, finished, psnr
     from ispdsl.runtime.contact_sheet import THUMBNAIL, shrink
 
     rows = []
@@ -32,7 +32,7 @@ def write_sheet(path: Path, through: Finishing, scenes: Sequence[Scene]) -> None
             for composite in (through.plain, through.learned):
                 given, wanted = finished(composite, through, scene, profile)
                 pictures.append(given)
-                remarks.append(f"{score(composite, through, scene, profile):.1f} dB")
+                remarks.append(f"{psnr(given, wanted):.1f} dB")
             tiles = zip(
                 (f"demosaic, {noise}", "front end", f"wanted: {scene.name}"),
                 (*remarks, ""),

@@ -30,6 +30,7 @@ from ispdsl.cli.classified import (
     said,
     scored,
 )
+from ispdsl.cli.collisions import Use, refuse_collisions
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.joint_sheet import look, write_sheet
 from ispdsl.cli.options import (
@@ -140,6 +141,9 @@ def joint(
     check_written(save, ".safetensors", "the network's file")
     if sheet is not None:
         check_output(sheet, None)
+    read = sorted(images.rglob("*")) if images.is_dir() else [images]
+    uses = [Use("a file that is read", each) for each in (*read, *([weights] if weights else []))]
+    refuse_collisions(uses, [Use("a result", each) for each in (output, save, sheet) if each is not None])
     graph = build_graph(file, pipeline, inline=False)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
     check_addresses(graph, chosen, only or [])

@@ -173,7 +173,7 @@ def fit(
             if told is not None:
                 left = (time.monotonic() - begun) / (progress.step - first) * (recipe.steps - progress.step)
                 told(Told(progress.step, recipe.steps, losses[-1], scores[-1][1] if scores else None, left))
-            if end and not ended:
+            if end:
                 raise type(end)(f"{kept} has {progress.step} of {recipe.steps} steps" if kept else "")
     judged = judge is not None and math.isfinite(progress.best[0])
     if judged:

@@ -304,5 +304,9 @@ def finished(
 
 def score(composite: Composite, through: Finishing, scene: Scene, profile: Profile | None, seed: int = 0) -> float:
     """PSNR in dB after finishing of what a composite makes of an exposure of a scene; infinite where it is the same."""
-    given, wanted = finished(composite, through, scene, profile, seed)
+    return psnr(*finished(composite, through, scene, profile, seed))
+
+
+def psnr(given: Tensor, wanted: Tensor) -> float:
+    """In dB, of pictures whose white is 1; infinite where they are the same."""
     return float(-10 * (given - wanted).square().mean().log10())

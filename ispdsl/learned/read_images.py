@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ispdsl.errors import FileError
+from ispdsl.errors import FileError, RunError
 from ispdsl.graph import Graph
 from ispdsl.ir.types import BAYER
 from ispdsl.learned.labelled import Labelled
@@ -67,12 +67,13 @@ def read_images(
         read: reads a raw file; `ispdsl.read` by default.
 
     Raises:
+        RunError: the pipeline takes more or fewer images than one.
         FileError: there are none, they differ in size, are not what the pipeline takes, or labels do not fit.
         RawError: a raw cannot be read.
     """
     ports = [port for port in graph.inputs if port.type.is_image]
     if len(ports) != 1:
-        raise FileError(f"{graph.name} takes {len(ports)} images", "choose a pipeline of one with --pipeline")
+        raise RunError(f"{graph.name} takes {len(ports)} images", "choose a pipeline of one with --pipeline")
     mosaics = ports[0].type.name == "raw"
     wanted = {meta.name for meta in graph.metas}
     if path.is_dir():
@@ -206,10 +207,10 @@ def halves(count: int, part: float, seed: int) -> tuple[Tensor, Tensor]:
     """Numbers of images to train on and to hold out, drawn by a seed; at least one of each.
 
     Raises:
-        FileError: there are not two images, or the part is not between 0 and 1.
+        RunError: there are not two images, or the part is not between 0 and 1.
     """
     if count < 2 or not 0 < part < 1:
-        raise FileError(f"{count} images cannot be split with {part:g} held out", "give more images")
+        raise RunError(f"{count} images cannot be split with {part:g} held out", "give more images")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
     held = min(max(round(part * count), 1), count - 1)
     return order[held:], order[:held]

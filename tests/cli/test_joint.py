@@ -65,6 +65,10 @@ def test_a_folder_for_each_class_at_one_size(tmp_path: Path, invoke: Invoke) -> 
     refused = invoke(*words)
     assert refused.exit_code != 0
     assert "--side N" in refused.stderr
+    picture = tmp_path / "day" / "0.png"
+    before = picture.read_bytes()
+    refused = invoke(*words, "--side", "8", "--sheet", picture)
+    assert (refused.exit_code, picture.read_bytes()) == (2, before), refused.stderr
     result = invoke(*words, "--side", "8")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["classes"] == ["day", "night"]

@@ -85,6 +85,25 @@ def test_ctrl_c_waits_for_the_step_and_its_checkpoint_goes_on_to_the_bit(tmp_pat
     assert torch.equal(again.weight, whole.weight)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_ctrl_c_in_the_last_step_is_not_lost(late: bool) -> None:
+    """Another phase may come after this one: neither the step nor what is told of it swallows the signal."""
+    model = line()
+    plain = loss_of(model)
+
+    def loss(step: int, generator: torch.Generator) -> torch.Tensor:
+        if step == 2 and not late:
+            signal.raise_signal(signal.SIGINT)
+        return plain(step, generator)
+
+    def told(now: Told) -> None:
+        if now.step == 3 and late:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, loss, Recipe(3, 0.05), told=told)
+
+
 def test_a_training_that_was_stopped_goes_on_to_the_bit(tmp_path: Path) -> None:
     whole = line()
     fit(whole, loss_of(whole), Recipe(30, 0.05))

@@ -34,10 +34,10 @@ LESSONS = {
     "paper": Lesson(0.9, 4.0, "teacher"),
     "distilled": Lesson(0.0, 4.0),
     "distilled, mixed": Lesson(0.0, 4.0, mixed=0.5),
-    "distilled, layers": Lesson(0.0, 4.0, mixed=0.5, features=2.0),
+    "distilled, layers": Lesson(0.0, 4.0, mixed=0.5, features=20.0),
 }
 
-STEPS = {"teacher": 800, "isp": 60, "student": 240}
+STEPS = {"teacher": 800, "isp": 60, "student": 480}
 RATES = {"teacher": 3e-3, "isp": 0.05, PUBLISHED: 1e-3, OWN: 2e-3}
 TOGETHER = 64
 TIMED = 16

@@ -25,7 +25,7 @@ RETRAINED = ("none", "gamma 0.5", "joint")
 STEPS = {"clean": 800, "learned": 150, "predicted": 300, "retrained": 400, "joint": 250}
 """`joint` steps follow those of `learned`, so that it has as many in all as `retrained`."""
 
-RATES = {"clean": 3e-3, "learned": 0.03, "predicted": 0.01, "retrained": 1e-3, "joint": 1e-3}
+RATES = {"clean": 3e-3, "learned": 0.03, "predicted": 0.003, "retrained": 1e-3, "joint": 1e-3}
 
 PACE = 10.0
 """How many times the network's rate settings have beside it."""

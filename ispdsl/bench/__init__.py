@@ -1,1 +1,1 @@
-"""What a pipeline costs and how fast it is: counted operations, this machine's limits, and times beside other programs."""
+"""What a pipeline costs and how fast it is: counted operations, limits of this machine, times beside other programs."""

@@ -1,10 +1,10 @@
 """How much arithmetic the programs of a pipeline do, by counting what torch is asked for at the size in question.
 
-The composite runs on tensors that have a shape and no numbers (torch's fake tensors), so that nothing is scaled up from a
-small image and a picture of any size is counted in seconds. Every operation that reaches torch's dispatcher counts:
+The composite runs on tensors that have a shape and no numbers (torch's fake tensors), so that nothing is scaled up from
+a small image and a picture of any size is counted in seconds. Every operation that reaches torch's dispatcher counts:
 
-- pointwise ones as one operation an element of their result; exp, log, sin and the like, and powers, which torch does not
-  compute by a few instructions, are counted apart as *functions*, a power as two (a logarithm and an exponential);
+- pointwise ones as one operation an element of their result; exp, log, sin and the like, and powers, which torch does
+  not compute by a few instructions, are counted apart as *functions*, a power as two (a logarithm and an exponential);
 - sums, means, extremes, cumulated sums and scattered additions as one an element of what goes in;
 - sorting n elements as n log2 n comparisons;
 - products of matrices and convolutions as torch's own flop counter counts them: a multiplication and an addition each;
@@ -56,8 +56,8 @@ MOVING = (
 """Operations that move or choose numbers and compute none."""
 
 MAKING = (
-    *"arange linspace logspace full full_like zeros zeros_like ones ones_like empty empty_like empty_strided eye".split(),
-    *"new_zeros new_ones new_full new_empty new_empty_strided scalar_tensor rand rand_like randn randn_like".split(),
+    *"arange linspace logspace full full_like zeros zeros_like ones ones_like empty empty_like eye".split(),
+    *"empty_strided new_zeros new_ones new_full new_empty new_empty_strided scalar_tensor rand rand_like randn randn_like".split(),
     *"randint randint_like randperm bernoulli uniform normal".split(),
 )
 """Operations that make numbers of nothing; what a generator of random numbers does inside is not counted."""

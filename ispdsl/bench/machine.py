@@ -1,4 +1,4 @@
-"""What this machine can do at most: memory bandwidth, arithmetic and functions a second, measured in a third of a second.
+"""What this machine can do at most a second: memory bandwidth, arithmetic and functions, measured in 0.3 s.
 
 Each is the best of as many tries as fit into a tenth of a second:
 
@@ -9,8 +9,8 @@ Each is the best of as many tries as fit into a tenth of a second:
 Arithmetic and functions are measured on one thread and taken times the threads: threads that wait for each other would
 measure what else the machine does.
 
-The answer is kept in the user's cache folder with what it holds for, and measured anew where the processor, the threads or
-torch are others. The model is the roofline of Williams, Waterman and Patterson 2009, "Roofline: an insightful visual
+The answer is kept in the user's cache folder with what it holds for, and measured anew where the processor, the threads
+or torch are others. The model is the roofline of Williams, Waterman and Patterson 2009, "Roofline: an insightful visual
 performance model for multicore architectures", Communications of the ACM 52(4), with functions as a second roof.
 """
 

@@ -32,5 +32,3 @@ def watched(composite: Composite, around: Around) -> Composite:
 def results_of(results: Results) -> tuple[Tensor, ...]:
     """The results of a program as a tuple."""
     return (results,) if isinstance(results, Tensor) else tuple(results)
-
-

@@ -17,12 +17,14 @@ from ispdsl.cli.files import find_pipeline, write_whole
 from ispdsl.cli.options import (
     Backend,
     ColourOption,
+    Describe,
     DoublesOption,
     Implementations,
     Json,
     Output,
     PipelineFile,
     PipelineName,
+    Trust,
     pairs,
 )
 from ispdsl.diagnostics import Diagnostic, IspError, Report
@@ -130,10 +132,32 @@ def plan(
         bool,
         typer.Option("--parameters", help="List every parameter by address: range, unit, start, what may move it."),
     ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Count bytes and operations of every step, and say what they take at least.")
+    ] = False,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="HxW", help="With --cost: of the image, in px; default 3000x4000.")
+    ] = None,
+    raw: Annotated[Path | None, typer.Option("--raw", metavar="RAW", help="With --cost: of this raw instead.")] = None,
+    describe: Describe = None,
+    bandwidth: Annotated[
+        float | None, typer.Option("--bandwidth", min=0.001, metavar="G", help="With --cost: GB/s; not measured then.")
+    ] = None,
+    arithmetic: Annotated[
+        float | None, typer.Option("--arithmetic", min=0.001, metavar="G", help="10^9 operations a second, likewise.")
+    ] = None,
+    functions: Annotated[
+        float | None, typer.Option("--functions", min=0.001, metavar="G", help="10^9 exp or log a second, likewise.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="With --cost: measure this machine anew, for 0.3 s.")
+    ] = False,
+    trust: Trust = None,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:
-    """Print what would run: the steps, and how each is done; or every parameter that can be set."""
+    """Print what would run: the steps, and how each is done or what it costs; or every parameter that can be set."""
+    from ispdsl.cli.cost import Asked, check, show_cost
     from ispdsl.ir.types import CFAS
     from ispdsl.parameter_table import rows, table
     from ispdsl.plan import plan as make_plan
@@ -141,6 +165,15 @@ def plan(
     built = build_graph(file, pipeline, inline=False)
     if cfa is not None and cfa not in CFAS:
         raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
+    asked = Asked(size, raw, describe, bandwidth, arithmetic, functions, measure, tuple(trust or ()))
+    check(asked, cost, parameters)
+    if cost and (backend not in (None, Backend.COMPOSITE) or _is_real_alone(built)):
+        raise CommandError(f"{built.name} is run by a real thing, which cannot be counted", "--cost is about programs")
+    if cost:
+        chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
+        check_implementations(built, chosen, doubles)
+        show_cost(built, asked, cfa, chosen, doubles, as_json)
+        return
     if backend is None and not impl and doubles is None and _is_real_alone(built):
         _plan_real(built, None, cfa, parameters, as_json)
         return

@@ -20,11 +20,11 @@ HEAVY = {"torch", "numpy", "networkx", "rich", "kornia", "rawpy", "tifffile", "P
 
 LAYERS = (
     *("diagnostics", "syntax", "ir", "lower", "graph", "passes", "plan", "backends"),
-    *("sampling", "training", "evaluation", "optimise", "learned", "cli"),
+    *("sampling", "training", "evaluation", "bench", "optimise", "learned", "cli"),
 )
 """From the bottom up: a layer knows those before it."""
 
-TORCH = {"backends", "sampling", "training", "evaluation", "optimise", "learned"}
+TORCH = {"backends", "sampling", "training", "evaluation", "bench", "optimise", "learned"}
 
 RANK = {name: rank for rank, name in enumerate(LAYERS)}
 

@@ -23,7 +23,9 @@ def develops(algorithm: str) -> Prepare:
             raw = rawpy.imread(job.raw)
             raw.raw_image  # noqa: B018 - decodes the file, which is not what is timed
         except (rawpy.LibRawError, OSError) as error:
-            raise ContenderError(f"LibRaw does not open {job.raw}: {error}", "give --size, which writes a DNG") from error
+            raise ContenderError(
+                f"LibRaw does not open {job.raw}: {error}", "give --size, which writes a DNG"
+            ) from error
 
         def call() -> object:
             return raw.postprocess(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ispdsl.bench.job import Job, frame_of, graph_of, part_of, settings_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ispdsl.backends.composite import Composite
+    from ispdsl.backends.composite import Composite, Rendering
     from ispdsl.runtime.frame import Frame
 
 
@@ -28,6 +29,16 @@ class Prepared:
     """Statistics of the frame before, which is taken to have been the same."""
     free: tuple[str, ...]
     """Addresses of the numbers that gradients can move."""
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The settings that are numbers."""
+        return {address: value for address, value in self.settings.items() if not isinstance(value, str | bool)}
+
+    @property
+    def static(self) -> dict[str, str | bool]:
+        """Choices and switches."""
+        return {address: value for address, value in self.settings.items() if isinstance(value, str | bool)}
 
 
 def prepared(job: Job, frame: Frame) -> Prepared:
@@ -74,7 +85,7 @@ def forward(job: Job) -> Call:
 
 
 def forward_compiled(job: Job) -> Call:
-    """The composite by torch.compile (inductor), for this size."""
+    """The composite by torch.compile (inductor), as one graph for this size."""
     import torch
 
     ready = prepared(job, frame_of(job))
@@ -82,7 +93,7 @@ def forward_compiled(job: Job) -> Call:
 
     def call() -> object:
         with torch.no_grad():
-            return compiled(ready.image, ready.settings, ready.metadata, ready.previous).image
+            return compiled(ready.image, ready.tensors, ready.metadata, ready.previous).image
 
     return call
 
@@ -99,14 +110,32 @@ def gradient_compiled(job: Job) -> Call:
     return _gradient(ready, _compiled(ready))
 
 
-def _compiled(ready: Prepared) -> Any:
+def _compiled(ready: Prepared) -> Callable[..., Rendering]:
+    """A function of image, settings that are tensors, metadata and the frame before.
+
+    The composite is exported first: torch.compile is then given one graph, without the Python around the programs.
+    """
     import torch
 
+    class Static(torch.nn.Module):
+        """The composite with its choices and switches as they are."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.composite = ready.composite
+
+        def forward(self, image: Tensor, settings: Any, metadata: Any, previous: Any) -> Rendering:
+            return self.composite(image, {**ready.static, **settings}, metadata, previous)
+
+    given = (ready.image, ready.tensors, ready.metadata, ready.previous)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = torch.export.export(Static(), given, strict=False).module()
     torch._dynamo.reset()
-    return torch.compile(ready.composite, dynamic=False)
+    return torch.compile(exported, dynamic=False)
 
 
-def _gradient(ready: Prepared, composite: Any) -> Call:
+def _gradient(ready: Prepared, composite: Callable[..., Rendering]) -> Call:
     import torch
 
     from ispdsl.bench.contender import ContenderError
@@ -115,8 +144,8 @@ def _gradient(ready: Prepared, composite: Any) -> Call:
         raise ContenderError(f"{ready.composite.name} has no free number")
     with torch.no_grad():
         target = 0.9 * ready.composite(ready.image, ready.settings, ready.metadata, ready.previous).image
-    leaves = {address: ready.settings[address].clone().requires_grad_() for address in ready.free}
-    settings = {**ready.settings, **leaves}
+    leaves = {address: ready.tensors[address].clone().requires_grad_() for address in ready.free}
+    settings = {**(ready.settings if composite is ready.composite else ready.tensors), **leaves}
 
     def call() -> object:
         image = composite(ready.image, settings, ready.metadata, ready.previous).image

@@ -39,7 +39,7 @@ class Recipe:
     gains: tuple[float, float, float]
     """Of the white balance."""
     matrix: Matrix
-    """From balanced camera colour to linear sRGB."""
+    """From balanced camera colour to linear sRGB, of the matrix for daylight, as dcraw makes it: greys stay grey."""
 
 
 def recipe_of(frame: Frame) -> Recipe:
@@ -49,18 +49,11 @@ def recipe_of(frame: Frame) -> Recipe:
         frame: a Bayer mosaic.
     """
     import numpy as np
-    import torch
 
-    from ispdsl.darkroom import tensors
-    from ispdsl.programs.colour import colour_balance
+    from ispdsl.runtime.spaces import RGB_SPACES, rgb_to_xyz
 
-    known = tensors(frame)[1]
-    names = "neutral colour_matrix_1 colour_matrix_2 illuminant_1 illuminant_2".split()
-    own = {name: known["as_shot_neutral" if name == "neutral" else name] for name in names}
-    unit = torch.eye(3)[..., None]  # three pixels: pure red, green and blue
-    mixed = colour_balance(
-        unit, **own, temperature=known["as_shot_temperature"], tint=known["as_shot_tint"], adaptation="bradford"
-    )
+    seen = np.asarray(frame.metadata["colour_matrix_2"], dtype=float) @ rgb_to_xyz(RGB_SPACES["srgb"])
+    matrix = np.linalg.inv(seen / seen.sum(1, keepdims=True))
     black = np.asarray(frame.metadata["black_level"], dtype=float)
     red = frame.cfa.index("r")
     sites = (red, red ^ 1, red ^ 2, red ^ 3)
@@ -70,7 +63,7 @@ def recipe_of(frame: Frame) -> Recipe:
         tuple(float(black[site]) for site in sites),
         float(np.asarray(frame.metadata["white_level"])),
         (red_gain, green_gain, blue_gain),
-        mixed[..., 0].tolist(),
+        matrix.tolist(),
     )
 
 
@@ -87,10 +80,14 @@ def finish(xp: Any, planes: Sequence[Any], matrix: Matrix) -> list[Any]:
     """
     planes = [plane * 2**EV for plane in planes]
     for rows in (matrix, MIXED):
-        planes = [sum(weight * plane for weight, plane in zip(row, planes, strict=True)) for row in rows]
-    luma = sum(weight * plane for weight, plane in zip(LUMA, planes, strict=True))
+        planes = [_mix(row, planes) for row in rows]
+    luma = _mix(LUMA, planes)
     planes = [luma + SATURATION * (plane - luma) for plane in planes]
     return [_tone(xp, plane) for plane in planes]
+
+
+def _mix(weights: Sequence[float], planes: Sequence[Any]) -> Any:
+    return weights[0] * planes[0] + weights[1] * planes[1] + weights[2] * planes[2]
 
 
 def _tone(xp: Any, plane: Any) -> Any:
@@ -98,8 +95,8 @@ def _tone(xp: Any, plane: Any) -> Any:
     exposed = plane * 2**HABLE_EV
     plane = exposed * _rise(xp.clip(exposed, 0.0, None)) / (HABLE_WHITE * _rise(HABLE_WHITE))
     stops = xp.log2(xp.clip(plane, 1e-10, None) / 0.18)
-    width = xp.where(stops < 0, 3.0, 1.25)
-    gain = xp.exp2(0.6 * CONTRAST * stops * xp.exp(-0.5 * (stops / width) ** 2))
+    faded = xp.where(stops < 0, stops / 3, stops / 1.25)
+    gain = xp.exp2(0.6 * CONTRAST * stops * xp.exp(-0.5 * faded * faded))
     plane = plane * xp.where(plane > 1e-10, gain, 1.0)
     plane = plane * (plane * plane + 1e-8) ** ((GAMMA - 1) / 2)
     plane = xp.clip(plane, 0.0, 1.0)

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from ispdsl.cli import (
     attack,
+    bench,
     chart,
     check,
     compare,
@@ -72,6 +73,7 @@ for name, command in {
     "plan": show.plan,
     "explain": explain.explain,
     "stages": stages.stages,
+    "bench": bench.bench,
     "verify": verify.verify,
     "trust": trust.trust,
     "run": run.run,

@@ -9,16 +9,29 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's mallopt(3)."""
 
 
+LARGEST, PAD = 2**31 - 1, 64 << 20
+
+
 def keep_pages() -> bool:
     """Let glibc serve large blocks from a heap that it does not give back; False where there is no glibc.
 
     ISPDSL_KEEP_PAGES=0 leaves the allocator alone, for machines that are short of memory.
     """
-    if os.environ.get("ISPDSL_KEEP_PAGES") == "0":
+    if not _wanted():
         return False
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20))
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, PAD))
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)
+
+
+def environment() -> dict[str, str]:
+    """Variables by which glibc does the same in a process that is yet to begin."""
+    names = {"MALLOC_MMAP_MAX_": 0, "MALLOC_TRIM_THRESHOLD_": LARGEST, "MALLOC_TOP_PAD_": PAD}
+    return {name: str(value) for name, value in names.items()} if _wanted() else {}
+
+
+def _wanted() -> bool:
+    return os.environ.get("ISPDSL_KEEP_PAGES") != "0"

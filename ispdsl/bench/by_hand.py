@@ -5,6 +5,8 @@ Whichever pipeline is measured, these do the work of benchmarks/speed/small.isp.
 
 from __future__ import annotations
 
+import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ispdsl.bench.contender import Call, ContenderError
@@ -20,9 +22,9 @@ KORNIA = {"rggb": "BG", "grbg": "GB", "gbrg": "GR", "bggr": "RG"}
 
 def opencv(job: Job) -> Call:
     """OpenCV's bilinear demosaic of the codes and its Gaussian blur; everything else in numpy."""
-    import cv2
     import numpy as np
 
+    cv2: Any = import_module("cv2")  # of an extra
     frame = _mosaic(job)
     recipe, kernel = recipe_of(frame), np.array(TAPS, np.float32) / sum(TAPS)
     codes = np.ascontiguousarray(frame.image[0].astype(np.uint16))
@@ -43,7 +45,10 @@ def opencv(job: Job) -> Call:
 def colour_demosaicing(job: Job) -> Call:
     """The Malvar demosaic of colour-demosaicing; everything else in numpy and scipy."""
     import numpy as np
-    from colour_demosaicing import demosaicing_CFA_Bayer_Malvar2004 as malvar
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it would draw with is not needed
+        from colour_demosaicing import demosaicing_CFA_Bayer_Malvar2004 as malvar
     from scipy.ndimage import correlate1d
 
     frame = _mosaic(job)

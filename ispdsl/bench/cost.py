@@ -76,11 +76,9 @@ def costs(
     kept = _kept(composite)
     steps = tuple(_cost(node, (node,), groups[node], works, traffic, None, roofs) for node in works)
     fused: list[Cost] = []
-    for nodes in _runs(list(works), groups):
+    for name, nodes in _runs(list(works), groups).items():
         outside = kept | {value for node in works if node not in nodes for value in traffic[node].read}
-        label = groups[nodes[0]]
-        name = label if label is not None and len(nodes) > 1 else nodes[0]
-        fused.append(_cost(name, nodes, label, works, traffic, outside, roofs))
+        fused.append(_cost(name, nodes, groups[nodes[-1]], works, traffic, outside, roofs))
     return Costs(composite.name, size, roofs, steps, tuple(fused))
 
 
@@ -91,13 +89,13 @@ def _kept(composite: Composite) -> set[str]:
     return {str(value) for value in (*graph.results.values(), *graph.taps.values())} | statistics
 
 
-def _runs(nodes: Sequence[str], groups: Mapping[str, str | None]) -> list[tuple[str, ...]]:
-    """The nodes in their order, those of a run together where its first one stands."""
+def _runs(nodes: Sequence[str], groups: Mapping[str, str | None]) -> dict[str, tuple[str, ...]]:
+    """The nodes in their order, those of a run together where its first one stands, by its label."""
     found: dict[str, tuple[str, ...]] = {}
     for node in nodes:
         key = groups[node] or node
         found[key] = (*found.get(key, ()), node)
-    return list(found.values())
+    return found
 
 
 def _cost(

@@ -57,8 +57,8 @@ MOVING = (
 
 MAKING = (
     *"arange linspace logspace full full_like zeros zeros_like ones ones_like empty empty_like eye".split(),
-    *"empty_strided new_zeros new_ones new_full new_empty new_empty_strided scalar_tensor rand rand_like randn randn_like".split(),
-    *"randint randint_like randperm bernoulli uniform normal".split(),
+    *"empty_strided new_zeros new_ones new_full new_empty new_empty_strided scalar_tensor".split(),
+    *"rand rand_like randn randn_like randint randint_like randperm bernoulli uniform normal".split(),
 )
 """Operations that make numbers of nothing; what a generator of random numbers does inside is not counted."""
 

@@ -90,7 +90,8 @@ def middle(frame: Frame, share: float) -> Frame:
 def sized(frame: Frame, megapixels: float) -> Frame:
     """A frame of another size and of the same shape: its middle, or the frame again and again in both directions.
 
-    The mosaic goes on from tile to tile, since tiles have even sides. A gain map belongs to the frame as it was and is left out.
+    The mosaic goes on from tile to tile, since tiles have even sides. Tiles have no gain map: it belongs to the frame as
+    it was.
 
     Args:
         frame: with at least 2 x 2 samples.

@@ -131,7 +131,7 @@ def _compiled(ready: Prepared) -> Callable[..., Rendering]:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exported = torch.export.export(Static(), given, strict=False).module()
-    torch._dynamo.reset()
+    torch.compiler.reset()
     return torch.compile(exported, dynamic=False)
 
 

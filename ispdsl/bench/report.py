@@ -30,6 +30,8 @@ def table(found: Measured, processor: str) -> str:
         parts.append(_field(title, found.gradient, cold=False))
     if found.stages:
         parts.append(_stages(found.stages))
+    width = max(len(each.name) for each in found.forward.outcomes)
+    parts.append("\n".join(f"{each.name.ljust(width)}  {each.does}" for each in found.forward.measured) + "\n")
     absent = {each.name: each for part in (found.forward, found.gradient) if part for each in part.outcomes}
     lines = [f"missing {each.name}: {each.missing}" for each in absent.values() if each.missing]
     failed = dict.fromkeys(
@@ -47,20 +49,19 @@ def _field(title: str, field: Field, cold: bool) -> str:
     reference = field.reference
     if reference is None:
         return f"{title}: nobody took part\n"
-    columns = ("", "ms", "quartiles", "MP/s", f"x {reference.name}", "spread")
-    columns += ("cold start s", "peak MiB", "for it MiB") if cold else ()
-    rows = [(*columns, "")]
+    columns = ["", "ms", "quartiles", "MP/s", f"x {reference.name}", "spread"]
+    rows = [[*columns, *(("cold start s", "peak MiB", "for it MiB") if cold else ())]]
     for each in field.measured:
         times, relative = each.spread, field.ratio(each)
-        row = (
+        row = [
             each.name,
             f"{1e3 * times.median:.1f}",
             f"{1e3 * times.low:.1f}..{1e3 * times.high:.1f}",
             f"{field.rate(each):.1f}",
             f"{relative.median:.2f}",
             f"{relative.low:.2f}..{relative.high:.2f}",
-        )
-        rows.append((*row, *(_cold(each) if cold else ()), each.does))
+        ]
+        rows.append([*row, *(_cold(each) if cold else ())])
     rounds = len(reference.seconds)
     return f"{title}, medians of {rounds} {'round' if rounds == 1 else 'rounds'} by turns\n{_aligned(rows)}\n"
 
@@ -78,10 +79,10 @@ def _cold(outcome: Outcome) -> tuple[str, str, str]:
 
 
 def _stages(stages: Sequence[StageTime]) -> str:
-    rows = [("", "stage", "ms/MP", "MP/s", "with gradient ms/MP", "MP/s")]
+    rows = [["", "stage", "ms/MP", "MP/s", "with gradient ms/MP", "MP/s"]]
     for each in stages:
         cells = [f(each.pixels / 1e6, part.median) for part in (each.forward, each.gradient) for f in (_per, _rate)]
-        rows.append((each.node, each.stage, *cells))
+        rows.append([each.node, each.stage, *cells])
     megapixels = stages[0].pixels / 1e6
     return f"stages in plain torch, on {megapixels:.2f} MP\n{_aligned(rows, left=2)}\n"
 
@@ -95,13 +96,11 @@ def _rate(megapixels: float, seconds: float) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns, the first ones and the last one to the left where it is words."""
-    last = len(rows[0]) - 1
+    """Columns, the first ones to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = {*range(left), *({last} if not rows[0][last] else ())}
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place in words else cell.rjust(width)
+            cell.ljust(width) if place < left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -33,8 +33,8 @@ class StageTime:
 def stage_times(job: Job, seconds: float) -> list[StageTime]:
     """Times of every node, in the order in which they run, on the middle of the raw.
 
-    Programs are timed where they are called, so that each gets what it gets in the pipeline; forward passes and those with
-    derivatives take turns.
+    Programs are timed where they are called, so that each gets what it gets in the pipeline; forward passes and those
+    with derivatives take turns.
 
     Raises:
         PlanError, CompileError: the pipeline cannot be compiled for such a frame.

@@ -48,9 +48,9 @@ SORTING = ("sort", "argsort", "msort", "median", "nanmedian", "kthvalue", "topk"
 
 MOVING = (
     *"_to_copy _unsafe_view clone copy contiguous cat stack gather index index_select index_put scatter take".split(),
-    *"take_along_dim repeat repeat_interleave roll flip tile masked_fill masked_scatter nonzero one_hot pad".split(),
+    *"take_along_dim repeat repeat_interleave roll flip tile masked_scatter nonzero one_hot pad".split(),
     *"constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pixel_shuffle".split(),
-    *"pixel_unshuffle select_scatter slice_scatter im2col unfold_copy resize set_ lift lift_fresh rot90 tril".split(),
+    *"pixel_unshuffle select_scatter slice_scatter im2col unfold_copy resize set fill lift lift_fresh rot90 tril".split(),
     *"triu channel_shuffle as_strided_copy expand_copy".split(),
 )
 """Operations that move or choose numbers and compute none."""
@@ -106,6 +106,11 @@ def work_of(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], res
     given, made = _tensors((args, dict(kwargs))), _tensors(result)
     moved = sum(map(bytes_of, (*given, *made)))
     elements = sum(each.numel() for each in made)
+    if name in MOVING:
+        # What is chosen of a tensor is read, not all of it; every number that is written was read from somewhere.
+        return Work(moved=2 * sum(map(bytes_of, made)))
+    if name in MAKING:
+        return Work(moved=sum(map(bytes_of, made)))
     if function._overloadpacket in flop_registry:
         count = flop_registry[function._overloadpacket](*args, **kwargs, out_val=result)
         return Work(operations=count, moved=moved)
@@ -117,11 +122,6 @@ def work_of(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], res
         return Work(operations=elements, moved=moved)
     if torch.Tag.reduction in function.tags or name in ADDING:
         return Work(operations=max((each.numel() for each in given), default=0), moved=moved)
-    if name in MOVING:
-        # What is chosen of a tensor is read, not all of it; every number that is written was read from somewhere.
-        return Work(moved=2 * sum(map(bytes_of, made)))
-    if name in MAKING:
-        return Work(moved=sum(map(bytes_of, made)))
     return Work(moved=moved, uncounted=(name,))
 
 

@@ -90,7 +90,7 @@ def middle(frame: Frame, share: float) -> Frame:
 def sized(frame: Frame, megapixels: float) -> Frame:
     """A frame of another size and of the same shape: its middle, or the frame again and again in both directions.
 
-    The mosaic goes on from tile to tile, since tiles have even sides. Tiles have no gain map: it belongs to the frame as
+    The mosaic goes on from tile to tile: tiles have even sides. They have no gain map, which belongs to the frame as
     it was.
 
     Args:

@@ -21,6 +21,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -167,4 +168,5 @@ def _write(known: tuple[Known, ...]) -> None:
         beside.write_bytes(KEPT.dump_json(known, indent=1))
         beside.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()

@@ -33,7 +33,8 @@ from ispdsl.bench.watching import Results, results_of, watched
 
 FUNCTIONS: Mapping[str, int] = {
     **dict.fromkeys("exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh".split(), 1),
-    **dict.fromkeys("tanh sigmoid silu gelu elu erf erfc erfinv softplus log_sigmoid mish lgamma digamma".split(), 1),
+    **dict.fromkeys("tanh sigmoid silu gelu elu mish erf erfc erfinv lgamma digamma _softmax".split(), 1),
+    **dict.fromkeys("softplus log_sigmoid log_sigmoid_forward".split(), 1),
     **dict.fromkeys("pow float_power logaddexp".split(), 2),
 }
 """How many functions an element of the result of an operation takes, by its name in torch."""
@@ -41,7 +42,18 @@ FUNCTIONS: Mapping[str, int] = {
 CHEAP_POWERS = (0.0, 0.5, 1.0, 2.0, 3.0, -0.5, -1.0, -2.0)
 """Exponents with which torch multiplies, divides or takes a root instead."""
 
-ADDING = ("cumsum", "cumprod", "cummax", "cummin", "scatter_add", "index_add", "scatter_reduce", "linalg_cross", "norm")
+ADDING = (
+    "cumsum",
+    "cumprod",
+    "cummax",
+    "cummin",
+    "scatter_add",
+    "index_add",
+    "scatter_reduce",
+    "col2im",
+    "linalg_cross",
+    "norm",
+)
 """One operation an element of what goes in, without torch's tag of a reduction."""
 
 SORTING = ("sort", "argsort", "msort", "median", "nanmedian", "kthvalue", "topk")
@@ -50,15 +62,16 @@ MOVING = (
     *"_to_copy _unsafe_view clone copy contiguous cat stack gather index index_select index_put scatter take".split(),
     *"take_along_dim repeat repeat_interleave roll flip tile masked_scatter nonzero one_hot pad".split(),
     *"constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pixel_shuffle".split(),
-    *"pixel_unshuffle select_scatter slice_scatter im2col unfold_copy resize set fill lift lift_fresh rot90 tril".split(),
-    *"triu channel_shuffle as_strided_copy expand_copy".split(),
+    *"pixel_unshuffle select_scatter slice_scatter im2col unfold_copy resize set fill lift lift_fresh".split(),
+    *"rot90 tril triu channel_shuffle as_strided_copy expand_copy".split(),
 )
 """Operations that move or choose numbers and compute none."""
 
 MAKING = (
     *"arange linspace logspace full full_like zeros zeros_like ones ones_like empty empty_like eye".split(),
     *"empty_strided new_zeros new_ones new_full new_empty new_empty_strided scalar_tensor".split(),
-    *"rand rand_like randn randn_like randint randint_like randperm bernoulli uniform normal".split(),
+    *"kaiser_window hann_window hamming_window rand rand_like randn randn_like randint randint_like".split(),
+    *"randperm bernoulli uniform normal".split(),
 )
 """Operations that make numbers of nothing; what a generator of random numbers does inside is not counted."""
 

@@ -1,0 +1,109 @@
+"""`ispdsl bench`: what is measured is said, written and drawn; nothing is skipped in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ispdsl.bench import contender
+from ispdsl.cli.bench import THREADS, bounded, choose
+from ispdsl.cli.memory import environment
+from ispdsl.synthetic.samples import write_demo_raw
+from tests.bench.test_contenders import SMALL
+from tests.cli.conftest import Invoke
+
+BRIEF = ("--seconds", "0.1", "--no-cold", "--no-stages", "--no-gradients")
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    path = tmp_path / "small.dng"
+    write_demo_raw(path, size=48)
+    return path
+
+
+def test_json_plot_and_table(invoke: Invoke, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contender, "find_spec", lambda name: None)
+    plot, figures = raw.with_name("speed.png"), raw.with_name("speed.json")
+    words = ("bench", SMALL, raw, *BRIEF, "--against", "libraw-linear", "--against", "opencv")
+    result = invoke(*words, "--plot", plot, "-o", figures)
+    assert result.exit_code == 0, result.stderr
+    assert "small on small.dng" in result.stdout
+    assert "missing opencv: pip install opencv-python-headless" in result.stdout
+    assert "\nlibraw-linear" in result.stdout
+    assert "kornia" not in result.stdout
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    said = json.loads(figures.read_text())
+    rows = {each["name"]: each for each in said["forward"]["contenders"]}
+    assert list(rows) == ["eager", "libraw-linear", "opencv"]
+    assert len(rows["eager"]["seconds"]) == len(rows["libraw-linear"]["seconds"]) >= 3
+    assert rows["opencv"]["missing"] == "pip install opencv-python-headless"
+    assert said["gradient"] is None
+
+
+def test_size_threads_and_settings_are_those_that_were_asked_for(invoke: Invoke, raw: Path) -> None:
+    words = ("bench", SMALL, raw, *BRIEF, "--against", "libraw-linear", "--json", "--threads", "1")
+    result = invoke(*words, "--size", "0.01", "--set", "exposure.ev=1ev")
+    assert result.exit_code == 0, result.stderr
+    said = json.loads(result.stdout)
+    height, width = said["forward"]["size"]
+    assert height * width == pytest.approx(10_000, rel=0.1)
+    assert said["machine"]["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--against", "opencw"), 2, "did you mean opencv?"),
+        (("--against", "nothing"), 2, "there are eager, compiled"),
+        (("--set", "exposure.ew=1ev"), 2, "exposure.ew"),
+        (("--plot", "speed.gif"), 2, "speed.gif"),
+        (("--size", "0"), 2, "--size"),
+        (("--trust", "no_such_package"), 2, "no_such_package"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(
+    invoke: Invoke, raw: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    result = invoke("bench", SMALL, raw, *BRIEF, *words)
+    assert result.exit_code == code
+    assert message in result.stderr
+
+
+def test_results_overwrite_no_input(invoke: Invoke, raw: Path) -> None:
+    result = invoke("bench", SMALL, raw, *BRIEF, "-o", raw)
+    assert result.exit_code == 2
+    assert "overwrite" in result.stderr
+
+
+def test_a_raw_that_is_none_is_told(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "none.dng"
+    path.write_bytes(b"none")
+    assert invoke("bench", SMALL, path, *BRIEF).exit_code == 3
+
+
+def test_the_pipeline_is_always_among_those_that_take_part() -> None:
+    assert [each.name for each in choose(["kornia", "libraw-dht"])] == ["eager", "libraw-dht", "kornia"]
+    assert len(choose([])) == 9
+
+
+def test_threads_are_bounded_within_and_as_before_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("HL_NUM_THREADS", raising=False)
+    with bounded(None) as count:
+        assert count == 3
+    with bounded(5) as count:
+        assert count == 5
+        assert {os.environ[name] for name in THREADS} == {"5"}
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "HL_NUM_THREADS" not in os.environ
+
+
+def test_processes_keep_pages_as_this_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ISPDSL_KEEP_PAGES", raising=False)
+    assert environment()["MALLOC_MMAP_MAX_"] == "0"
+    monkeypatch.setenv("ISPDSL_KEEP_PAGES", "0")
+    assert environment() == {}

@@ -1,0 +1,53 @@
+"""benchmarks/speed: the pipeline that is measured, and the sweep over sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.speed import __main__ as sweep
+from ispdsl.graph import build
+from ispdsl.lower.loader import load
+from ispdsl.plan import plan
+
+
+def result(name: str, size: int, rate: float) -> dict[str, Any]:
+    rows = [{"name": name, "megapixels_a_second": rate, "median": 1.0}, {"name": "gone", "missing": "pip install it"}]
+    return {"forward": {"size": [size, 1000], "contenders": rows}, "gradient": None}
+
+
+def test_the_pipeline_has_eight_pointwise_stages_behind_two_stencils() -> None:
+    steps = plan(build(load(sweep.HERE / "small.isp")), cfa="rggb").steps
+    assert [step.node for step in steps if step.footprint != "pointwise"] == ["malvar", "sharpen"]
+    assert len([step for step in steps if step.group == "pointwise 2"]) == 8
+
+
+def test_every_size_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    asked: list[list[str]] = []
+
+    def measured(command: list[str]) -> dict[str, Any]:
+        asked.append(command)
+        size = float(command[-1])
+        return {"failed": "out of memory"} if size > 3 else result("eager", int(size * 1000), 10 * size)
+
+    monkeypatch.setattr(sweep, "measured", measured)
+    sweep.main(["--raw", "a.dng", "--sizes", "1", "2", "4", "--against", "kornia", "--output", str(tmp_path)])
+    assert all(command[1] == "a.dng" and "--no-cold" in command for command in asked)
+    assert asked[0][asked[0].index("--against") + 1] == "kornia"
+    said = json.loads((tmp_path / "sizes.json").read_text())
+    assert list(said) == ["1", "2", "4"]
+    assert sweep.rates(said, "forward") == {"eager": {1.0: 10.0, 2.0: 20.0}}
+    assert sweep.rates(said, "gradient") == {}
+    assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
+    shown = capsys.readouterr().out
+    assert "1 MP: MP/s eager 10.0, gone -" in shown
+    assert "4 MP: failed: out of memory" in shown
+
+
+def test_what_fails_is_its_last_line() -> None:
+    found = sweep.measured(["no_such_pipeline", "no.dng"])
+    assert set(found) == {"failed"}
+    assert found["failed"]

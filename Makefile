@@ -3,6 +3,8 @@
 #   make test      the tests        make lint    style and types
 #   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL, ffmpeg), by apt as root
 #   make bench     the benchmarks   make clean   remove what these made
+#   make bench-speed   megapixels a second against size, 0.25 to 100 MP, beside LibRaw, OpenCV and others; of RAW, or a synthetic one
+#                            (half an hour; THREADS=2); writes benchmarks/speed
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 #   make reproduce-approximation   double photo finishing, darktable, LibRaw, a register processor and two hard stages from
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)
@@ -46,7 +48,7 @@ test bench reproduce-faults reproduce-functions reproduce-registers reproduce-de
   export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench install clean
+.PHONY: demo test lint programs bench bench-speed install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
 .PHONY: reproduce-denoiser reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
 .PHONY: reproduce-joint reproduce-distillation reproduce-prediction reproduce-style reproduce-attack reproduce-frontend
@@ -78,6 +80,10 @@ bench: install
 	$(BIN)/python -m benchmarks.overhead_libraw
 	$(BIN)/python -m benchmarks.overhead_darktable
 	$(BIN)/python -m benchmarks.sampling
+
+bench-speed: install
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.speed $(if $(RAW),--raw "$(RAW)") $(if $(THREADS),--threads $(THREADS))
 
 reproduce-neutral: install
 	$(BIN)/python -m benchmarks.reproduce.neutral $(if $(DATA),--data "$(DATA)")

@@ -9,6 +9,7 @@ from ispdsl.bench import quiet
 from ispdsl.bench.cold import Cold, Request, start
 from ispdsl.bench.contender import Call, Contender, ContenderError, Prepare, missing
 from ispdsl.bench.job import Job, frame_of, part_of
+from ispdsl.bench.ours import prepared
 from ispdsl.bench.stages import StageTime, stage_times
 from ispdsl.bench.turns import Spread, Told, in_turns, ratio, spread
 from ispdsl.errors import UserError
@@ -110,6 +111,8 @@ def measure(
     """
     tell = told or _nobody
     size = frame_of(job).size
+    tell(0, 1, "compile")
+    prepared(job, part_of(job))  # what is wrong with the job itself is no fault of a contender
     begun = quiet.now()
     forward = _field(job, contenders, lambda each: each.prepare, size, wanted.seconds, tell)
     gradient = None

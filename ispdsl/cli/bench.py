@@ -117,11 +117,12 @@ def bench(
 
 
 def choose(names: Sequence[str]) -> list[Contender]:
-    """The contenders of these names behind the one that others are compared with; all where nobody is named.
+    """The contenders of these names behind the first that can run here, the one to compare with; all without names.
 
     Raises:
         CommandError: there is none of a name.
     """
+    from ispdsl.bench.contender import missing
     from ispdsl.bench.registry import CONTENDERS
 
     known = [each.name for each in CONTENDERS]
@@ -130,7 +131,8 @@ def choose(names: Sequence[str]) -> list[Contender]:
             near = nearest(name, known)
             hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
             raise CommandError(f"--against {name}: there is no such contender", hint)
-    wanted = {known[0], *(names or known)}
+    first = next(each.name for each in CONTENDERS if missing(each) is None)
+    wanted = {first, *(names or known)}
     return [each for each in CONTENDERS if each.name in wanted]
 
 

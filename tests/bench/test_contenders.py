@@ -45,7 +45,7 @@ def test_names_are_the_command_lines_own() -> None:
     assert len(set(names)) == len(names)
     assert {"eager", "compiled", "libraw-linear", "libraw-ppg", "libraw-ahd", "libraw-dht"} <= {*names}
     assert {"opencv", "colour-demosaicing", "kornia"} <= {*names}
-    assert [each.name for each in CONTENDERS if each.gradient] == ["eager", "compiled"]
+    assert {"eager", "compiled"} <= {each.name for each in CONTENDERS if each.gradient}
 
 
 def test_what_is_missing_is_said_with_the_line_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,9 @@ def test_a_gradient_is_of_every_free_number(job: Job) -> None:
 def test_what_torch_compiles_gives_the_same(job: Job) -> None:
     plain, compiled = (np.asarray(way(job)()) for way in (ours.forward, ours.forward_compiled))
     assert np.abs(plain - compiled).max() < 1e-4
-    for mine, theirs in zip(ours.gradient(job)(), ours.gradient_compiled(job)(), strict=True):
+    found: Any = ours.gradient(job)()
+    wanted: Any = ours.gradient_compiled(job)()
+    for mine, theirs in zip(found, wanted, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
 
 

@@ -36,7 +36,7 @@ def with_still_steps(
     Raises:
         RunError: as the composite itself.
     """
-    still = _still(composite, moving)
+    still = still_nodes(composite, moving)
     read = {name for step in composite.steps if step.node not in still for name in (*step.images, *_needed(step))}
     read |= {str(value) for value in composite.plan.graph.results.values()}
     read |= {str(value) for value in composite.plan.graph.taps.values()}
@@ -48,7 +48,7 @@ def with_still_steps(
     return composite.replaced(done)
 
 
-def _still(composite: Composite, moving: Collection[str]) -> set[str]:
+def still_nodes(composite: Composite, moving: Collection[str]) -> set[str]:
     """Nodes that nothing which varies reaches. A statistic of the frame before varies, and so does what makes it."""
     varies: set[str] = set()
     still: set[str] = set()

@@ -1,7 +1,7 @@
 """J^T J and J^T r of a pointwise pipeline, in one pass over its pixels, by a program that is made for it.
 
-system = fused(front, vector, held, metadata)
-sums = system.on(front, held, metadata, pixels, target)
+recording = recorded(front, vector, held, metadata)
+sums = recording.over(pixels_of(front, places), target)
 normal, slope, cost = sums.at(x)
 
 J is never there: derivatives of some pixels are made in registers, multiplied and summed. A program is compiled once
@@ -11,7 +11,7 @@ for all pipelines that do the same, whatever the settings and metadata: these ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,10 +24,11 @@ from torch import Tensor
 
 from ispdsl.backends.front import Front
 from ispdsl.backends.system.program import BLOCK, LANES, PIECE, Sums, Wanted, program
-from ispdsl.backends.system.recording import MANY, Recorder, UnfusedError
+from ispdsl.backends.system.recording import Recorder, UnfusedError
 from ispdsl.backends.system.slopes import Slopes
 from ispdsl.backends.system.straight import straight
 from ispdsl.backends.vector import unit_to_settings
+from ispdsl.errors import StageError
 from ispdsl.runtime.vector import Vector
 
 Numbers = NDArray[np.float64]
@@ -39,72 +40,31 @@ MOST = 32
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """A pipeline as a program. Its settings, metadata and statistics come with each call."""
+    """A pipeline as a program. What is free and what is given come with each call, in one row."""
 
     sums: Sums = field(repr=False)
     numbers: Callable[[Numbers], Numbers] = field(repr=False)
     size: int
-    planes: int
-
-    def on(self, given: Given, pixels: Floats, target: Floats, peak: float = 1.0, scale: float | None = None) -> Bound:
-        """The sums over some pixels.
-
-        Args:
-            given: what is held, of the image of these pixels.
-            pixels: ``(C, n)``, the planes of all images that the pipeline reads, in the order of their names.
-            target: ``(outputs, n)``, 1 for white.
-            peak: the value of the pipeline's output that stands for white.
-            scale: of the robust loss, for a system that is made for one.
-        """
-        room = -pixels.shape[1] % PIECE
-        padded = [np.pad(each, ((0, 0), (0, room)), mode="edge") for each in (pixels, target)]
-        return Bound(self, given, *(np.ascontiguousarray(each, np.float32) for each in padded),
-                     pixels.shape[1], peak, scale)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """What a pipeline is given besides pixels and what is free: numbers in one row, and what is no number."""
-
-    names: tuple[str, ...]
-    values: tuple[Any, ...]
-
-    @staticmethod
-    def of(front: Front, held: Mapping[str, Any], metadata: Mapping[str, Tensor], free: Sequence[str]) -> Given:
-        """Settings that are held, metadata, and statistics that are computed once."""
-        rest = {f"setting {name}": value for name, value in held.items() if name not in free}
-        rest |= {f"metadata {name}": value for name, value in metadata.items()}
-        rest |= {f"statistic {name}": value for name, value in front.numbers.items()}
-        names = tuple(sorted(rest))
-        return Given(names, tuple(rest[name] for name in names))
-
-    @cached_property
-    def numbers(self) -> Numbers:
-        """All numbers, in reading order."""
-        rows = [each.detach().flatten().double().numpy() for each in self.values if isinstance(each, Tensor)]
-        return np.concatenate(rows) if rows else np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """The sums of a system over some pixels."""
+    """The sums of a system over some pixels: the first `count` of ``pixels`` ``(C, n)`` and ``target``."""
 
     system: System
-    given: Given
+    given: Numbers
     pixels: Floats
     target: Floats
     count: int
-    peak: float
     scale: float | None
 
     def at(self, x: Numbers) -> tuple[Numbers, Numbers, float]:
         """``J^T W J`` ``(N, N)``, ``J^T W r`` ``(N,)``, and what is made small, at a point of the unit cube ``(N,)``.
 
-        Residuals are ``picture / peak - target``; derivatives are by the unit face.
+        Residuals are ``picture / peak - target``; derivatives are by the unit face. Not from several threads at once.
         """
         system, sums = self.system, self.system.sums
-        numbers = np.concatenate([x, self.given.numbers, [1 / self.peak]])
-        shared = np.ascontiguousarray(system.numbers(numbers), np.float32)
+        shared = system.numbers(np.concatenate([x, self.given])).astype(np.float32)
         found = np.empty((self.pixels.shape[1] // PIECE, len(sums.blocks), math.prod(BLOCK), LANES), np.float32)
         sums.pixels.set(hl.Buffer(self.pixels))
         sums.target.set(hl.Buffer(self.target))
@@ -141,36 +101,51 @@ class Recording:
         recorder: with all numbers.
         wanted: of them.
         size: how many are free.
-        robust: whether residuals count as by Charbonnier's loss.
-        given: of the image that it was recorded with.
+        robust: the scale of Charbonnier's loss; None for squares.
+        given: numbers of the image that it was recorded with.
     """
 
     recorder: Recorder = field(repr=False)
     wanted: Wanted
     size: int
-    robust: bool
-    given: Given = field(repr=False)
+    robust: float | None
+    given: Numbers = field(repr=False)
 
     @cached_property
     def key(self) -> tuple[object, ...]:
         """The same for pipelines that do the same."""
         nodes = tuple((n.operation, n.operands, repr(n.value)) for n in self.recorder.scalars.nodes)
         wanted = tuple(self.wanted.outputs), tuple(map(tuple, self.wanted.slopes)), tuple(self.wanted.shared)
-        return nodes, wanted, self.robust
+        return nodes, wanted, self.robust is None
 
     def compiled(self) -> System:
         """The program; it takes seconds, once in a process."""
         if self.key not in _COMPILED:
             scalars = self.recorder.scalars
-            sums = program(scalars, self.wanted, self.robust)
-            _COMPILED[self.key] = System(
-                sums, straight(scalars, self.wanted.shared), self.size, len(self.wanted.outputs)
-            )
+            sums = program(scalars, self.wanted, self.robust is not None)
+            _COMPILED[self.key] = System(sums, straight(scalars, self.wanted.shared), self.size)
         return _COMPILED[self.key]
+
+    def over(self, pixels: Floats, target: Floats) -> Bound:
+        """The sums over some pixels; the program is compiled where it is not there yet.
+
+        Args:
+            pixels: ``(C, n)``, as `pixels_of` gives them.
+            target: ``(outputs, n)``, 1 for white.
+        """
+        room = -pixels.shape[1] % PIECE
+        padded = [np.pad(each, ((0, 0), (0, room)), mode="edge") for each in (pixels, target)]
+        first, second = (np.ascontiguousarray(each, np.float32) for each in padded)
+        return Bound(self.compiled(), self.given, first, second, pixels.shape[1], self.robust)
 
 
 def recorded(
-    front: Front, vector: Vector, held: Mapping[str, Any], metadata: Mapping[str, Tensor], robust: bool = False
+    front: Front,
+    vector: Vector,
+    held: Mapping[str, Any],
+    metadata: Mapping[str, Tensor],
+    peak: float = 1.0,
+    robust: float | None = None,
 ) -> Recording:
     """The rest of a pipeline as arithmetic on a pixel, with derivatives by what is free.
 
@@ -179,7 +154,8 @@ def recorded(
         vector: what is free, in the unit face.
         held: canonical values of everything else, as the composite takes them.
         metadata: of the image.
-        robust: whether residuals are to count as by Charbonnier's loss.
+        peak: the value of the pipeline's output that stands for white.
+        robust: the scale of Charbonnier's loss; None for squares.
 
     Raises:
         UnfusedError: the rest does what cannot be written so.
@@ -189,32 +165,24 @@ def recorded(
     point = torch.full((len(vector.elements),), 0.5, dtype=torch.float64)
     if len(point) > MOST:
         raise UnfusedError(f"{len(point)} numbers are free")
-    given = Given.of(front, held, metadata, [slot.address for slot in vector.slots])
-    recorder = Recorder()
-    pixels, settings = 0, len(point)
-    with torch.no_grad(), recorder:
-        x = recorder.leaf(point, recorder.scalars.setting)
-        values: dict[str, Any] = {}
-        for name, value in zip(given.names, given.values, strict=True):
-            values[name] = value
-            if isinstance(value, Tensor):
-                if value.numel() > MANY:
-                    raise UnfusedError(f"{name} is a table of {value.numel()} numbers")
-                values[name] = recorder.leaf(value, recorder.scalars.setting, settings)
-                settings += value.numel()
-        images: dict[str, Tensor] = {}
-        for name in sorted(_images(front)):
-            image = _images(front)[name]
-            pixel = torch.full((image.shape[-3], 1, 1), 0.3, dtype=torch.float32)
-            images[name] = recorder.leaf(pixel, recorder.scalars.pixel, pixels)
-            pixels += image.shape[-3]
-        first = images.pop("", torch.full((front.image.shape[-3], 1, 1), 0.3))
-        composite, first = front.of(images, _named(values, "statistic"), first)
-        chosen = {**_named(values, "setting"), **unit_to_settings(vector, x)}
-        picture = composite(first, chosen, _named(values, "metadata")).image
-        white = recorder.leaf(torch.ones(()), recorder.scalars.setting, settings)
-        outputs = recorder.names(picture * white).flatten().tolist()
-    return Recording(recorder, _wanted(recorder, outputs, len(point)), len(point), robust, given)
+    recorder = Recorder(len(point))
+    try:
+        with torch.no_grad(), recorder:
+            x = recorder.leaf(point, recorder.scalars.setting)
+            images, planes = dict[str, Tensor](), 0
+            for name, image in sorted(_images(front).items()):
+                pixel = torch.full((image.shape[-3], 1, 1), 0.3)
+                images[name] = recorder.leaf(pixel, recorder.scalars.pixel, planes)
+                planes += image.shape[-3]
+            first = images.pop("", torch.full((front.image.shape[-3], 1, 1), 0.3))
+            composite, first = front.of(images, front.numbers, first)
+            picture = composite(first, {**held, **unit_to_settings(vector, x)}, metadata).image
+            outputs = recorder.names(picture * torch.tensor(1 / peak)).flatten().tolist()
+    except StageError as error:
+        if isinstance(error.__cause__, UnfusedError):
+            raise error.__cause__ from None
+        raise
+    return Recording(recorder, _wanted(recorder, outputs, len(point)), len(point), robust, np.array(recorder.given))
 
 
 def pixels_of(front: Front, places: NDArray[np.int64]) -> Floats:
@@ -230,10 +198,6 @@ def _images(front: Front) -> dict[str, Tensor]:
     rest = [step for step in front.composite.steps if step.node in front.moving]
     own = {"": front.image} if any(name in inputs for step in rest for name in step.images) else {}
     return {**front.images, **own}
-
-
-def _named(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    return {name.removeprefix(f"{kind} "): value for name, value in values.items() if name.startswith(f"{kind} ")}
 
 
 def _wanted(recorder: Recorder, outputs: list[int], size: int) -> Wanted:

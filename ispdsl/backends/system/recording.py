@@ -43,14 +43,21 @@ class UnfusedError(Exception):
 class Recorder(TorchDispatchMode):
     """Sees every operation of aten while it is active.
 
+    Numbers of tensors that depend on nothing recorded, such as those that metadata give, are numbers that a program is
+    given; but for zeros and ones, which make programs shorter, and for those that Python writes.
+
     Attributes:
         scalars: the numbers so far.
+        given: of tensors that depend on nothing recorded: they follow the settings that are free.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free: int) -> None:
         super().__init__()
         self.scalars = Scalars()
+        self.given: list[float] = []
+        self._free = free
         self._names: dict[int, Tensor] = {}
+        self._recorded: set[int] = set()
         self._alive: list[Tensor] = []
 
     def leaf(self, value: Tensor, made: Callable[[int], int], first: int = 0) -> Tensor:
@@ -75,7 +82,7 @@ class Recorder(TorchDispatchMode):
         seen: list[Tensor] = []
         tree_map(lambda each: seen.append(each) if isinstance(each, Tensor) else None, (args, kwargs))
         result = func(*args, **kwargs)
-        if not any(id(each) in self._names for each in seen):
+        if not any(id(each) in self._recorded for each in seen):
             return result
         if func._schema.is_mutable:
             raise UnfusedError(f"{func} writes into what depends on settings or pixels")
@@ -91,13 +98,25 @@ class Recorder(TorchDispatchMode):
         own = value.detach()
         self._alive.append(own)
         self._names[id(own)] = names.expand(own.shape)
+        self._recorded.add(id(own))
         return own
 
     def _constant(self, value: Tensor) -> Tensor:
         if value.numel() > MANY:
             raise UnfusedError(f"a table of {value.numel()} numbers")
-        make = self.scalars.truth if value.dtype == torch.bool else self.scalars.constant
-        return torch.tensor([make(each) for each in value.flatten().tolist()], dtype=torch.int64).reshape(value.shape)
+        names = torch.tensor([self._number(each) for each in value.flatten().tolist()], dtype=torch.int64)
+        self._alive.append(value)
+        self._names[id(value)] = names.reshape(value.shape)
+        return self._names[id(value)]
+
+    def _number(self, value: float) -> int:
+        """A number of a tensor that depends on nothing."""
+        if isinstance(value, bool):
+            return self.scalars.truth(value)
+        if isinstance(value, int) or value in (0.0, 1.0, -1.0):
+            return self.scalars.constant(value)
+        self.given.append(value)
+        return self.scalars.setting(self._free + len(self.given) - 1)
 
     def _operand(self, value: Any, number: bool = True) -> Tensor:
         """The places of an argument's numbers; truths as numbers where these are wanted."""
@@ -212,6 +231,17 @@ class Recorder(TorchDispatchMode):
             return self._each(lambda p: p if self._truth(p) else self.scalars.made("ne", p, int(self.number(0))), names)
         return names if result.is_floating_point() else self._apply("trunc", names)
 
+    def cross(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
+        """Vector products along the last axis, or another."""
+        axis = kwargs.get("dim", -1)
+        one, other = (each.movedim(axis, -1) for each in torch.broadcast_tensors(*map(self._operand, args[:2])))
+
+        def term(first: int, second: int) -> Tensor:
+            return self._apply("mul", one[..., first], other[..., second])
+
+        found = [self._apply("sub", term(i - 2, i - 1), term(i - 1, i - 2)) for i in range(3)]
+        return torch.stack(found, -1).movedim(-1, axis)
+
     def where(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """A choice."""
         number = result.dtype != torch.bool
@@ -298,6 +328,7 @@ RULES: Mapping[str, Callable[..., Tensor]] = {
     "_to_copy": Recorder.copied,
     "detach": _of("stop"),
     "where": Recorder.where,
+    "linalg_cross": Recorder.cross,
     "neg": _of("mul", -1.0),
     "rsub": _rsub,
     "square": _power(2.0),

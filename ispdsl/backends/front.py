@@ -56,8 +56,10 @@ class Front:
         """The same with images and numbers in the places of what was computed once."""
         lead = image.shape[:-3]
         given = {**images, **{name: each.expand(*lead, *each.shape) for name, each in numbers.items()}}
-        steps = [step if step.node in self.moving else _answering(step, given, image) for step in self.composite.steps]
-        return self.composite.replaced(steps), image
+        own = self.composite.plan.graph.inputs[0].name
+        done = [_answering(step, given, own, image) for step in self.composite.steps if step.node not in self.moving]
+        rest = [step for step in self.composite.steps if step.node in self.moving]
+        return self.composite.replaced([*done, *rest]), image
 
 
 def front_of(
@@ -132,11 +134,15 @@ def _nothing(type_: Type, like: Tensor) -> Tensor:
     return torch.zeros((), dtype=like.dtype).expand(*like.shape[:-3], *sizes)
 
 
-def _answering(step: Step, given: Mapping[str, Tensor], like: Tensor) -> Step:
-    """A step that reads nothing and gives what it gave."""
+def _answering(step: Step, given: Mapping[str, Tensor], own: str, like: Tensor) -> Step:
+    """A step that gives what it gave. It reads the image for the batch alone."""
     results = tuple(given[name] if name in given else _nothing(type_, like) for name, type_ in step.outputs)
+    before = like.shape[:-3]
 
-    def answer(**_: Any) -> tuple[Tensor, ...]:
-        return results
+    def answer(image: Tensor) -> tuple[Tensor, ...]:
+        lead = image.shape[:-3]
+        return results if lead == before else tuple(each.expand(*lead, *each.shape) for each in results)
 
-    return replace(step, program=Program(answer, {}), images=(), needs=(), parameters=(), metas=(), frees=())
+    return replace(
+        step, program=Program(answer, {}), images=(own,), needs=(), parameters=(), metas=(), frees=(), keeps_size=False
+    )

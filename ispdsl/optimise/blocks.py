@@ -98,6 +98,10 @@ class Blocks:
             total[part.columns] += _product(part.slopes, residual[rows, None], some)[:, 0]
         return total
 
+    def system(self, residual: Floats, weights: Floats | None) -> tuple[Numbers, Numbers]:
+        """``J^T W J`` and ``J^T W r``: of the normal equations."""
+        return self.normal(weights), self.pull(residual, weights)
+
     def scores(self, pull: Floats, groups: NDArray[np.int64]) -> Numbers:
         """``J^T v`` of every group of residuals by itself, ``(G, N)``.
 

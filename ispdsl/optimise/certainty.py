@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class Confusion:
 
 
 def estimates(
-    sharing: Sharing, fit: Fit, settings: Sequence[Settings], blocks: NDArray[np.int64]
+    sharing: Sharing, fit: Fit, settings: Sequence[Settings], scores: Callable[[NDArray[np.floating]], Numbers]
 ) -> tuple[Estimate, ...]:
     """What was found, with standard errors.
 
@@ -73,7 +73,7 @@ def estimates(
         sharing: what was searched.
         fit: where the search ended.
         settings: where it began, for each picture.
-        blocks: the block of each residual, ``(M,)``, counted from 0.
+        scores: ``J^T v`` of every block of pixels by itself, ``(B, N)``, of any ``v`` ``(M,)``.
     """
     ends = (fit.point <= 0.0) | (fit.point >= 1.0)
     free = np.flatnonzero(~ends)
@@ -82,8 +82,8 @@ def estimates(
         values, vectors = np.linalg.eigh(fit.normal[np.ix_(free, free)])
         told = values > values[-1] * UNSEEN
         inverse = (vectors[:, told] / np.maximum(values[told], 1e-300)) @ vectors[:, told].T
-        scores = _scores(fit, blocks)[:, free]
-        spread = np.diag(inverse @ (scores.T @ scores) @ inverse)
+        found = scores(fit.residual if fit.weights is None else fit.residual * fit.weights)[:, free]
+        spread = np.diag(inverse @ (found.T @ found) @ inverse)
         errors[free] = np.sqrt(spread + np.square(inverse @ fit.slope[free]))
         errors[free[(vectors[:, ~told] ** 2).sum(axis=1) > 0.1]] = np.nan
     found, begun = sharing.declared(sharing.settings(fit.point, settings)), sharing.declared(settings)
@@ -112,11 +112,6 @@ def blocks_of(places: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.i
     _, height, width = shape
     row, column = places % (height * width) // width, places % width
     return row // BLOCK * -(-width // BLOCK) + column // BLOCK
-
-
-def _scores(fit: Fit, blocks: NDArray[np.int64]) -> Numbers:
-    """``J^T W r`` of every block, ``(B, N)``."""
-    return fit.jacobian.scores(fit.residual if fit.weights is None else fit.residual * fit.weights, blocks)
 
 
 def confusions(names: Sequence[str], fit: Fit) -> tuple[Confusion, ...]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,25 @@ from ispdsl.optimise.blocks import Blocks
 Numbers = NDArray[np.float64]
 Residual = Callable[[Numbers], NDArray[np.floating]]
 """Residuals ``(M,)`` at a point ``(N,)``."""
-Jacobian = Callable[[Numbers], NDArray[np.floating] | Blocks]
-"""Their derivatives ``(M, N)``, or the blocks of them that are not zero."""
+
+
+class Equations(Protocol):
+    """Derivatives of residuals ``(M,)`` by numbers ``(N,)`` that are not there, but what a step asks of them."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """How many residuals depend on each number, ``(N,)``."""
+        ...
+
+    def system(
+        self, residual: NDArray[np.floating], weights: NDArray[np.floating] | None, /
+    ) -> tuple[Numbers, Numbers]:
+        """``J^T W J``, ``(N, N)``, and ``J^T W r``, ``(N,)``."""
+        ...
+
+
+Jacobian = Callable[[Numbers], NDArray[np.floating] | Blocks | Equations]
+"""Their derivatives ``(M, N)``, or the blocks of them that are not zero, or their normal equations."""
 
 FARTHEST = 0.5
 """No step is longer than this in any direction, as a part of the unit interval: beyond, nothing is linear."""
@@ -71,7 +89,7 @@ class Fit:
     point: Numbers
     cost: float
     residual: NDArray[np.floating]
-    jacobian: Blocks
+    jacobian: Blocks | Equations
     weights: NDArray[np.floating] | None
     normal: Numbers
     slope: Numbers
@@ -99,7 +117,8 @@ def minimise(
 
     Args:
         residual: what is made small; each call of it counts.
-        jacobian: its derivatives, or those of something that is much like it; calls are not counted.
+        jacobian: its derivatives, or those of something that is much like it; calls are not counted. Where they are
+            `Equations`, nothing can be learnt of them: `secant` and `renew` must be off.
         start: ``(N,)``.
         bounds: lowest and highest, each ``(N,)``; the start is put between them.
         calls: of `residual`, at most.
@@ -114,7 +133,8 @@ def minimise(
         halt: asked before each evaluation but the first; where it says so, the search ends with the best so far.
 
     Raises:
-        ValueError: there is no call and no `first`, or a bound lies on the wrong side of the other.
+        ValueError: there is no call and no `first`, a bound lies on the wrong side of the other, or something is to be
+            learnt where there are `Equations`.
     """
     low, high = bounds
     if (calls < 1 and first is None) or np.any(low > high):
@@ -131,21 +151,24 @@ def minimise(
 
     x = np.clip(start, low, high)
     r, cost = asked(x, np.inf) if first is None else (first, cost_of(first, robust))
-    own, stale = Blocks.of(jacobian(x)), False  # stale: of a point before, and corrected by what was learnt since
-    learnt = own.zeros() if secant or renew is not None else None
+    own, stale = _derivatives(jacobian(x)), False  # stale: of a point before, and corrected by what was learnt since
+    learnt = _learning(own) if secant or renew is not None else None
+    known: tuple[Numbers, Numbers] | None = None
     damping, grows = 1e-3, 2.0
     settled = False
 
     def anew() -> None:
-        nonlocal own, learnt, stale, settled
-        own, stale, settled = Blocks.of(jacobian(x)), False, settled and not stale
+        nonlocal own, learnt, stale, settled, known
+        own, stale, settled, known = _derivatives(jacobian(x)), False, settled and not stale, None
         if learnt is not None and not secant:
-            learnt = own.zeros()
+            learnt = _learning(own)
 
     while True:
-        matrix = own if learnt is None else own.plus(learnt)
+        matrix = own if learnt is None or not isinstance(own, Blocks) else own.plus(learnt)
         weights = None if robust is None else _weights(r, robust)
-        normal, slope = matrix.normal(weights), matrix.pull(r, weights)
+        if known is None or learnt is not None:
+            known = matrix.system(r, weights)
+        normal, slope = known
         reached = np.clip(x + _move(normal, slope, damping, x, low, high), low, high)
         move = reached - x
         foreseen = -float(2 * move @ slope + move @ normal @ move)
@@ -170,7 +193,7 @@ def minimise(
         if why:
             break
         tried, new = asked(reached, cost)
-        if learnt is not None:
+        if learnt is not None and isinstance(matrix, Blocks):
             changed = matrix.times(move)
             learnt.learn((tried - r).astype(changed.dtype) - changed, move)
         if new < cost:
@@ -186,6 +209,17 @@ def minimise(
         else:
             damping, grows = damping * grows, grows * 2
     return Fit(x, cost, r, matrix, weights, normal, slope, tuple(steps), why)
+
+
+def _derivatives(given: NDArray[np.floating] | Blocks | Equations) -> Blocks | Equations:
+    return Blocks.of(given) if isinstance(given, np.ndarray) else given
+
+
+def _learning(own: Blocks | Equations) -> Blocks:
+    """Room for what is to be learnt."""
+    if not isinstance(own, Blocks):
+        raise ValueError("nothing can be learnt of derivatives that are not there")
+    return own.zeros()
 
 
 def _move(normal: Numbers, slope: Numbers, damping: float, x: Numbers, low: Numbers, high: Numbers) -> Numbers:

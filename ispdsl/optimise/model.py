@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ispdsl.backends.composite import Composite
+from ispdsl.backends.front import Front, front_of
 from ispdsl.backends.still import with_still_steps
 from ispdsl.backends.vector import unit_to_settings
 from ispdsl.runtime.vector import Vector
@@ -75,7 +76,17 @@ class Model:
         return rendering.image if self.lens is None else self.lens(rendering.image)
 
     @cached_property
+    def front(self) -> Front | None:
+        """What lies before everything free; None where the rest cannot be run on a part of the picture."""
+        if self.lens is not None:
+            return None
+        return front_of(self.composite, self.image, self.held, self.metadata, self._addresses)
+
+    @property
+    def _addresses(self) -> set[str]:
+        return {slot.address for slot in self.vector.slots}
+
+    @cached_property
     def _composite(self) -> Composite:
         """The composite with what lies before everything free computed once."""
-        addresses = {slot.address for slot in self.vector.slots}
-        return with_still_steps(self.composite, self.image, self.held, self.metadata, addresses)
+        return with_still_steps(self.composite, self.image, self.held, self.metadata, self._addresses)

@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from ispdsl.optimise.blocks import Blocks
 from ispdsl.optimise.certainty import Confusion, Estimate, confusions, estimates, have_a_say
-from ispdsl.optimise.least_squares import Fit, Numbers, cost_of, minimise
+from ispdsl.optimise.least_squares import Fit, Numbers, Step, cost_of, minimise
 from ispdsl.optimise.model import Picture
+from ispdsl.optimise.normal import Normal
 from ispdsl.optimise.real import Render
+from ispdsl.optimise.sampled import sampled
 from ispdsl.optimise.sharing import Sharing
 from ispdsl.optimise.views import Double, RegressionError, Scene, View, decibels
 from ispdsl.runtime.values import Settings
@@ -25,6 +28,9 @@ from ispdsl.runtime.vector import Vector
 
 FEW, MANY = 100_000, 1_000_000
 """Numbers of the pictures that starts are judged by, and that the search looks at: of all pictures together."""
+
+FEW_STEPS = 30
+"""Steps on a sample, at most."""
 
 TRIES, ROUGH = 12, 1e-3
 """Steps of each start on the double, and the part of the cost below which a step of it gains nothing."""
@@ -113,6 +119,8 @@ class Search:
         border: px at each side that are not looked at.
         robust: differences well beyond this part of white count by their size rather than by their square: for targets
             that no settings make. None for squares alone.
+        sample: pixels of all pictures together that the search begins with, where the models are what renders and can
+            be run on some pixels alone; 0 to begin with the whole pictures.
     """
 
     calls: int = 30
@@ -121,6 +129,7 @@ class Search:
     seed: int = 0
     border: int = 0
     robust: float | None = None
+    sample: int = 16_000
 
 
 Told = Callable[[str, int, int, float], None]
@@ -209,12 +218,26 @@ def regress_all(
         return answer
 
     start = scene.sharing.start(begun)
-    begin = _best_start(scene, start, search, told, halt)
+    apart = sampled(scene, search.sample, search.seed, search.robust) if exact else None
+    few = None if apart is None else apart.few
+    begin = _best_start(scene, start, search, told, halt) if few is None else _of_few(few, start, search, told, halt)
+    if apart is not None:
+        rows = scene.all()
     favourite = real(begin)
     first = favourite if np.array_equal(begin, start) else real(start)  # the real thing may think otherwise
     at = favourite if favourite.cost < first.cost else first
+
+    def derivatives(z: Numbers) -> Blocks | Normal:
+        return scene.derivatives(z, rows) if apart is None else apart.normal(z)
+
+    def scores(pull: NDArray[np.floating]) -> Numbers:
+        if isinstance(fit.jacobian, Blocks):
+            return fit.jacobian.scores(pull, scene.blocks(rows))
+        assert isinstance(fit.jacobian, Normal), "there is nothing else"
+        return fit.jacobian.scores(pull, search.seed)
+
     fit = minimise(
-        lambda z: real(z).seen, lambda z: scene.derivatives(z, rows), at.point,
+        lambda z: real(z).seen, derivatives, at.point,
         (np.zeros_like(start), np.ones_like(start)), calls=max(search.calls - len(path), 0),
         enough=at.seen.size * 10 ** (-search.enough / 10), flat=STEADY, secant=not exact, robust=search.robust,
         first=at.seen, halt=halt,
@@ -222,14 +245,14 @@ def regress_all(
     assert best is not None, "the start was rendered"
     return Regression(
         views=_rendered(scene, first, best),
-        estimates=estimates(scene.sharing, fit, begun, scene.blocks(rows)),
+        estimates=estimates(scene.sharing, fit, begun, scores),
         confusions=confusions(scene.sharing.names, fit),
         psnr=best.psnr,
         psnr_before=first.psnr,
         believed=None if exact else decibels(np.concatenate(scene.believed(best.point))),
         calls=len(path),
         path=tuple(path),
-        renders=scene.asked[0],
+        renders=scene.asked[0] + (0 if few is None else few.asked[0]),
         why=fit.why,
     )
 
@@ -250,8 +273,34 @@ def _rendered(scene: Scene, first: _Answer, best: _Answer) -> tuple[Rendered, ..
     )
 
 
+def _of_few(
+    few: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None
+) -> Numbers:
+    """Where a sample of pixels comes nearest to its target: from several starts, and then to the end."""
+    what = f"{sum(view.target[0].size for view in few.views):,} pixels"
+    begin = _best_start(few, start, search, told, halt, f"starts on {what}")
+    if halt is not None and halt():
+        return begin
+    rows = few.all()
+    count = sum(map(len, rows))
+    bounds = np.zeros_like(start), np.ones_like(start)
+
+    def said(step: Step) -> None:
+        if told is not None:
+            steps.append(step)
+            best = min(each.cost for each in steps)
+            told(what, len(steps), FEW_STEPS, -10 * float(np.log10(max(best / count, 1e-20))))
+
+    steps: list[Step] = []
+    fit = minimise(
+        lambda z: few.seen(few.believed(z), rows), lambda z: few.derivatives(z, rows), begin, bounds, calls=FEW_STEPS,
+        enough=count * 10 ** (-search.enough / 10), flat=STEADY, robust=search.robust, told=said, halt=halt,
+    )  # fmt: skip
+    return np.where(have_a_say(fit), fit.point, start)
+
+
 def _best_start(
-    scene: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None
+    scene: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None, what: str = "starts"
 ) -> Numbers:
     """Where the double comes nearest to the target, from several starts; none of it asks the real thing."""
     rows = scene.some(FEW, search.seed)
@@ -277,7 +326,7 @@ def _best_start(
         best = fit if best is None or fit.cost < best.cost else best
         if told is not None:
             most = min(search.starts, 1 + FOLLOWED)
-            told("starts", number + 1, most, -10 * float(np.log10(max(best.cost / count, 1e-20))))
+            told(what, number + 1, most, -10 * float(np.log10(max(best.cost / count, 1e-20))))
         if again or best.cost <= count * NEAR:  # two starts met, or the rest is for the real thing to say
             break
         if halt is not None and halt():

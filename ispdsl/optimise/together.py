@@ -79,7 +79,7 @@ class Batch:
 
 def pictures_at(model: Rendering, points: Sequence[Numbers]) -> list[Picture]:
     """The pictures of one image at several points; in one call, or in a few, where it is small."""
-    if not isinstance(model, Model):
+    if not isinstance(model, Model) or model.image.dim() != 3:
         return [model.picture(point) for point in points]
     most = max(1, PIXELS // (model.image.shape[-2] * model.image.shape[-1]))
     found: list[Picture] = []

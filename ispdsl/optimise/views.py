@@ -85,6 +85,10 @@ class Scene:
         """Which of the numbers that count are looked at, of each view; so many of all, drawn once."""
         return [_some(each.size, most // len(self.views), seed) for each in self.inside]
 
+    def all(self) -> list[NDArray[np.int64]]:
+        """All of the numbers that count, of each view."""
+        return [np.arange(each.size) for each in self.inside]
+
     def apart(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         """How far pictures are from their targets, at the numbers that count."""
         found: list[NDArray[np.float32]] = []
@@ -102,7 +106,7 @@ class Scene:
     def believed(self, z: Numbers) -> list[NDArray[np.float32]]:
         """How far the doubles' pictures are from the targets."""
         self.asked[0] += 1
-        units, models = self.sharing.units_at(z), self._models
+        units, models = self.sharing.units_at(z), self.models
         pictures: dict[int, Picture] = {}
         for places, batch in self._batches:
             pictures.update(zip(places, batch.pictures([units[place] for place in places]), strict=True))
@@ -117,7 +121,7 @@ class Scene:
             return []
         self.asked[0] += len(points)
         units = [self.sharing.units_at(z) for z in points]
-        pictures = [pictures_at(model, [each[place] for each in units]) for place, model in enumerate(self._models)]
+        pictures = [pictures_at(model, [each[place] for each in units]) for place, model in enumerate(self.models)]
         return [self.apart(each) for each in zip(*pictures, strict=True)]
 
     def derivatives(self, z: Numbers, rows: Sequence[NDArray[np.int64]]) -> Blocks:
@@ -128,7 +132,7 @@ class Scene:
         for places, batch in self._batches:
             found = batch.jacobians([units[place] for place in places], [looked[place] for place in places])
             slopes.update(zip(places, found, strict=True))
-        for place, model in enumerate(self._models):
+        for place, model in enumerate(self.models):
             if place not in slopes:
                 slopes[place] = model.jacobian(units[place], looked[place])
         parts = [
@@ -138,7 +142,7 @@ class Scene:
         return side_by_side(parts, sharing.size)
 
     @cached_property
-    def _models(self) -> list[Double]:
+    def models(self) -> list[Double]:
         """What shows the way to each view.
 
         Raises:
@@ -146,9 +150,14 @@ class Scene:
         """
         return [_double(view) for view in self.views]
 
+    @property
+    def together(self) -> bool:
+        """Whether some views are rendered in one call."""
+        return bool(self._batches)
+
     @cached_property
     def _batches(self) -> list[tuple[list[int], Batch]]:
-        return batches(self._models)
+        return batches(self.models)
 
     def blocks(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """The block of every number that is looked at; views share none."""

@@ -113,6 +113,15 @@ def regress(
         ),
     ] = None,
     calls: Calls = 30,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample",
+            min=0,
+            metavar="N",
+            help="Begin with N pixels of all pictures, where stages can be run on them alone; 0: with whole pictures.",
+        ),
+    ] = 16_000,
     starts: Annotated[int, typer.Option("--starts", min=1, metavar="N", help="Tried on the doubles or programs.")] = 8,
     seed: SeedOfSearch = 0,
     describe: Describe = None,
@@ -161,7 +170,8 @@ def regress(
     keep_pages()
     from ispdsl.optimise.regression import Search  # after what can be found wrong: it brings torch
 
-    how = Search(calls, starts, seed=seed, border=edge, robust=ROBUST if any(each.aligned for each in given) else None)
+    robust = ROBUST if any(each.aligned for each in given) else None
+    how = Search(calls, starts, seed=seed, border=edge, robust=robust, sample=sample)
     begun = time.perf_counter()
     with redirect_stdout(sys.stderr), stoppable(STOPPING) as halt:  # what a program prints is no result of ours
         found, version, pictures = search(

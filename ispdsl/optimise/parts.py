@@ -19,7 +19,10 @@ from ispdsl.optimise.model import Model
 from ispdsl.optimise.space import Numbers
 
 CORE = 16
-"""Pixels across the patches that are drawn where stages look at neighbours."""
+"""Pixels across the patches that are drawn where stages look at neighbours; as many of these as they look far."""
+
+PATCHES = 8
+"""Patches that are drawn, at least."""
 
 TILE = 256
 """Pixels across the tiles of a whole picture: derivatives of one by a dozen numbers take some MB."""
@@ -60,12 +63,12 @@ def sample(model: Model, front: Front, inside: NDArray[np.int64], count: int, se
             return None
         return pixels(model, front, np.sort(random.choice(inside, count, replace=False)))
     border = front.reach + front.reach % 2
-    size = CORE + 2 * border
-    number = -(-count // CORE**2)
-    if GAIN * number * size**2 > inside.size:
+    core = -(-border // CORE) * CORE
+    number = max(-(-count // core**2), PATCHES)
+    if GAIN * number * (core + 2 * border) ** 2 > inside.size:
         return None
-    corners = _corners(front.size, inside, number, border, random)
-    return None if corners is None else _patches(model, front, corners, border)
+    corners = _corners(front.size, inside, number, core, border, random)
+    return None if corners is None else _patches(model, front, corners, core, border)
 
 
 def pixels(model: Model, front: Front, places: NDArray[np.int64]) -> Part:
@@ -80,32 +83,32 @@ def pixels(model: Model, front: Front, places: NDArray[np.int64]) -> Part:
 
 
 def _corners(
-    size: tuple[int, int], inside: NDArray[np.int64], number: int, border: int, random: np.random.Generator
+    size: tuple[int, int], inside: NDArray[np.int64], number: int, core: int, border: int, random: np.random.Generator
 ) -> NDArray[np.int64] | None:
     """Where patches begin, ``(P, 2)``: at even rows and columns, and all of their pixels count."""
     counts = np.zeros(size, np.bool_)
     counts.reshape(-1)[inside] = True
-    last = [(extent - CORE - 2 * border) // 2 for extent in size]
+    last = [(extent - core - 2 * border) // 2 for extent in size]
     if min(last) < 1:
         return None
     drawn = 2 * random.integers(0, np.array(last), (8 * number, 2)) + border
-    found = [(row, column) for row, column in drawn if counts[row : row + CORE, column : column + CORE].all()]
+    found = [(row, column) for row, column in drawn if counts[row : row + core, column : column + core].all()]
     return np.array(found[:number]) - border if len(found) >= number else None
 
 
-def _patches(model: Model, front: Front, corners: NDArray[np.int64], border: int) -> Part:
-    size = CORE + 2 * border
+def _patches(model: Model, front: Front, corners: NDArray[np.int64], core: int, border: int) -> Part:
+    size = core + 2 * border
 
     def cut(image: Tensor) -> Tensor:
         return torch.stack([image[..., row : row + size, column : column + size] for row, column in corners])
 
     def cores(pictures: Tensor) -> Tensor:
-        inner = pictures[..., border : border + CORE, border : border + CORE]
+        inner = pictures[..., border : border + core, border : border + core]
         return inner.transpose(-4, -3).flatten(-3)[..., None, :]
 
     composite, image = front.part(cut)
     rows, columns = (corners[:, axis, None, None] + border for axis in (0, 1))
-    steps = np.arange(CORE)
+    steps = np.arange(core)
     places = ((rows + steps[:, None]) * front.size[1] + columns + steps).reshape(-1)
     return Part(replace(model, composite=composite, image=image, lens=cores), places)
 

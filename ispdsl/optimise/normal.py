@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from ispdsl.optimise.model import TOGETHER, Model, Picture
 from ispdsl.optimise.parts import Part, Tile, tiles
 from ispdsl.optimise.sharing import Sharing
 from ispdsl.optimise.space import Numbers
+
+if TYPE_CHECKING:
+    from ispdsl.backends.system.fused import Bound
 
 Floats = NDArray[np.floating]
 
@@ -85,7 +89,7 @@ class Source:
         return np.concatenate([several(some).numpy() for some in torch.eye(at.size, dtype=x.dtype).split(count)])
 
     def scores(self, at: Numbers, pull: Floats, most: int, random: np.random.Generator) -> Numbers:
-        """``J^T v`` of blocks of pixels, each by itself, ``(B, N)``; where some are drawn, scaled up to stand for all."""
+        """``J^T v`` of blocks of pixels, each by itself, ``(B, N)``; some, scaled up, may stand for all."""
         pulls = self._picture(pull)
         found: list[Numbers] = []
         seen = 0
@@ -96,7 +100,7 @@ class Source:
             mine = pulls[:, tile.rows, tile.columns]
             groups = blocks_of(np.arange(mine.size), mine.shape)
             slopes = self.slopes(tile, at) * mine.reshape(-1)
-            found.append(np.stack([np.bincount(groups, each) for each in slopes], axis=1))
+            found.append(np.stack([np.bincount(groups, each).astype(np.float64) for each in slopes], axis=1))
             seen += mine.size
         return np.concatenate(found) * np.sqrt(pulls.size / seen)
 

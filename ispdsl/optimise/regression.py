@@ -273,9 +273,7 @@ def _rendered(scene: Scene, first: _Answer, best: _Answer) -> tuple[Rendered, ..
     )
 
 
-def _of_few(
-    few: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None
-) -> Numbers:
+def _of_few(few: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None) -> Numbers:
     """Where a sample of pixels comes nearest to its target: from several starts, and then to the end."""
     what = f"{sum(view.target[0].size for view in few.views):,} pixels"
     begin = _best_start(few, start, search, told, halt, f"starts on {what}")
@@ -300,7 +298,12 @@ def _of_few(
 
 
 def _best_start(
-    scene: Scene, start: Numbers, search: Search, told: Told | None, halt: Callable[[], bool] | None, what: str = "starts"
+    scene: Scene,
+    start: Numbers,
+    search: Search,
+    told: Told | None,
+    halt: Callable[[], bool] | None,
+    what: str = "starts",
 ) -> Numbers:
     """Where the double comes nearest to the target, from several starts; none of it asks the real thing."""
     rows = scene.some(FEW, search.seed)

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ispdsl.optimise.model import Model, Picture
 from ispdsl.optimise.normal import Normal, Source
 from ispdsl.optimise.parts import Part, held, sample
-from ispdsl.optimise.real import Render
 from ispdsl.optimise.space import Numbers
 from ispdsl.optimise.views import Scene, View
 from ispdsl.runtime.values import Settings
@@ -85,5 +83,3 @@ def _few(view: View, part: Part) -> View:
 
 def _nothing(settings: Settings) -> Picture:
     raise AssertionError("a sample is for models alone")
-
-

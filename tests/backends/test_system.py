@@ -57,7 +57,7 @@ def light(height: int, width: int) -> Tensor:
 def record(
     composite: Composite, settings: Settings, image: Tensor, only: list[str] | None = None, robust: float | None = None
 ) -> tuple[Recording, NDArray[np.float32], Vector]:
-    vector = Vector.of(settings, "unit", only)
+    vector = Vector.of(settings, "unit", only or ["exposure.ev", "saturation.amount", "contrast.amount"])
     addresses = [slot.address for slot in vector.slots]
     front = front_of(composite, image, tensors(settings), {}, addresses)
     assert front is not None

@@ -1,7 +1,7 @@
 """Residuals and their derivatives at each pixel, and the sums of their products over all: a program of Halide.
 
-A piece of some thousand pixels is summed in float32, in the lanes of vectors; the pieces are summed in double precision.
-Pieces run side by side. Of a piece, residuals and derivatives of a few vectors of pixels are kept at a time, in the
+A piece of some thousand pixels is summed in float32, in the lanes of vectors; the pieces in double precision. They run
+side by side. Of a piece, residuals and derivatives of a few vectors of pixels are kept at a time, in the
 cache nearest to the core, and each block of products stays in registers while it is summed over them.
 """
 
@@ -186,11 +186,7 @@ def program(scalars: Scalars, wanted: Wanted, robust: bool) -> Sums:
 def _blocks(size: int) -> list[tuple[int, int]]:
     """Blocks that cover a square from its diagonal up: the first row and column of each."""
     tall, wide = BLOCK
-    return [
-        (top, left)
-        for top in range(0, size, tall)
-        for left in range(top // wide * wide, size, wide)
-    ]
+    return [(top, left) for top in range(0, size, tall) for left in range(top // wide * wide, size, wide)]
 
 
 def _columns(scalars, wanted, pixels, target, settings, scale, x) -> list[list[hl.Expr]]:

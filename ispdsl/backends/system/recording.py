@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map
 
 from ispdsl.backends.system.scalars import Scalars
@@ -62,7 +62,7 @@ class Recorder(TorchDispatchMode):
 
     def leaf(self, value: Tensor, made: Callable[[int], int], first: int = 0) -> Tensor:
         """A tensor each of whose numbers is a leaf, counted from `first` in reading order."""
-        with torch.utils._python_dispatch._disable_current_modes():
+        with _disable_current_modes():
             names = torch.tensor([made(first + place) for place in range(value.numel())]).reshape(value.shape)
             return self._added(value.clone(), names)
 
@@ -87,7 +87,7 @@ class Recorder(TorchDispatchMode):
         if func._schema.is_mutable:
             raise UnfusedError(f"{func} writes into what depends on settings or pixels")
         target = str(func).split(".")[1]
-        with torch.utils._python_dispatch._disable_current_modes():
+        with _disable_current_modes():
             names = self._result(target, args, kwargs, result)
             if isinstance(result, Tensor):
                 return self._added(result, names)
@@ -118,7 +118,7 @@ class Recorder(TorchDispatchMode):
         self.given.append(value)
         return self.scalars.setting(self._free + len(self.given) - 1)
 
-    def _operand(self, value: Any, number: bool = True) -> Tensor:
+    def operand(self, value: Any, number: bool = True) -> Tensor:
         """The places of an argument's numbers; truths as numbers where these are wanted."""
         if isinstance(value, bool):
             found = torch.tensor(self.scalars.truth(value))
@@ -143,7 +143,7 @@ class Recorder(TorchDispatchMode):
         found = [function(*places) for places in zip(*(each.flatten().tolist() for each in several), strict=True)]
         return torch.tensor(found, dtype=torch.int64).reshape(several[0].shape)
 
-    def _apply(self, operation: str, *names: Tensor) -> Tensor:
+    def apply(self, operation: str, *names: Tensor) -> Tensor:
         return self._each(lambda *places: self.scalars.made(operation, *places), *names)
 
     def _result(self, target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> Any:
@@ -157,7 +157,7 @@ class Recorder(TorchDispatchMode):
                 return moved[0]
             return getattr(torch.ops.aten, name)(*moved, **{k: v for k, v in kwargs.items() if k == "dim"})
         if target in UNARY:
-            return self._apply(target, self._operand(args[0]))
+            return self.apply(target, self.operand(args[0]))
         if target in BINARY:
             return self._binary(target, args, kwargs)
         rule = RULES.get(target)
@@ -167,15 +167,15 @@ class Recorder(TorchDispatchMode):
 
     def _binary(self, target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
         logical = BINARY[target] in ("and", "or")
-        one, other = (self._operand(each, not logical) for each in args[:2])
+        one, other = (self.operand(each, not logical) for each in args[:2])
         if logical and not all(self._truth(place) for place in (*one.flatten().tolist(), *other.flatten().tolist())):
             raise UnfusedError(f"{target} of whole numbers")
         if kwargs.get("rounding_mode") is not None:
             raise UnfusedError("a division of whole numbers")
         alpha = kwargs.get("alpha", 1)
         if alpha != 1:
-            other = self._apply("mul", other, torch.tensor(self.scalars.constant(alpha)))
-        return self._apply(BINARY[target], one, other)
+            other = self.apply("mul", other, torch.tensor(self.scalars.constant(alpha)))
+        return self.apply(BINARY[target], one, other)
 
     # ---- operations with rules of their own -----------------------------------------------------------------------
 
@@ -185,51 +185,51 @@ class Recorder(TorchDispatchMode):
 
     def sum(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Sums along axes, from left to right."""
-        names = self._operand(args[0])
+        names = self.operand(args[0])
         axes = args[1] if len(args) > 1 and args[1] else tuple(range(names.dim()))
         axes = [axis % names.dim() for axis in ((axes,) if isinstance(axes, int) else axes)]
         kept = [axis for axis in range(names.dim()) if axis not in axes]
         columns = names.permute(*kept, *axes).reshape(*(names.shape[axis] for axis in kept), -1).unbind(-1)
         total = columns[0]
         for column in columns[1:]:
-            total = self._apply("add", total, column)
+            total = self.apply("add", total, column)
         return total.reshape(result.shape)
 
     def mean(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Means along axes."""
         total = self.sum(args, kwargs, result)
         count = self.names(args[0]).numel() // max(result.numel(), 1)
-        return self._apply("mul", total, self.number(1 / count))
+        return self.apply("mul", total, self.number(1 / count))
 
     def product(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Products of matrices, and of those and vectors."""
-        one, other = (self._operand(each) for each in args[:2])
+        one, other = (self.operand(each) for each in args[:2])
         one = one if one.dim() > 1 else one[None]
         other = other if other.dim() > 1 else other[:, None]
-        total = self._apply("mul", one[..., :, 0, None], other[..., 0, None, :])
+        total = self.apply("mul", one[..., :, 0, None], other[..., 0, None, :])
         for place in range(1, one.shape[-1]):
-            total = self._apply("add", total, self._apply("mul", one[..., :, place, None], other[..., place, None, :]))
+            total = self.apply("add", total, self.apply("mul", one[..., :, place, None], other[..., place, None, :]))
         return total.reshape(result.shape)
 
     def clamp(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Between limits of which either may be missing: a slope at a limit counts, as in torch."""
-        found = self._operand(args[0])
+        found = self.operand(args[0])
         low = args[1] if len(args) > 1 else kwargs.get("min")
         high = args[2] if len(args) > 2 else kwargs.get("max")
         if low is not None:
-            limit = self._operand(low)
-            found = self._apply("select", self._apply("ge", found, limit), found, limit)
+            limit = self.operand(low)
+            found = self.apply("select", self.apply("ge", found, limit), found, limit)
         if high is not None:
-            limit = self._operand(high)
-            found = self._apply("select", self._apply("le", found, limit), found, limit)
+            limit = self.operand(high)
+            found = self.apply("select", self.apply("le", found, limit), found, limit)
         return found
 
     def copied(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """The same numbers, in another type."""
-        names = self._operand(args[0], number=result.dtype != torch.bool)
+        names = self.operand(args[0], number=result.dtype != torch.bool)
         if result.dtype == torch.bool:
             return self._each(lambda p: p if self._truth(p) else self.scalars.made("ne", p, int(self.number(0))), names)
-        return names if result.is_floating_point() else self._apply("trunc", names)
+        return names if result.is_floating_point() else self.apply("trunc", names)
 
     def cross(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Vector products along the last axis, or another."""
@@ -237,37 +237,37 @@ class Recorder(TorchDispatchMode):
         one, other = (each.movedim(axis, -1) for each in torch.broadcast_tensors(*map(self._operand, args[:2])))
 
         def term(first: int, second: int) -> Tensor:
-            return self._apply("mul", one[..., first], other[..., second])
+            return self.apply("mul", one[..., first], other[..., second])
 
-        found = [self._apply("sub", term(i - 2, i - 1), term(i - 1, i - 2)) for i in range(3)]
+        found = [self.apply("sub", term(i - 2, i - 1), term(i - 1, i - 2)) for i in range(3)]
         return torch.stack(found, -1).movedim(-1, axis)
 
     def where(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """A choice."""
         number = result.dtype != torch.bool
-        condition = self._operand(args[0], number=False)
-        return self._apply("select", condition, *(self._operand(each, number) for each in args[1:]))
+        condition = self.operand(args[0], number=False)
+        return self.apply("select", condition, *(self.operand(each, number) for each in args[1:]))
 
 
 def _of(operation: str, *before: float) -> Callable[..., Tensor]:
     """A rule: an operation of constants, and of the first argument."""
 
     def rule(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-        return recorder._apply(operation, *map(recorder.number, before), recorder._operand(args[0]))
+        return recorder.apply(operation, *map(recorder.number, before), recorder.operand(args[0]))
 
     return rule
 
 
 def _power(exponent: float) -> Callable[..., Tensor]:
     def rule(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-        return recorder._apply("pow", recorder._operand(args[0]), recorder.number(exponent))
+        return recorder.apply("pow", recorder.operand(args[0]), recorder.number(exponent))
 
     return rule
 
 
 def _relu(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-    names, zero = recorder._operand(args[0]), recorder.number(0.0)
-    return recorder._apply("select", recorder._apply("gt", names, zero), names, zero)
+    names, zero = recorder.operand(args[0]), recorder.number(0.0)
+    return recorder.apply("select", recorder.apply("gt", names, zero), names, zero)
 
 
 def _filled(value: float) -> Callable[..., Tensor]:
@@ -276,7 +276,7 @@ def _filled(value: float) -> Callable[..., Tensor]:
 
 def _scaled(operation: str, factor: float) -> Callable[..., Tensor]:
     def rule(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-        return recorder._apply("mul", recorder._apply(operation, recorder._operand(args[0])), recorder.number(factor))
+        return recorder.apply("mul", recorder.apply(operation, recorder.operand(args[0])), recorder.number(factor))
 
     return rule
 
@@ -284,32 +284,32 @@ def _scaled(operation: str, factor: float) -> Callable[..., Tensor]:
 def _softplus(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
     if tuple(args[1:]) not in ((), (1,), (1, 20)) or kwargs:
         raise UnfusedError("softplus with another slope")
-    return recorder._apply("softplus", recorder._operand(args[0]))
+    return recorder.apply("softplus", recorder.operand(args[0]))
 
 
 def _rsub(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
     if len(args) > 2 or kwargs:
         raise UnfusedError("rsub with a factor")
-    return recorder._apply("sub", recorder._operand(args[1]), recorder._operand(args[0]))
+    return recorder.apply("sub", recorder.operand(args[1]), recorder.operand(args[0]))
 
 
 def _not(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
     if result.dtype != torch.bool:
         raise UnfusedError("the bits of whole numbers")
-    return recorder._apply("not", recorder._operand(args[0], number=False))
+    return recorder.apply("not", recorder.operand(args[0], number=False))
 
 
 def _lerp(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-    one, other, weight = (recorder._operand(each) for each in args)
-    return recorder._apply("add", one, recorder._apply("mul", weight, recorder._apply("sub", other, one)))
+    one, other, weight = (recorder.operand(each) for each in args)
+    return recorder.apply("add", one, recorder.apply("mul", weight, recorder.apply("sub", other, one)))
 
 
-def _limited(low: str, high: str) -> Callable[..., Tensor]:
-    """`clamp` with limits as its arguments have them."""
+def _limited(name: str) -> Callable[..., Tensor]:
+    """`clamp` with the one limit that the second argument is."""
 
     def rule(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-        given = {"min": args[1]} if low else {"max": args[1]}
-        return recorder.clamp(args[:1], given, result)
+        image, limit = args
+        return recorder.clamp((image,), {name: limit}, result)
 
     return rule
 
@@ -322,8 +322,8 @@ RULES: Mapping[str, Callable[..., Tensor]] = {
     "mv": Recorder.product,
     "dot": Recorder.product,
     "clamp": Recorder.clamp,
-    "clamp_min": _limited("min", ""),
-    "clamp_max": _limited("", "max"),
+    "clamp_min": _limited("min"),
+    "clamp_max": _limited("max"),
     "relu": _relu,
     "_to_copy": Recorder.copied,
     "detach": _of("stop"),

@@ -7,7 +7,6 @@ ones vanish, and factors that are the same for all pixels are put together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -190,9 +189,10 @@ class Scalars:
         if factor is not None and factor in (0.0, 1.0):
             return one if factor else other
         node, rank = self.nodes[one], RANK[self.nodes[other].kind]
-        if rank < 2 and node.operation == "mul" and RANK[self.nodes[node.operands[1]].kind] < 2:
-            if node.kind == "pixel" or rank == 0:  # (x a) b = x (a b), and a b is made once for all pixels
-                return self.made("mul", node.operands[0], self.made("mul", node.operands[1], other))
+        scaled = node.operation == "mul" and RANK[self.nodes[node.operands[1]].kind] < 2
+        if scaled and (rank == 0 or (rank == 1 and node.kind == "pixel")):
+            # (x a) b = x (a b), and a b is made once for all pixels
+            return self.made("mul", node.operands[0], self.made("mul", node.operands[1], other))
         return None
 
     def _power(self, base: int, exponent: int) -> int | None:
@@ -217,5 +217,3 @@ class Scalars:
             return one
         known = self.known(condition)
         return None if known is None else (one if known else other)
-
-

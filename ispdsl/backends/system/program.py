@@ -189,7 +189,15 @@ def _blocks(size: int) -> list[tuple[int, int]]:
     return [(top, left) for top in range(0, size, tall) for left in range(top // wide * wide, size, wide)]
 
 
-def _columns(scalars, wanted, pixels, target, settings, scale, x) -> list[list[hl.Expr]]:
+def _columns(
+    scalars: Scalars,
+    wanted: Wanted,
+    pixels: hl.ImageParam,
+    target: hl.ImageParam,
+    settings: hl.ImageParam,
+    scale: hl.Param | None,
+    x: hl.Var,
+) -> list[list[hl.Expr]]:
     """Of each plane: derivatives and residual, under their weight."""
     shared = {place: number for number, place in enumerate(wanted.shared)}
     values: dict[int, hl.Expr] = {}

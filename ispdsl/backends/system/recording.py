@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,  # pyright: ignore[reportPrivateUsage]
+)
 from torch.utils._pytree import tree_map
 
 from ispdsl.backends.system.scalars import Scalars
@@ -234,7 +237,7 @@ class Recorder(TorchDispatchMode):
     def cross(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
         """Vector products along the last axis, or another."""
         axis = kwargs.get("dim", -1)
-        one, other = (each.movedim(axis, -1) for each in torch.broadcast_tensors(*map(self._operand, args[:2])))
+        one, other = (each.movedim(axis, -1) for each in torch.broadcast_tensors(*map(self.operand, args[:2])))
 
         def term(first: int, second: int) -> Tensor:
             return self.apply("mul", one[..., first], other[..., second])
@@ -288,9 +291,10 @@ def _softplus(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, An
 
 
 def _rsub(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
-    if len(args) > 2 or kwargs:
+    one, other, *factor = args
+    if factor or kwargs:
         raise UnfusedError("rsub with a factor")
-    return recorder.apply("sub", recorder.operand(args[1]), recorder.operand(args[0]))
+    return recorder.apply("sub", recorder.operand(other), recorder.operand(one))
 
 
 def _not(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:

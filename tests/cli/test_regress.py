@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import tifffile
 import ispdsl
 from ispdsl.backends import composite
 from ispdsl.cli import regress
-from ispdsl.optimise import real, views
+from ispdsl.optimise import normal, real, views
 from ispdsl.runtime.icc import profile
 from ispdsl.runtime.pictures import orient, read_picture, write_picture
 from ispdsl.runtime.sidecar import load
@@ -276,16 +276,19 @@ def test_a_smaller_picture_is_found_on_the_raw(invoke: Invoke, raw: Path, target
 def test_ctrl_c_ends_with_the_best_so_far(
     invoke: Invoke, raw: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = views.Scene.derivatives
     calls = [0]
 
-    def interrupted(*given: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(*given)
+    def interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*given: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return original(*given)
 
-    monkeypatch.setattr(views.Scene, "derivatives", interrupted)
+        return count
+
+    monkeypatch.setattr(views.Scene, "derivatives", interrupted(views.Scene.derivatives))
+    monkeypatch.setattr(normal.Normal, "system", interrupted(normal.Normal.system))
     output = tmp_path / "found.png"
     result = invoke("regress", "photo_finish", raw, target, *only(), "-o", output)
     assert result.exit_code == 130

@@ -25,7 +25,7 @@ def opencv(job: Job) -> Call:
     import numpy as np
 
     cv2: Any = import_module("cv2")  # of an extra
-    frame = _mosaic(job)
+    frame = mosaic(job)
     recipe, kernel = recipe_of(frame), np.array(TAPS, np.float32) / sum(TAPS)
     codes = np.ascontiguousarray(frame.image[0].astype(np.uint16))
     conversion = getattr(cv2, f"COLOR_Bayer{frame.cfa.upper()}2RGB")
@@ -51,9 +51,9 @@ def colour_demosaicing(job: Job) -> Call:
         from colour_demosaicing import demosaicing_CFA_Bayer_Malvar2004 as malvar
     from scipy.ndimage import correlate1d
 
-    frame = _mosaic(job)
+    frame = mosaic(job)
     recipe, kernel = recipe_of(frame), np.array(TAPS, np.float32) / sum(TAPS)
-    codes, offset, scale = frame.image[0], *_sites(frame, recipe)
+    codes, offset, scale = frame.image[0], *of_sites(frame, recipe)
 
     def call() -> object:
         balanced = (codes.astype(np.float32) - np.tile(offset, _halves(frame))) * np.tile(scale, _halves(frame))
@@ -72,9 +72,9 @@ def kornia(job: Job) -> Call:
     from kornia.filters import filter2d_separable
 
     torch.set_num_threads(job.threads)
-    frame = _mosaic(job)
+    frame = mosaic(job)
     recipe, kernel = recipe_of(frame), torch.tensor(TAPS)[None] / sum(TAPS)
-    offset, scale = (torch.from_numpy(each).tile(_halves(frame)) for each in _sites(frame, recipe))
+    offset, scale = (torch.from_numpy(each).tile(_halves(frame)) for each in of_sites(frame, recipe))
     codes, pattern = torch.from_numpy(frame.image.astype("float32"))[None], CFA[KORNIA[frame.cfa]]
 
     def call() -> object:
@@ -86,7 +86,7 @@ def kornia(job: Job) -> Call:
     return call
 
 
-def _mosaic(job: Job) -> Frame:
+def mosaic(job: Job) -> Frame:
     """The raw, which is to be a Bayer mosaic of even sides.
 
     Raises:
@@ -104,7 +104,7 @@ def _halves(frame: Frame) -> tuple[int, int]:
     return frame.size[0] // 2, frame.size[1] // 2
 
 
-def _sites(frame: Frame, recipe: Recipe) -> tuple[Any, Any]:
+def of_sites(frame: Frame, recipe: Recipe) -> tuple[Any, Any]:
     """What is taken off and what is multiplied by, of the 2 x 2 sites in reading order, as float32."""
     import numpy as np
 

@@ -93,7 +93,7 @@ def _mix(weights: Sequence[float], planes: Sequence[Any]) -> Any:
 def _tone(xp: Any, plane: Any) -> Any:
     """Filmic curve, contrast, gamma and encoding of one plane."""
     exposed = plane * 2**HABLE_EV
-    plane = exposed * _rise(xp.clip(exposed, 0.0, None)) / (HABLE_WHITE * _rise(HABLE_WHITE))
+    plane = exposed * rise(xp.clip(exposed, 0.0, None)) / (HABLE_WHITE * rise(HABLE_WHITE))
     stops = xp.log2(xp.clip(plane, 1e-10, None) / 0.18)
     faded = xp.where(stops < 0, stops / 3, stops / 1.25)
     gain = xp.exp2(0.6 * CONTRAST * stops * xp.exp(-0.5 * faded * faded))
@@ -103,7 +103,7 @@ def _tone(xp: Any, plane: Any) -> Any:
     return xp.where(plane <= 0.0031308, 12.92 * plane, 1.055 * xp.clip(plane, 0.0031308, None) ** (1 / 2.4) - 0.055)
 
 
-def _rise(x: Any) -> Any:
+def rise(x: Any) -> Any:
     """Hable's curve over x, as one fraction."""
     a, b, c, d, e, f = HABLE
     return (a * x * (1 - e / f) + b * (c - e / f)) / (x * (a * x + b) + d * f)

@@ -5,13 +5,13 @@ The first of those that take part is what the others are compared with.
 
 from __future__ import annotations
 
-from ispdsl.bench import by_hand, libraw, ours
+from ispdsl.bench import by_hand, halide_by_hand, libraw, lowered, ours
 from ispdsl.bench.contender import Contender, Package
 
 BY_HAND = "an unsharp mask and eight pointwise stages by hand"
 
 OURS = (
-    # A faster way to run a pipeline goes in front: Contender("halide", ..., prepare=..., gradient=...).
+    Contender("halide", "the pipeline lowered to Halide, for this size and these settings", lowered.forward),
     Contender("eager", "the pipeline's composite in plain torch", ours.forward, ours.gradient),
     Contender(
         "compiled",
@@ -24,6 +24,11 @@ OURS = (
 """Ways to run the pipeline itself."""
 
 RIVALS = (
+    Contender(
+        "halide-by-hand",
+        "Malvar's demosaic, an unsharp mask and eight pointwise stages, written and scheduled by hand in Halide",
+        halide_by_hand.halide,
+    ),
     *(
         Contender(f"libraw-{name.lower()}", f"LibRaw's own development to sRGB, demosaic {name}", libraw.develops(name))
         for name in ("LINEAR", "PPG", "AHD", "DHT")

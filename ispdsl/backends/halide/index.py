@@ -7,6 +7,7 @@ clamps, strides and flips. Halving such an index is exact when its scale is even
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -47,9 +48,8 @@ class Index:
         """All pieces there are."""
         return tuple(piece for piece in (self.middle, self.before, self.after) if piece is not None)
 
-    def moved(self, function: object) -> Index:
+    def moved(self, function: Callable[[int, int], Piece]) -> Index:
         """Each piece through a function of pieces."""
-        assert callable(function)
         before, after = (None if piece is None else function(*piece) for piece in (self.before, self.after))
         return Index(self.axis, function(*self.middle), self.first, before, self.last, after)
 

@@ -77,7 +77,7 @@ class Kept:
         assert None not in inside, "the steps were found so"
         return (numbers, sites[0] or 0, sites[1] or 0), cast(Index, inside[0]), cast(Index, inside[1])
 
-    def place(self, plane: tuple[Flat, int, int], turn: tuple[int, int]) -> Place:
+    def place(self, plane: tuple[Flat, int, int], turn: tuple[int, ...]) -> Place:
         """Where the samples of a plane are, as its rows and columns run."""
         numbers, *sites = plane
         row, column = (
@@ -204,7 +204,7 @@ def own_places(kept: Kept) -> list[Place]:
     return [kept.place(plane, turn) for plane in kept.planes for turn in turns_of(kept)]
 
 
-def turns_of(kept: Kept) -> list[tuple[int, int]]:
+def turns_of(kept: Kept) -> list[tuple[int, ...]]:
     """Even and odd rows and columns, where they are computed in turns."""
     return list(product(*(range(2 if turning else 1) for turning in kept.turns)))
 

@@ -56,9 +56,8 @@ def least(target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], nodes: 
 
     match name:
         case "clamp" | "clamp_min":
-            low = args[1] if len(args) > 1 else kwargs.get("min")
-            high = args[2] if len(args) > 2 else kwargs.get("max")
-            floor = of(args[0]) if low is None else max(of(args[0]), of(low))
+            source, low, high, *_ = (*args, *(kwargs.get(each) for each in ("min", "max")[len(args) - 1 :]), None)
+            floor = of(source) if low is None else max(of(source), of(low))
             return floor if high is None else min(floor, of(high))
         case "maximum":
             return max(of(args[0]), of(args[1]))

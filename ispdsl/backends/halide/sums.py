@@ -34,10 +34,10 @@ def _added(terms: Iterable[hl.Expr]) -> hl.Expr:
 
 def _terms(reader: Reader, place: Place, shapes: Shapes) -> list[hl.Expr]:
     """What a reduction goes over."""
-    args, kwargs = reader.node.args, reader.node.kwargs
-    shape = shapes(args[0])
-    axes = args[1] if len(args) > 1 else kwargs.get("dim")
-    keep = args[2] if len(args) > 2 else kwargs.get("keepdim", False)
+    source, *options = reader.node.args
+    shape = shapes(source)
+    axes = options[0] if options else reader.node.kwargs.get("dim")
+    keep = options[1] if len(options) > 1 else reader.node.kwargs.get("keepdim", False)
     axes = range(len(shape)) if axes is None or axes == [] else [axes] if isinstance(axes, int) else axes
     reduced = sorted(axis % len(shape) for axis in axes) if shape else []
     if math.prod(shape[axis] for axis in reduced) > FEW:
@@ -47,7 +47,7 @@ def _terms(reader: Reader, place: Place, shapes: Shapes) -> list[hl.Expr]:
     found: list[hl.Expr] = []
     for numbers in product(*(range(shape[axis]) for axis in reduced)):
         inside = iter(numbers)
-        found.append(reader.read(args[0], tuple(next(inside) if at is None else at for at in frame)))
+        found.append(reader.read(source, tuple(next(inside) if at is None else at for at in frame)))
     return found
 
 
@@ -68,10 +68,10 @@ def _mean(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
 
 
 def _length(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
-    args, kwargs = reader.node.args, reader.node.kwargs
-    if (args[1] if len(args) > 1 else kwargs.get("ord", 2)) != 2:
+    vector, *options = reader.node.args
+    if (options[0] if options else reader.node.kwargs.get("ord", 2)) != 2:
         raise UnloweredError("a norm other than the Euclidean one")
-    source = replace(reader, node=replace(reader.node, args=(args[0], *args[2:])))
+    source = replace(reader, node=replace(reader.node, args=(vector, *options[1:])))
     return hl.sqrt(_added(term * term for term in _terms(source, place, shapes)))
 
 

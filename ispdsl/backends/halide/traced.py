@@ -105,8 +105,8 @@ def trace(
     """
     recorder = Recorder()
     tagged = composite.replaced([_tagged(step, recorder) for step in composite.steps])
+    image = recorder.image(shape)
     with torch.no_grad(), recorder:
-        image = recorder.image(shape)
         rendering = tagged(image, settings, metadata)
         outputs = {name: recorder.ref(value) for name, value in rendering.outputs.items()}
     return Trace(tuple(recorder.nodes), outputs)
@@ -140,10 +140,8 @@ class Recorder(TorchDispatchMode):
         return False
 
     def image(self, shape: tuple[int, ...]) -> Tensor:
-        """The tensor that stands for the image."""
-        with torch.utils._python_dispatch._disable_current_modes():
-            meta = torch.empty(shape, dtype=torch.float32, device="meta")
-            return self._added("input", None, (), {}, meta)
+        """The tensor that stands for the image; to be had before the mode is entered."""
+        return self._added("input", None, (), {}, torch.empty(shape, dtype=torch.float32, device="meta"))
 
     def ref(self, value: Tensor) -> Ref | Tensor:
         """What a tensor is in the trace; itself where it is a constant."""

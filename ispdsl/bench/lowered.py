@@ -1,0 +1,26 @@
+"""The pipeline itself, lowered to Halide."""
+
+from __future__ import annotations
+
+import os
+
+from ispdsl.bench.contender import Call, ContenderError
+from ispdsl.bench.job import Job, frame_of
+
+
+def forward(job: Job) -> Call:
+    """One program for this size, these settings and this metadata; codes as the file has them."""
+    os.environ["HL_NUM_THREADS"] = str(job.threads)
+    import torch
+
+    from ispdsl.backends.halide.compiled import lower
+    from ispdsl.bench.ours import prepared
+
+    ready = prepared(job, frame_of(job))
+    if ready.previous is not None:
+        raise ContenderError("the pipeline asks for statistics of the frame before", "compare torch alone: --against")
+    codes = ready.image.to(torch.uint16)
+    whole = bool((codes.float() == ready.image).all())
+    image = codes if whole else ready.image
+    program = lower(ready.composite, ready.settings, ready.metadata, tuple(image.shape), image.dtype)
+    return lambda: program(image)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ispdsl.backends.composite import Composite
     from ispdsl.backends.doubles import Doubles
+    from ispdsl.backends.tiles import Tiling
 
 Progress = Callable[[int, int, str], None]
 """Called before every step with its number from 0, how many there are, and the node's address."""
@@ -81,6 +82,7 @@ def develop(
     backend: str = COMPOSITE,
     allow_exec: bool = False,
     doubles: Doubles | None = None,
+    tiling: Tiling | None = None,
 ) -> Development:
     """Run a pipeline on a raw frame.
 
@@ -102,6 +104,7 @@ def develop(
         allow_exec: run the programs and devices that the text names, whoever wrote it.
         doubles: trained networks in the places of stages, as `ispdsl.backends.composite.compile` takes them. Where
             settings leave what they were trained on, `notes` says so.
+        tiling: how large frames are cut into tiles; None for the usual way.
 
     Raises:
         PlanError: the pipeline takes no such frame, or has no executor of this kind.
@@ -116,7 +119,7 @@ def develop(
     if backend != COMPOSITE:
         found = _develop_real(graph, frame, settings, taps, progress, backend, allow_exec)
     else:
-        found = _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles)
+        found = _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles, tiling)
     return replace(found, notes=(*notes, *found.notes)) if notes else found
 
 
@@ -182,10 +185,12 @@ def _develop_composite(
     progress: Progress | None,
     allow_exec: bool,
     doubles: Doubles | None,
+    tiling: Tiling | None,
 ) -> Development:
     import torch
 
     from ispdsl.backends.composite import compile
+    from ispdsl.backends.render import render
     from ispdsl.backends.vector import tensors as settings_tensors
 
     settings = settings.resolved(frame.metadata)
@@ -201,19 +206,8 @@ def _develop_composite(
     )
     if progress:
         composite.on_step(progress)
-    with torch.no_grad():  # unlike inference_mode it lets a program that writes into its input be found
-        image, metadata = tensors(frame)
-        values = settings_tensors(settings)
-        before = None
-        rendering = composite(image, values, metadata)
-        if composite.feeds_back:
-            before = rendering.statistics
-            rendering = composite(image, values, metadata, before)
-        if not all(output.isfinite().all() for output in rendering.outputs.values()):
-            composite.on_step(None)
-            composite.inspect(image, values, metadata)
-            if before is not None:
-                composite.inspect(image, values, metadata, before)
+    values = settings_tensors(settings)
+    rendering = render(composite, torch.from_numpy(frame.image), values, _metadata(frame), tiling)
     flat = composite.plan.graph
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}
@@ -249,9 +243,13 @@ def tensors(frame: Frame) -> tuple[Tensor, dict[str, Tensor]]:
     """A frame as the composite takes it: the image as float32 codes `(C, H, W)`, and its metadata by name."""
     import torch
 
-    image = torch.from_numpy(frame.image.astype(np.float32))
-    metadata = {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in frame.metadata.items()}
-    return image, metadata
+    return torch.from_numpy(frame.image.astype(np.float32)), _metadata(frame)
+
+
+def _metadata(frame: Frame) -> dict[str, Tensor]:
+    import torch
+
+    return {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in frame.metadata.items()}
 
 
 def _array(value: Any) -> NDArray[np.float32]:

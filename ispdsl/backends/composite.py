@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ispdsl.backends import programs, values
+from ispdsl.backends.rendering import Inputs, Rendering, checked_image, flat_grey
 from ispdsl.backends.steps import Step, check_finite, run, step_of
 from ispdsl.calls import Call, Given, canonical_meta
 from ispdsl.errors import RunError
 from ispdsl.graph import Graph
-from ispdsl.ir.model import Meta, Port, Value
-from ispdsl.ir.types import INTEGER_STORAGE, Type
+from ispdsl.ir.model import Meta, Value
 from ispdsl.plan import Plan, plan
 from ispdsl.proxies.card import Card
 from ispdsl.runtime.slots import Slot, is_table
@@ -30,29 +29,8 @@ from ispdsl.runtime.values import Settings, SettingsError
 if TYPE_CHECKING:
     from ispdsl.backends.doubles import Doubles
 
-GREY = 0.18
-"""What the frame before the first one is taken to have been: a flat grey of 18 %, the photographic standard."""
-
 Progress = Callable[[int, int, str], None]
 """Called before each step with its number from 0, the number of steps, and the node."""
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """What a composite gives. `statistics` of this frame are `previous` of the next one."""
-
-    outputs: dict[str, Tensor]
-    taps: dict[str, Tensor]
-    statistics: dict[str, Tensor]
-
-    @property
-    def image(self) -> Tensor:
-        """The first output."""
-        return next(iter(self.outputs.values()))
-
-
-# A pytree, so that torch's transforms and exports, saved ones too, see the tensors inside.
-torch.export.register_dataclass(Rendering, serialized_type_name="ispdsl.Rendering")
 
 
 def compile(  # the name that a compiler's user expects
@@ -93,18 +71,6 @@ def compile(  # the name that a compiler's user expects
 
     made = plan(graph, types, impl, taps, cfa, cards(doubles))
     return Composite(made, trust, checked, allow_exec, opened(doubles, made.graph, trust))
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """What one call of the composite was given, ready for programs."""
-
-    like: Tensor
-    settings: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-    previous: Mapping[str, Any]
-    found: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    """Values of the graph by name."""
 
 
 class Composite(nn.Module):
@@ -178,6 +144,11 @@ class Composite(nn.Module):
         return other
 
     @property
+    def statistics(self) -> dict[str, str]:
+        """Values of the graph that are statistics, by the names that a rendering has them under."""
+        return dict(self._statistics)
+
+    @property
     def fed_back(self) -> frozenset[str]:
         """Nodes whose statistics are read in the frame after."""
         return self._before
@@ -186,6 +157,11 @@ class Composite(nn.Module):
     def feeds_back(self) -> bool:
         """Whether it reads a statistic of the frame before."""
         return bool(self._before)
+
+    @property
+    def progress(self) -> Progress | None:
+        """What is called before each step."""
+        return self._progress
 
     def on_step(self, callback: Progress | None) -> None:
         """Call `callback` before each step; None stops that. Not called while the module is traced."""
@@ -212,13 +188,7 @@ class Composite(nn.Module):
         Raises:
             RunError: wrong or missing images, settings or metadata; as StageError, a program failed.
         """
-        images = self._images(image)
-        like = next(iter(images.values()))
-        given = {} if metadata is None else metadata
-        resolved = self._settings({} if settings is None else settings, given, like)
-        images, resolved, made_up = self._batched(images, resolved, given)
-        like = next(iter(images.values()))
-        frame = _Frame(like, resolved, given, {} if previous is None else previous, dict(images))
+        frame, made_up = self.inputs(image, settings, metadata, previous)
         for index, step in enumerate(self._steps):
             if self._progress is not None and not torch.compiler.is_compiling():
                 self._progress(index, len(self._steps), step.node)
@@ -228,13 +198,7 @@ class Composite(nn.Module):
             frame.found.update({name: result for (name, _), result in zip(step.outputs, results, strict=True)})
             for name in step.frees:
                 frame.found.pop(name, None)
-        graph = self.plan.graph
-        kept = {name: found[0] for name, found in frame.found.items()} if made_up else frame.found
-        return Rendering(
-            outputs={port.name: kept[str(graph.results[port.name])] for port in graph.outputs},
-            taps={name: kept[str(value)] for name, value in graph.taps.items()},
-            statistics={name: kept[value] for name, value in self._statistics.items()},
-        )
+        return self.rendering({name: found[0] for name, found in frame.found.items()} if made_up else frame.found)
 
     def inspect(
         self,
@@ -272,6 +236,49 @@ class Composite(nn.Module):
         slots = [slot for slot in self._slots.values() if not slot.fixed and not slot.structural]
         return {slot.address: self._start(slot, given, like) for slot in slots}
 
+    # ---- for whoever runs the steps in another way ---------------------------------------------------------
+
+    def inputs(
+        self,
+        image: Tensor | Mapping[str, Tensor],
+        settings: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        previous: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Inputs, bool]:
+        """What `forward` makes of its arguments before the first step, and whether a batch of one was made up.
+
+        Raises:
+            RunError: wrong or missing images or settings.
+        """
+        images = self._images(image)
+        given = {} if metadata is None else metadata
+        resolved = self._settings({} if settings is None else settings, given, next(iter(images.values())))
+        images, resolved, made_up = self._batched(images, resolved, given)
+        like = next(iter(images.values()))
+        return Inputs(like, resolved, given, {} if previous is None else previous, dict(images)), made_up
+
+    def before(self, frame: Inputs) -> dict[str, Tensor]:
+        """The statistics of the frame before that are read: those given, or those of a flat grey frame like this one."""
+        read = ((key, value) for key, value in self._statistics.items() if value.rpartition(".")[0] in self._before)
+        return {key: self._read(value, frame) for key, value in read}
+
+    def keywords(self, step: Step, frame: Inputs) -> dict[str, Any]:
+        """What the program of a step is given besides images, once the statistics that it needs are in `found`.
+
+        Raises:
+            RunError: metadata is missing.
+        """
+        return self._keywords(step, frame, self._read)
+
+    def rendering(self, found: Mapping[str, Tensor]) -> Rendering:
+        """Outputs, taps and statistics out of the values of the graph."""
+        graph = self.plan.graph
+        return Rendering(
+            outputs={port.name: found[str(graph.results[port.name])] for port in graph.outputs},
+            taps={name: found[str(value)] for name, value in graph.taps.items()},
+            statistics={name: found[value] for name, value in self._statistics.items()},
+        )
+
     # ---- what a call is given ------------------------------------------------------------------------------
 
     def _images(self, image: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -287,7 +294,7 @@ class Composite(nn.Module):
             raise RunError(
                 f"{self.name} has no input {extra[0]}" if extra else f"{self.name} needs the input {missing[0]}"
             )
-        found = {port.name: _checked(port, image[port.name]) for port in ports}
+        found = {port.name: checked_image(port, image[port.name]) for port in ports}
         like = next(iter(found.values()))
         return {name: each.to(like.device, like.dtype) for name, each in found.items()}
 
@@ -353,7 +360,7 @@ class Composite(nn.Module):
             return value
         return torch.full((), float(value), dtype=like.dtype, device=like.device)
 
-    def _metadata(self, wanted: Meta, given: Given, frame: _Frame) -> Any:
+    def _metadata(self, wanted: Meta, given: Given, frame: Inputs) -> Any:
         """A program's metadata: a constant of the text, a parameter, or the frame's."""
         if given.slot is not None:
             return frame.settings[given.slot]
@@ -374,7 +381,7 @@ class Composite(nn.Module):
 
     # ---- running -------------------------------------------------------------------------------------------
 
-    def _read(self, name: str, frame: _Frame) -> Tensor:
+    def _read(self, name: str, frame: Inputs) -> Tensor:
         """A value of this frame, or of the one before where the node says so."""
         node = name.rpartition(".")[0]
         if node not in self._before:
@@ -384,23 +391,25 @@ class Composite(nn.Module):
             return values.tensor(statistic, frame.previous[statistic], frame.like)
         return self._of_grey(name, frame)
 
-    def _of_grey(self, name: str, frame: _Frame) -> Tensor:
+    def _of_grey(self, name: str, frame: Inputs) -> Tensor:
         """A statistic of a flat grey image of the frame's size and dtype."""
         step = next(step for step in self._steps if any(output == name for output, _ in step.outputs))
-        images = [_grey(type_, frame.like) for type_ in step.image_types]
+        images = [flat_grey(type_, frame.like) for type_ in step.image_types]
         results = self._run(step, images, frame, self._of_grey)
         return next(result for (output, _), result in zip(step.outputs, results, strict=True) if output == name)
 
     def _run(
-        self, step: Step, images: list[Tensor], frame: _Frame, read: Callable[[str, _Frame], Tensor] | None = None
+        self, step: Step, images: list[Tensor], frame: Inputs, read: Callable[[str, Inputs], Tensor] | None = None
     ) -> tuple[Tensor, ...]:
         """Call one program."""
-        look = read or self._read
+        return run(step, images, self._keywords(step, frame, read or self._read))
+
+    def _keywords(self, step: Step, frame: Inputs, look: Callable[[str, Inputs], Tensor]) -> dict[str, Any]:
         keywords: dict[str, Any] = {name: frame.settings[address] for name, address in step.parameters}
         keywords.update({meta.name: self._metadata(meta, given, frame) for meta, given in step.metas})
         keywords.update({name: look(value, frame) for name, value in step.needs})
         keywords.update(step.program.layout)
-        return run(step, images, keywords)
+        return keywords
 
 
 def _statistic_name(call: Call, port: str) -> str:
@@ -410,24 +419,3 @@ def _statistic_name(call: Call, port: str) -> str:
 def _attribute(address: str) -> str:
     """An address with a stroke for the dot, which names of buffers and modules must not have."""
     return address.replace(".", "/")
-
-
-def _checked(port: Port, image: Tensor) -> Tensor:
-    """An input, once its dtype and planes are known to be right."""
-    if not port.type.is_image:
-        return image
-    if not image.is_floating_point():
-        raise RunError(f"{port.name} is of {image.dtype}", "convert it, for example image.float()")
-    if image.dim() not in (3, 4) or image.shape[-3] != port.type.planes:
-        planes = port.type.planes
-        shape = tuple(image.shape)
-        raise RunError(f"{port.name} has the shape {shape}", f"{port.type} is ({planes}, H, W) or (B, {planes}, H, W)")
-    return image
-
-
-def _grey(type_: Type, like: Tensor) -> Tensor:
-    """A flat grey of the frame's size in the planes and codes of `type_`."""
-    storage = INTEGER_STORAGE.fullmatch(str(type_.args[1])) if len(type_.args) > 1 else None
-    level = GREY * (2 ** int(storage[1]) - 1) if storage else GREY
-    shape = (*like.shape[:-3], type_.planes, *like.shape[-2:])
-    return torch.full(shape, level, dtype=like.dtype, device=like.device)

@@ -22,6 +22,9 @@ OWN = "ispdsl.programs"
 LAYOUT_KEYWORDS = ("cfa", "space")
 """Keywords that a program may ask for besides those that its stage declares."""
 
+PLACE = "place"
+"""A further one, with a default: where the image lies in the whole one, an `ispdsl.programs.tiling.Place`."""
+
 _TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 
 
@@ -31,6 +34,8 @@ class Program:
 
     function: Callable[..., Any] = field(repr=False)
     layout: dict[str, str]
+    placed: bool = False
+    """Whether it can be told where its image lies in a larger one."""
 
 
 def bind(call: Call, trust: Collection[str] = ()) -> Program:
@@ -48,7 +53,9 @@ def bind(call: Call, trust: Collection[str] = ()) -> Program:
     where = f"node {call.address}, stage {call.signature.name}, program {target} ({call.implementation.location})"
     function = _find(target, where, trust)
     wanted = _agree(function, call, where)
-    return Program(function, {name: _layout(name, call, where) for name in wanted})
+    declared = {item.name for item in (*call.signature.parameters, *call.signature.metas, *call.signature.needs)}
+    placed = PLACE in inspect.signature(function).parameters and PLACE not in declared
+    return Program(function, {name: _layout(name, call, where) for name in wanted}, placed)
 
 
 def check_trust(trust: Collection[str], module: Module) -> None:

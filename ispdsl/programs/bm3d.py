@@ -16,6 +16,7 @@ from torch.nn.functional import fold, pad, unfold
 
 from ispdsl.programs.nlm import box_sum
 from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror
+from ispdsl.programs.tiling import repeats
 
 PATCHES = {"p4": 4, "p8": 8}
 SEARCH_RADII = {"s9": 4, "s17": 8}
@@ -60,6 +61,7 @@ class Blocks:
         return sorted(((y, x) for y in side for x in side), key=lambda place: (place[0] ** 2 + place[1] ** 2, place))
 
 
+@repeats(math.lcm(*STEPS.values()))
 def bm3d(
     image: Tensor,
     *,

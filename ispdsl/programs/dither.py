@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant
+from ispdsl.programs.tiling import repeats
 
 Table = tuple[tuple[int, ...], ...]
 Cell = tuple[int, int]
@@ -20,6 +21,7 @@ CLUSTER_SIGMA = 1.5
 """Standard deviation in cells of the Gaussian by which voids and clusters are told (Ulichney 1993)."""
 
 
+@repeats(16)
 def dither(image: Tensor, *, amount: Scalar, bits: Scalar, pattern: str) -> Tensor:
     """Add a pattern of mean 0 that is `amount` steps of a code of `bits` high; the three planes get the same.
 

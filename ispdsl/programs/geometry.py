@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant
+from ispdsl.programs.tiling import Place
 
 STEPS = {"bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}
 """Samples that each interpolation reads, counted from the one before the place."""
@@ -33,17 +34,18 @@ def lens_distortion(image: Tensor, *, k1: Scalar, k2: Scalar, p1: Scalar, p2: Sc
         interpolation: ``bilinear`` or ``bicubic``.
     """
     work = at_least_single(image)
-    x, y = _places(work)
+    whole = Place.whole(work)
+    x, y = _places(work, whole)
     k1, k2, p1, p2 = (constant(value, work) for value in (k1, k2, p1, p2))
     square = x.square() + y.square()
     stretch = square * (k1 + k2 * square)
     right = x * stretch + 2 * p1 * x * y + p2 * (square + 2 * x.square())
     down = y * stretch + p1 * (square + 2 * y.square()) + 2 * p2 * x * y
-    unit = _half_diagonal(work)
+    unit = _half_diagonal(whole)
     return _displaced(work, down * unit, right * unit, interpolation).to(image.dtype)
 
 
-def vignette(image: Tensor, *, amount: Scalar, midpoint: Scalar, feather: Scalar) -> Tensor:
+def vignette(image: Tensor, *, amount: Scalar, midpoint: Scalar, feather: Scalar, place: Place | None = None) -> Tensor:
     """Darken or brighten towards the corners by a gain of ``2 ** (amount * s(r))``.
 
     s rises from 0 to 1 about the radius `midpoint`, over a width of `feather`, by the cubic ``3 t^2 - 2 t^3``. Circles
@@ -54,25 +56,26 @@ def vignette(image: Tensor, *, amount: Scalar, midpoint: Scalar, feather: Scalar
         amount: stops beyond the edge, -4 to 4; negative darkens, 0 is the identity.
         midpoint: radius at which half the stops are reached, 0 to 1 half diagonals.
         feather: width of the edge, 0.05 to 2 half diagonals.
+        place: where `image` lies where it is a part of a larger one.
     """
     work = at_least_single(image)
-    x, y = _places(work)
+    x, y = _places(work, place or Place.whole(work))
     radius = torch.sqrt(x.square() + y.square())
     ramp = ((radius - constant(midpoint, work)) / constant(feather, work) + 0.5).clamp(0, 1)
     return (work * torch.exp2(constant(amount, work) * ramp.square() * (3 - 2 * ramp))).to(image.dtype)
 
 
-def _half_diagonal(image: Tensor) -> float:
-    """Distance in px from the centre to that of a corner pixel; 1 for a single pixel."""
-    return 0.5 * math.hypot(image.shape[-2] - 1, image.shape[-1] - 1) or 1.0
+def _half_diagonal(place: Place) -> float:
+    """Distance in px from the centre of the whole image to that of a corner pixel; 1 for a single pixel."""
+    return 0.5 * math.hypot(place.height - 1, place.width - 1) or 1.0
 
 
-def _places(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances to the right of the centre ``(W,)`` and below it ``(H, 1)``."""
-    unit = _half_diagonal(image)
-    height, width = image.shape[-2:]
-    x = (torch.arange(width, dtype=image.dtype, device=image.device) - 0.5 * (width - 1)) / unit
-    y = (torch.arange(height, dtype=image.dtype, device=image.device) - 0.5 * (height - 1)) / unit
+def _places(image: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+    """Distances to the right of the whole image's centre ``(W,)`` and below it ``(H, 1)``."""
+    unit = _half_diagonal(place)
+    rows, columns = (torch.arange(size, dtype=image.dtype, device=image.device) for size in image.shape[-2:])
+    x = (columns + (place.left - 0.5 * (place.width - 1))) / unit
+    y = (rows + (place.top - 0.5 * (place.height - 1))) / unit
     return x, y[:, None]
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, triweight
+from ispdsl.programs.tiling import Place
 
 WIDEST_GRAIN = 2.0
 """Hard upper limit of the size in px: the window that a free size gets."""
@@ -21,7 +22,9 @@ FLOOR = 1e-4
 """Variance below which the square root turns straight, so that its slope at black and at white stays finite."""
 
 
-def grain(image: Tensor, *, amount: Scalar, size: Scalar, colour: bool, space: str) -> Tensor:
+def grain(
+    image: Tensor, *, amount: Scalar, size: Scalar, colour: bool, space: str, place: Place | None = None
+) -> Tensor:
     """Add a fixed field of grain, strongest at half of white and none at black and from white up.
 
     A medium of opaque and clear spots of which a share p is clear has the variance p (1 - p) (the binary model of
@@ -36,20 +39,23 @@ def grain(image: Tensor, *, amount: Scalar, size: Scalar, colour: bool, space: s
         size: px, 0.3 (single pixels) to 2.
         colour: whether the three planes have fields of their own.
         space: colour space that gives the weights of luma.
+        place: where `image` lies where it is a part of a larger one.
     """
     work = at_least_single(image)
     share = (work if colour else luma(work, space)).clamp(0, 1)
     deviation = 2 * (torch.sqrt(share * (1 - share) + FLOOR) - math.sqrt(FLOOR))
-    field = _coarse(work, size, planes=3 if colour else 1)
+    field = _coarse(work, size, 3 if colour else 1, place or Place.whole(work))
     return (work + constant(amount, work) * deviation * field).to(image.dtype)
 
 
-def _coarse(like: Tensor, size: Scalar, planes: int) -> Tensor:
+def _coarse(like: Tensor, size: Scalar, planes: int, place: Place) -> Tensor:
     """Grain of a size as ``(..., planes, H, W)``, variance 1, for an image such as `like`; it has no border."""
     reach = 3 * size
     window = math.ceil(3 * (WIDEST_GRAIN if isinstance(size, Tensor) else size)) - 1
     height, width = like.shape[-2:]
-    field = noise(planes, range(-window, height + window), range(-window, width + window), like)
+    rows = range(place.top - window, place.top + height + window)
+    columns = range(place.left - window, place.left + width + window)
+    field = noise(planes, rows, columns, like)
     weights = [triweight(float(offset), reach) for offset in range(-window, window + 1)]
     for axis, count in ((-2, height), (-1, width)):
         field = sum((w * field.narrow(axis, k, count) for k, w in enumerate(weights)), start=constant(0.0, like))

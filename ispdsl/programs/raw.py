@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ispdsl.programs.cfa import COLOURS, LINEAR, elements, parities, site_values
 from ispdsl.programs.ops import Scalar, constant, pad_mirror, shift
+from ispdsl.programs.tiling import Place
 
 NEIGHBOURS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 SMALLEST_GAIN = 1e-6
@@ -66,24 +67,28 @@ def sort(values: list[Tensor]) -> list[Tensor]:
     return ranked
 
 
-def lens_shading(mosaic: Tensor, *, gain_map: Tensor | float, strength: Scalar, cfa: str) -> Tensor:
+def lens_shading(
+    mosaic: Tensor, *, gain_map: Tensor | float, strength: Scalar, cfa: str, place: Place | None = None
+) -> Tensor:
     """Multiply by ``gain ** strength``: 0 leaves the mosaic as it is, 1 corrects it fully, -s undoes s.
 
     `gain_map` ``(..., 4, rows, columns)`` has a plane for each of the 2x2 sites in reading order (red, green, blue,
     green for `linear`) and spans the frame from edge to edge; between its samples the gain is interpolated bilinearly
     (DNG 1.7.1, opcode GainMap). One plane serves all sites; a single number is a uniform gain. Gains below 1e-6 count
-    as 1e-6.
+    as 1e-6. `place` says where the mosaic lies where it is a part of a frame, whose rows and columns it begins at even
+    numbers of.
     """
     gain = constant(gain_map, mosaic)
     if gain.dim() >= 3:
-        gain = spread(gain.expand(*gain.shape[:-3], 4, *gain.shape[-2:]), mosaic, cfa)
+        gain = spread(gain.expand(*gain.shape[:-3], 4, *gain.shape[-2:]), mosaic, cfa, place or Place.whole(mosaic))
     return mosaic * torch.exp2(constant(strength, mosaic) * torch.log2(gain.clamp(min=SMALLEST_GAIN)))
 
 
-def spread(gain: Tensor, mosaic: Tensor, cfa: str) -> Tensor:
+def spread(gain: Tensor, mosaic: Tensor, cfa: str, place: Place) -> Tensor:
     """A gain map ``(..., 4, rows, columns)`` interpolated to the sites of the mosaic."""
     height, width = mosaic.shape[-2:]
-    by_row, by_column = hats(height, gain.shape[-2], mosaic), hats(width, gain.shape[-1], mosaic).mT
+    by_row = hats(range(place.top, place.top + height), place.height, gain.shape[-2], mosaic)
+    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-1], mosaic).mT
     lines = by_row @ gain
     if cfa == LINEAR:
         return lines[..., :3, :, :] @ by_column
@@ -94,9 +99,10 @@ def spread(gain: Tensor, mosaic: Tensor, cfa: str) -> Tensor:
     return (torch.cat([on_even_columns, on_odd_columns], -1) @ weights).unsqueeze(-3)
 
 
-def hats(size: int, knots: int, like: Tensor) -> Tensor:
-    """Weights ``(size, knots)`` of linear interpolation between knots that span an axis from edge to edge."""
-    sample, knot = (torch.arange(count, dtype=like.dtype, device=like.device) for count in (size, knots))
+def hats(samples: range, size: int, knots: int, like: Tensor) -> Tensor:
+    """Weights ``(samples, knots)`` of linear interpolation between knots that span an axis of `size` from edge to edge."""
+    sample = torch.arange(samples.start, samples.stop, dtype=like.dtype, device=like.device)
+    knot = torch.arange(knots, dtype=like.dtype, device=like.device)
     position = sample * (knots - 1) / max(size - 1, 1)
     return (1 - (position[:, None] - knot).abs()).clamp(min=0)
 

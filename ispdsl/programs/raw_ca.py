@@ -8,6 +8,7 @@ from torch import Tensor
 from ispdsl.programs.cfa import COLOURS, LINEAR, parities
 from ispdsl.programs.ops import Scalar, at_least_single, constant, sum_terms
 from ispdsl.programs.raw_correction import from_centre
+from ispdsl.programs.tiling import Place
 
 
 def raw_ca(mosaic: Tensor, *, red: Scalar, blue: Scalar, centre_x: Scalar, centre_y: Scalar, cfa: str) -> Tensor:
@@ -27,7 +28,7 @@ def raw_ca(mosaic: Tensor, *, red: Scalar, blue: Scalar, centre_x: Scalar, centr
         cfa: name of the CFA.
     """
     work = at_least_single(mosaic)
-    across, down = from_centre(work, centre_x, centre_y)
+    across, down = from_centre(work, centre_x, centre_y, Place.whole(work))
     step = 1 if cfa == LINEAR else 2
     planes = work.split(1, -3) if cfa == LINEAR else [work] * 3
     result = list(planes)

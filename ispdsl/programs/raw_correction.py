@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ispdsl.programs.cfa import COLOURS, LINEAR, parities
 from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, piecewise_linear, shift, sum_terms
+from ispdsl.programs.tiling import Place
 
 LARGEST_CODE = 65535.0
 """The largest 16-bit code, which a linearisation curve reaches at 1."""
@@ -48,16 +49,17 @@ def lens_shading_radial(
     centre_x: Scalar,
     centre_y: Scalar,
     strength: Scalar,
+    place: Place | None = None,
 ) -> Tensor:
     """Multiply by ``(1 + k0 r^2 + k1 r^4 + k2 r^6 + k3 r^8 + k4 r^10) ** strength`` (DNG 1.7.1, FixVignetteRadial).
 
     `r` is the distance from the optical centre, 1 at the corner farthest from it. `centre_x` and `centre_y` are the
     optical centre as shares of the way from the first to the last column and row. Gains below 1e-3 count as 1e-3, so
-    that `strength` -s undoes s.
+    that `strength` -s undoes s. `place` says where the mosaic lies where it is a part of a frame.
     """
-    work = at_least_single(mosaic)
-    across, down = from_centre(work, centre_x, centre_y)
-    farthest = across.abs().amax(-1, keepdim=True).square() + down.abs().amax(-2, keepdim=True).square()
+    work, where = at_least_single(mosaic), place or Place.whole(mosaic)
+    across, down = from_centre(work, centre_x, centre_y, where)
+    farthest = _farthest(centre_x, where.width, work).square() + _farthest(centre_y, where.height, work).square()
     square = (across.square() + down.square()) / farthest
     gain = torch.zeros_like(square)
     for coefficient in (k4, k3, k2, k1, k0):
@@ -66,13 +68,19 @@ def lens_shading_radial(
     return (work * torch.exp2(constant(strength, work) * torch.log2(gain))).to(mosaic.dtype)
 
 
-def from_centre(image: Tensor, centre_x: Scalar, centre_y: Scalar) -> tuple[Tensor, Tensor]:
+def from_centre(image: Tensor, centre_x: Scalar, centre_y: Scalar, place: Place) -> tuple[Tensor, Tensor]:
     """Signed px from the optical centre: of the columns ``(..., 1, W)`` and of the rows ``(..., H, 1)``."""
     height, width = image.shape[-2:]
     rows, columns = (torch.arange(size, dtype=image.dtype, device=image.device) for size in (height, width))
-    across = columns - constant(centre_x, image) * (width - 1)
-    down = rows[:, None] - constant(centre_y, image) * (height - 1)
+    across = columns + place.left - constant(centre_x, image) * (place.width - 1)
+    down = rows[:, None] + place.top - constant(centre_y, image) * (place.height - 1)
     return across, down
+
+
+def _farthest(centre: Scalar, size: int, like: Tensor) -> Tensor:
+    """Px from the optical centre to the farther end of an axis."""
+    before = constant(centre, like) * (size - 1)
+    return torch.maximum(before.abs(), (size - 1 - before).abs())
 
 
 def dark_frame(mosaic: Tensor, dark: Tensor, *, amount: Scalar) -> Tensor:

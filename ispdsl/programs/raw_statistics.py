@@ -10,13 +10,16 @@ from torch import Tensor
 from ispdsl.programs.cfa import LINEAR
 from ispdsl.programs.highlights import colour_masks
 from ispdsl.programs.ops import Scalar, constant, pad_mirror, shift
+from ispdsl.programs.tiling import Mean, joined
 
 
+@joined(Mean.COLOURS)
 def raw_mean(mosaic: Tensor, *, cfa: str) -> Tensor:
     """The mean of each colour's samples."""
     return colour_mean(mosaic, mosaic, cfa)
 
 
+@joined(Mean.COLOURS)
 def raw_saturated(mosaic: Tensor, *, threshold: Scalar, softness: Scalar, cfa: str) -> Tensor:
     """The share of each colour's samples above `threshold`, each counted by a sigmoid about it of width `softness`."""
     work = mosaic.double()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import Scalar, constant, luma
+from ispdsl.programs.tiling import Mean, joined
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 STRIDES = {"full": 1, "half": 2, "quarter": 4, "eighth": 8}
@@ -25,11 +26,13 @@ def select(image: Tensor, channel: str, space: str) -> Tensor:
     return image[..., index : index + 1, :, :]
 
 
+@joined(Mean.PIXELS)
 def mean(image: Tensor, *, channel: str, space: str) -> Tensor:
     """The mean of one plane."""
     return average(select(image, channel, space))
 
 
+@joined(Mean.LOGARITHMS)
 def log_average(image: Tensor, *, floor: Scalar, channel: str, space: str) -> Tensor:
     """The geometric mean of one plane, its values raised to `floor` (above 0) where they are below.
 
@@ -39,6 +42,7 @@ def log_average(image: Tensor, *, floor: Scalar, channel: str, space: str) -> Te
     return torch.exp2(average(torch.log2(torch.maximum(plane, constant(floor, plane)))))
 
 
+@joined(Mean.PIXELS)
 def saturated_count(image: Tensor, *, threshold: Scalar, softness: Scalar, channel: str, space: str) -> Tensor:
     """The share, 0..1, of pixels above `threshold`, each counted as ``sigmoid((value - threshold) / softness)``."""
     plane = select(image, channel, space)
@@ -51,6 +55,7 @@ def average(plane: Tensor) -> Tensor:
     return result if plane.dim() > 3 else result.reshape(())
 
 
+@joined(Mean.PIXELS)
 def histogram(image: Tensor, *, bins: int, channel: str, low: Scalar, high: Scalar, space: str) -> Tensor:
     """The shares of pixels ``(..., bins)`` in `bins` (2 or more) equal bins from `low` to `high`; they sum to 1.
 

@@ -26,7 +26,7 @@ from ispdsl.backends.stretches import Part, Stretch, joins, parts_of, stretch_of
 from ispdsl.programs.cfa import LINEAR
 from ispdsl.programs.tiling import Place, join, weight
 
-SIDE = 256
+SIDE = 512
 """Height and width of a tile in px. Measured by ``python -m benchmarks.memory --sides``."""
 
 HALOS = 2

@@ -258,7 +258,7 @@ class Composite(nn.Module):
         return Inputs(like, resolved, given, {} if previous is None else previous, dict(images)), made_up
 
     def before(self, frame: Inputs) -> dict[str, Tensor]:
-        """The statistics of the frame before that are read: those given, or those of a flat grey frame like this one."""
+        """The statistics of the frame before that are read: those given, or those of a flat grey frame."""
         read = ((key, value) for key, value in self._statistics.items() if value.rpartition(".")[0] in self._before)
         return {key: self._read(value, frame) for key, value in read}
 

@@ -1,7 +1,7 @@
 """Which steps of a composite can run on parts of an image, and how far beyond a part they look.
 
-A stretch is a run of such steps: a part of the image, with the context that the declared footprints ask for, goes through
-all of them. What needs the whole image ends it.
+A stretch is a run of such steps: a part of the image, with the context that the declared footprints ask for, goes
+through all of them. What needs the whole image ends it.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def _part(step: Step, call: Call) -> Part:
 def _tiles(step: Step, call: Call) -> bool:
     """Whether a program may be given parts.
 
-    Those of ispdsl are made for it: `place` or `repeats` says where the place counts. Of another's, the place is known not
-    to count only where the contract says so.
+    Those of ispdsl are made for it: `place` or `repeats` says where the place counts. Of another's, the place is known
+    not to count only where the contract says so.
     """
     footprint, lines = call.footprint, call.signature.properties
     if footprint is None or footprint.kind == "global" or call.statistic:

@@ -1,9 +1,9 @@
 """Run a composite on an image in tiles that stay in the cache, without gradients.
 
-The plan is cut into stretches at whatever needs the whole image. In a stretch, each tile is cut from the images that the
-stretch reads with a halo of what the footprints of its steps add up to, goes through all of them, and is written without
-the halo. At the image's true border there is no halo: programs mirror there as ever. Statistics that are means of those
-of parts are summed up on the way. Every tile has the same neighbours whatever thread it runs on, so that results repeat.
+The plan is cut into stretches at whatever needs the whole image. In a stretch, each tile is cut from the images that
+the stretch reads with a halo of what the footprints of its steps add up to, goes through all of them, and is written
+without the halo. At the image's true border there is no halo: programs mirror there as ever. Statistics that are means
+of those of parts are summed up on the way, in the order of the tiles, so that results repeat whatever the threads do.
 """
 
 from __future__ import annotations

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.ahead import ahead
 from ispdsl.cli.believed import SEEN, believed, of
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
@@ -126,6 +128,7 @@ def run(
     check_output(output, depth, taps)
     values = pairs(settings, "--set", "ADDRESS=VALUE")
     part = parse_crop(crop) if crop else None
+    reading = ahead(lambda: read_quietly(raw, describe))
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
     check_doubles(doubles, backend)
@@ -152,7 +155,9 @@ def run(
     )
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
-    frame = read_quietly(raw, describe)
+    if backend is Backend.COMPOSITE:
+        load_torch(plain)
+    frame = reading()
     frame = cropped(frame, part) if part else frame
     perform(graph, frame, chosen, work, seed, as_json)
 
@@ -218,6 +223,13 @@ def check_permission(graph: Graph, backend: Backend, allow_exec: bool) -> None:
     except PlanError as error:
         raise CommandError(f"--backend {backend.value}: {error.message}", error.hint) from error
     check_allowed(declared(graph), allow_exec)
+
+
+def load_torch(plain: bool) -> None:
+    """Import what runs pipelines: seconds, in which the raw is being decoded."""
+    with progress(plain) as step:
+        step(0, 1, "loading torch")
+        import_module("ispdsl.backends.render")
 
 
 def read_quietly(raw: Path, description: Path | None = None) -> Frame:
@@ -306,8 +318,6 @@ def perform(graph: Graph, frame: Frame, settings: Settings, work: Work, seed: in
     doubled = believed(work.doubles) if work.doubles else None
     begun = time.perf_counter()
     with progress(work.plain) as step:
-        if work.backend is Backend.COMPOSITE:
-            step(0, 1, "loading torch")
         watching = doubled is not None and doubled.watches and frame.image[0].size <= SEEN
         development = _develop(graph, frame, settings, work, seed, step, watching)
         step(1, 1, "writing")

@@ -100,7 +100,7 @@ def spread(gain: Tensor, mosaic: Tensor, cfa: str, place: Place) -> Tensor:
 
 
 def hats(samples: range, size: int, knots: int, like: Tensor) -> Tensor:
-    """Weights ``(samples, knots)`` of linear interpolation between knots that span an axis of `size` from edge to edge."""
+    """Weights ``(samples, knots)`` of linear interpolation between knots that span an axis of `size` samples."""
     sample = torch.arange(samples.start, samples.stop, dtype=like.dtype, device=like.device)
     knot = torch.arange(knots, dtype=like.dtype, device=like.device)
     position = sample * (knots - 1) / max(size - 1, 1)

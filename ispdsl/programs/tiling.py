@@ -1,7 +1,7 @@
 """What a program says of itself so that an image can be run through it in parts.
 
-A program whose result depends on the place in the image takes a keyword `place`; what repeats every few pixels is marked
-with `repeats`; a statistic that follows from those of the parts of an image is marked with `joined`.
+A program whose result depends on the place in the image takes a keyword `place`; one whose pattern repeats every few
+pixels is marked with `repeats`; a statistic that follows from those of the parts of an image is marked with `joined`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ispdsl.runtime import icc
 from ispdsl.runtime.png import CODE_POINTS, SIGNATURE, encode_png
+from ispdsl.runtime.strips import in_strips
 
 Floats = NDArray[np.floating]
 Pixels = NDArray[Any]
@@ -97,7 +98,7 @@ def write_picture(
         raise PictureError(f"{path.suffix} holds no {depth} bits a sample", f"choose one of: {known}")
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise ValueError(f"an image is (3, H, W) or (1, H, W), not {image.shape}")
-    wrong = image.size - int(np.count_nonzero(np.isfinite(image)))
+    wrong = image.size - sum(in_strips(lambda rows: int(np.isfinite(image[:, rows]).sum()), *_extent(image)))
     if wrong:
         hint = "look at the taps to find the first stage that gives such values"
         raise PictureError(f"{path.name}: {wrong} of {image.size} values are not finite", hint)
@@ -143,8 +144,19 @@ def quantise(image: Floats, bits: int) -> Pixels:
     pixels = np.moveaxis(image, 0, -1)
     if bits == FLOAT_BITS:
         return np.ascontiguousarray(pixels, dtype=np.float32)
-    codes = np.clip(pixels, 0, 1) * np.float32(2**bits - 1)
-    return np.ascontiguousarray(np.rint(codes, out=codes), dtype=np.uint8 if bits == 8 else np.uint16)
+    result = np.empty(pixels.shape, np.uint8 if bits == 8 else np.uint16)
+
+    def fill(rows: slice) -> None:
+        codes = np.clip(image[:, rows], 0, 1) * np.float32(2**bits - 1)
+        result[rows] = np.moveaxis(np.rint(codes, out=codes), 0, -1)
+
+    in_strips(fill, *_extent(image))
+    return result
+
+
+def _extent(image: Floats) -> tuple[int, int]:
+    """The rows of an image, and the bytes of each."""
+    return image.shape[1], image[:, :1].nbytes
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:

@@ -2,8 +2,8 @@
 
 Raws of several sizes are developed in turns, each by a process of its own, so that a busy machine disturbs all sizes.
 Told are the peak of the process's memory above the samples of the raw (two bytes each, the smallest that the image can
-be) and the megapixels a second of developing and writing. With `--sides` it measures instead which tiles are fastest, in
-one process and thread: the rule of `ispdsl/backends/tiles.py` is from there.
+be) and the megapixels a second of developing and writing. With `--sides` it measures instead which tiles are fastest,
+in one process and thread: the rule of `ispdsl/backends/tiles.py` is from there.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SAMPLE = 256
 
 def render(
     composite: Composite,
-    image: Tensor,
+    image: Tensor | Mapping[str, Tensor],
     settings: Mapping[str, Any],
     metadata: Mapping[str, Any],
     tiling: Tiling | None = None,
@@ -36,7 +36,8 @@ def render(
 
     Args:
         composite: as compiled.
-        image: ``(C, H, W)`` or ``(B, C, H, W)``; integer codes are taken as float32.
+        image: ``(C, H, W)`` or ``(B, C, H, W)``, a mapping by name where there are several; integer codes are taken as
+            float32.
         settings: values by address, as the composite takes them.
         metadata: canonical values by name.
         tiling: how images are cut into tiles; None for the usual way. An image that is no larger than two tiles, or not
@@ -45,8 +46,9 @@ def render(
     Raises:
         RunError: as the composite; as StageError, a node gave a number that is not finite.
     """
-    engine = _tiled if (tiling or Tiling()).cuts(image) else _whole
-    arguments = composite, image, settings, metadata, tiling or Tiling()
+    images = image if isinstance(image, Mapping) else {composite.plan.graph.inputs[0].name: image}
+    engine = _tiled if (tiling or Tiling()).cuts(images.values()) else _whole
+    arguments = composite, images, settings, metadata, tiling or Tiling()
     with torch.no_grad():  # unlike inference_mode it lets a program that writes into its input be found
         previous = engine(*arguments, None, True).statistics if composite.feeds_back else None
         rendering = engine(*arguments, previous, False)
@@ -63,9 +65,14 @@ def _finite(image: Tensor) -> bool:
     return all(bool(rows.isfinite().all()) for rows in image.split(ROWS, -2))
 
 
+def _dtype(image: Tensor) -> torch.dtype:
+    """What programs calculate in."""
+    return image.dtype if image.is_floating_point() else torch.float32
+
+
 def _whole(
     composite: Composite,
-    image: Tensor,
+    images: Mapping[str, Tensor],
     settings: Mapping[str, Any],
     metadata: Mapping[str, Any],
     _: Tiling,
@@ -74,7 +81,7 @@ def _whole(
     inspects: bool = False,
 ) -> Rendering:
     """By the composite itself. Whoever asks for statistics gets the rest as well."""
-    floats = image if image.is_floating_point() else image.float()
+    floats = {name: image.to(_dtype(image)) for name, image in images.items()}
     if inspects:
         composite.inspect(floats, settings, metadata, previous)
     return composite(floats, settings, metadata, previous)
@@ -82,7 +89,7 @@ def _whole(
 
 def _tiled(
     composite: Composite,
-    image: Tensor,
+    images: Mapping[str, Tensor],
     settings: Mapping[str, Any],
     metadata: Mapping[str, Any],
     tiling: Tiling,
@@ -91,8 +98,8 @@ def _tiled(
     inspects: bool = False,
 ) -> Rendering:
     """In tiles. Where only the statistics for the frame after are asked for, only what they need is computed."""
-    dtype = image.dtype if image.is_floating_point() else torch.float32
-    frame = _frame(composite, image, dtype, settings, metadata, previous)
+    dtype = _dtype(next(iter(images.values())))
+    frame = _frame(composite, images, dtype, settings, metadata, previous)
     graph, names = composite.plan.graph, composite.statistics
     if statistics:
         names = {name: value for name, value in names.items() if value.rpartition(".")[0] in composite.fed_back}
@@ -107,15 +114,15 @@ def _tiled(
 
 def _frame(
     composite: Composite,
-    image: Tensor,
+    images: Mapping[str, Tensor],
     dtype: torch.dtype,
     settings: Mapping[str, Any],
     metadata: Mapping[str, Any],
     previous: Mapping[str, Tensor] | None,
 ) -> Inputs:
-    """What the composite makes of its arguments, the image not copied, and with the statistics of the frame before."""
-    shape = torch.zeros((), dtype=dtype).expand(image.shape)
-    frame, _ = composite.inputs(shape, settings, metadata, previous)
+    """What the composite makes of its arguments, the images not copied, and with the statistics of the frame before."""
+    shapes = {name: torch.zeros((), dtype=dtype).expand(image.shape) for name, image in images.items()}
+    frame, _ = composite.inputs(shapes, settings, metadata, previous)
     small = replace(frame, like=frame.like[..., :SAMPLE, :SAMPLE])
-    found = {name: image.expand(given.shape) for name, given in frame.found.items()}
+    found = {name: images[name].expand(given.shape) for name, given in frame.found.items()}
     return replace(frame, previous=composite.before(small), found=found)

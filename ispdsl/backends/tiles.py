@@ -8,7 +8,7 @@ of those of parts are summed up on the way, in the order of the tiles, so that r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,9 +40,10 @@ class Tiling:
     side: int = SIDE
     workers: int | None = None
 
-    def cuts(self, image: Tensor) -> bool:
-        """Whether an image is cut: one on another device is not, nor one of two tiles, which would gain nothing."""
-        return image.device.type == "cpu" and image.shape[-2] * image.shape[-1] > 2 * self.side**2
+    def cuts(self, images: Iterable[Tensor]) -> bool:
+        """Whether images are cut: on another device they are not, nor where two tiles hold them: that gains nothing."""
+        sizes = [image.shape[-2] * image.shape[-1] for image in images if image.device.type == "cpu"]
+        return max(sizes, default=0) > 2 * self.side**2
 
 
 @dataclass(frozen=True)

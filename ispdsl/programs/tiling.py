@@ -54,7 +54,7 @@ def joined(mean: Mean) -> Callable[[Function], Function]:
     """Mark a statistic as a mean of those of an image's parts, whatever the parts are."""
 
     def mark(function: Function) -> Function:
-        function.joined = mean
+        vars(function)["joined"] = mean
         return function
 
     return mark
@@ -64,7 +64,7 @@ def repeats(every: int) -> Callable[[Function], Function]:
     """Mark a program whose result depends on where its image begins, but not on whole multiples of `every` px."""
 
     def mark(function: Function) -> Function:
-        function.every = every
+        vars(function)["every"] = every
         return function
 
     return mark

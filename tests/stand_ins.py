@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.ops import constant, pad_mirror, shift, sum_terms
+from ispdsl.programs.tiling import Place
 
 SEEN: list[dict[str, object]] = []
 """The keywords of each call of `spy`."""
@@ -148,3 +149,15 @@ def lifted(image: Tensor, *, gain: Tensor | float) -> Tensor:
 
 def lifted_twice(image: Tensor, *, gain: Tensor | float) -> Tensor:
     return image * constant(gain, image) * 2
+
+
+def shaded(image: Tensor) -> Tensor:
+    """Darker towards the right of whatever it is given: position counts, and it cannot be told where it is."""
+    return image * torch.linspace(1, 0, image.shape[-1])
+
+
+def shaded_in_place(image: Tensor, *, place: Place | None = None) -> Tensor:
+    """Darker towards the right of the whole image."""
+    where = place or Place.whole(image)
+    columns = torch.arange(where.left, where.left + image.shape[-1])
+    return image * torch.linspace(1, 0, where.width)[columns]

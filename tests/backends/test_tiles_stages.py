@@ -139,7 +139,8 @@ def picture(type_: Type, height: int, width: int, seed: int) -> Tensor:
 
 def compiled(name: str, cfa: str, last: bool) -> tuple[Composite, dict[str, Any]]:
     file, signature = STAGES[name]
-    composite = compile(ispdsl.build(pipeline(file, signature, cfa)))
+    taps = [] if any(port.type.is_image for port in signature.outputs) else ["found"]
+    composite = compile(ispdsl.build(pipeline(file, signature, cfa)), taps=taps)
     settings = {
         f"{node}.{parameter.name}": value(parameter, last)
         for node in ("node", "found")
@@ -156,6 +157,7 @@ def test_in_tiles_as_whole(name: str, last: bool) -> None:
     mosaics = any(port.type.name == "raw" for port in signature.inputs)
     for cfa in (*BAYER, "linear") if mosaics else ("rggb",):
         composite, settings = compiled(name, cfa, last)
+        assert signature.name in {step.stage for step in composite.steps}
         parts = {part.step.node: part for part in parts_of(composite)}
         assert all(part.whole == (part.step.stage in WHOLE) for part in parts.values())
         radius = max((part.radius for part in parts.values()), default=0)
@@ -178,6 +180,7 @@ def same(composite: Composite, images: dict[str, Tensor], settings: dict[str, An
     whole = render(composite, given, settings, metadata, Tiling(10_000))
     tiled = render(composite, given, settings, metadata, Tiling(24, workers=1))
     assert whole.outputs.keys() == tiled.outputs.keys()
+    assert len(whole.statistics) == len(composite.statistics)
     for each in ("outputs", "statistics"):
         for name, wanted in getattr(whole, each).items():
             found = getattr(tiled, each)[name]

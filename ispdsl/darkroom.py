@@ -207,7 +207,8 @@ def _develop_composite(
     if progress:
         composite.on_step(progress)
     values = settings_tensors(settings)
-    rendering = render(composite, torch.from_numpy(np.require(frame.image, requirements="W")), values, _metadata(frame), tiling)
+    image = torch.from_numpy(np.require(frame.image, requirements="W"))
+    rendering = render(composite, image, values, _metadata(frame), tiling)
     flat = composite.plan.graph
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}

@@ -22,7 +22,7 @@ from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
-from ispdsl.cli.memory import keep_pages
+from ispdsl.cli.memory import keep_pages, no_collection
 from ispdsl.cli.options import (
     AllowExec,
     Backend,
@@ -227,7 +227,7 @@ def check_permission(graph: Graph, backend: Backend, allow_exec: bool) -> None:
 
 def load_torch(plain: bool) -> None:
     """Import what runs pipelines: seconds, in which the raw is being decoded."""
-    with progress(plain) as step:
+    with progress(plain) as step, no_collection():
         step(0, 1, "loading torch")
         import_module("ispdsl.backends.render")
 

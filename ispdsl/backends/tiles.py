@@ -35,7 +35,7 @@ HALOS = 2
 
 @dataclass(frozen=True)
 class Tiling:
-    """How images are cut: `side` px of a tile, and the threads that work on tiles; by default torch's number."""
+    """How images are cut: `side` px of a tile, 0 for whole images, and the threads; by default torch's number."""
 
     side: int = SIDE
     workers: int | None = None
@@ -43,7 +43,7 @@ class Tiling:
     def cuts(self, images: Iterable[Tensor]) -> bool:
         """Whether images are cut: on another device they are not, nor where two tiles hold them: that gains nothing."""
         sizes = [image.shape[-2] * image.shape[-1] for image in images if image.device.type == "cpu"]
-        return max(sizes, default=0) > 2 * self.side**2
+        return self.side > 0 and max(sizes, default=0) > 2 * self.side**2
 
 
 @dataclass(frozen=True)

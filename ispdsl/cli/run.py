@@ -87,6 +87,8 @@ class Work:
     backend: Backend = Backend.COMPOSITE
     allow_exec: bool = False
     doubles: Path | None = None
+    tile: int | None = None
+    """Height and width of tiles in px, 0 for none; None for the usual."""
 
 
 @guarded
@@ -117,6 +119,10 @@ def run(
     allow_exec: AllowExec = False,
     crop: Crop = None,
     bits: Annotated[Bits | None, typer.Option("--bits", help="Bits a sample; 32 are floats.")] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", min=0, metavar="N", help="Run large images in tiles of N px; 0: whole."),
+    ] = None,
     seed: SeedOfPrograms = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
@@ -152,6 +158,7 @@ def run(
         backend,
         allow_exec,
         doubles,
+        tile,
     )
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
@@ -360,6 +367,8 @@ def _develop(
     keep_pages()
     import torch
 
+    from ispdsl.backends.tiles import Tiling
+
     torch.manual_seed(seed)
     with redirect_stdout(sys.stderr):  # what a program prints is no result of ours
         return develop(
@@ -372,6 +381,7 @@ def _develop(
             progress=step,
             allow_exec=work.allow_exec,
             doubles=work.doubles,
+            tiling=None if work.tile is None else Tiling(work.tile),
         )
 
 

@@ -22,7 +22,7 @@ from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
-from ispdsl.cli.memory import keep_pages, no_collection
+from ispdsl.cli.memory import keep_pages, no_collection, share_heap
 from ispdsl.cli.options import (
     AllowExec,
     Backend,
@@ -134,6 +134,7 @@ def run(
     check_output(output, depth, taps)
     values = pairs(settings, "--set", "ADDRESS=VALUE")
     part = parse_crop(crop) if crop else None
+    share_heap()
     reading = ahead(lambda: read_quietly(raw, describe))
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ispdsl.runtime import icc
-from ispdsl.runtime.png import CODE_POINTS, SIGNATURE, encode_png
+from ispdsl.runtime.png import CODE_POINTS, SIGNATURE, png_parts
 from ispdsl.runtime.strips import in_strips
 
 Floats = NDArray[np.floating]
@@ -60,7 +60,8 @@ class Format:
     """A file format: the bits a sample that it holds, the default first, and its encoder."""
 
     bits: tuple[int, ...]
-    encode: Callable[[Sheet], bytes]
+    encode: Callable[[Sheet], bytes | list[bytes]]
+    """Gives the file, or its parts in a row."""
 
 
 def write_picture(
@@ -159,8 +160,10 @@ def _extent(image: Floats) -> tuple[int, int]:
     return image.shape[1], image[:, :1].nbytes
 
 
-def atomic_write(path: str | Path, data: bytes) -> None:
+def atomic_write(path: str | Path, data: bytes | list[bytes]) -> None:
     """Write `data` so that `path` holds the old file or the whole new one, whenever the machine stops.
+
+    `data` is the file, or its parts in a row.
 
     Raises:
         PictureError: the folder is missing or the file cannot be written.
@@ -173,7 +176,7 @@ def atomic_write(path: str | Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -223,9 +226,9 @@ def encode_pfm(sheet: Sheet) -> bytes:
     return f"{'PF' if planes == 3 else 'Pf'}\n{width} {height}\n-1.0\n".encode() + lines.tobytes()
 
 
-def encode_as_png(sheet: Sheet) -> bytes:
+def encode_as_png(sheet: Sheet) -> list[bytes]:
     """A PNG, its profile as iCCP, or as cICP for the two spaces of HDR television."""
-    return encode_png(sheet.pixels, sheet.icc, sheet.space)
+    return png_parts(sheet.pixels, sheet.icc, sheet.space)
 
 
 FORMATS = {

@@ -33,6 +33,11 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 def encode_png(pixels: Pixels, icc: bytes | None, space: str = "srgb") -> bytes:
     """A PNG file of `pixels` ``(H, W, 1 or 3)``, uint8 or uint16, with `icc` embedded; equal input, equal bytes."""
+    return b"".join(png_parts(pixels, icc, space))
+
+
+def png_parts(pixels: Pixels, icc: bytes | None, space: str = "srgb") -> list[bytes]:
+    """As `encode_png`, in parts that the file is in a row: a large one need not be in memory twice."""
     height, width, planes = pixels.shape
     depth = 8 * pixels.itemsize
     layout = struct.pack(">IIBBBBB", width, height, depth, GREY if planes == 1 else TRUECOLOUR, 0, 0, 0)
@@ -41,7 +46,7 @@ def encode_png(pixels: Pixels, icc: bytes | None, space: str = "srgb") -> bytes:
         chunks.append(chunk(b"cICP", bytes((*CODE_POINTS[space], 0, 1))))
     if icc is not None:
         chunks.append(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9)))
-    return b"".join([SIGNATURE, *chunks, *data_chunks(pixels), chunk(b"IEND", b"")])
+    return [SIGNATURE, *chunks, *data_chunks(pixels), chunk(b"IEND", b"")]
 
 
 def data_chunks(pixels: Pixels) -> list[bytes]:

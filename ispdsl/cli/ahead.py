@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import TypeVar
+
+from ispdsl.cli.memory import no_collection
+from ispdsl.cli.progress import progress
 
 Result = TypeVar("Result")
 
@@ -33,3 +37,10 @@ def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
         return results[0]
 
     return wait
+
+
+def load_torch(plain: bool) -> None:
+    """Import what runs pipelines: seconds, in which the raw is being decoded."""
+    with progress(plain) as step, no_collection():
+        step(0, 1, "loading torch")
+        import_module("ispdsl.backends.render")

@@ -10,19 +10,18 @@ from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ispdsl.cli.ahead import ahead
+from ispdsl.cli.ahead import ahead, load_torch
 from ispdsl.cli.believed import SEEN, believed, of
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
 from ispdsl.cli.files import find_pipeline
-from ispdsl.cli.memory import keep_pages, no_collection, share_heap
+from ispdsl.cli.memory import keep_pages, share_heap
 from ispdsl.cli.options import (
     AllowExec,
     Backend,
@@ -231,13 +230,6 @@ def check_permission(graph: Graph, backend: Backend, allow_exec: bool) -> None:
     except PlanError as error:
         raise CommandError(f"--backend {backend.value}: {error.message}", error.hint) from error
     check_allowed(declared(graph), allow_exec)
-
-
-def load_torch(plain: bool) -> None:
-    """Import what runs pipelines: seconds, in which the raw is being decoded."""
-    with progress(plain) as step, no_collection():
-        step(0, 1, "loading torch")
-        import_module("ispdsl.backends.render")
 
 
 def read_quietly(raw: Path, description: Path | None = None) -> Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from ispdsl.runtime.png import combined, encode_png
 def test_strips_are_one_picture(
     kind: type[np.uint8 | np.uint16], shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pixels = np.random.default_rng(1).integers(0, np.iinfo(kind).max, shape).astype(kind)
+    pixels: Any = np.random.default_rng(1).integers(0, np.iinfo(kind).max, shape).astype(kind)
     plain = encode_png(pixels, None)
     monkeypatch.setattr(strips, "BYTES", 7 * pixels[:1].nbytes)
     cut = encode_png(pixels, None)

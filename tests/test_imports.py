@@ -20,11 +20,11 @@ HEAVY = {"torch", "numpy", "networkx", "rich", "kornia", "rawpy", "tifffile", "P
 
 LAYERS = (
     *("diagnostics", "syntax", "ir", "lower", "graph", "passes", "plan", "backends"),
-    *("sampling", "training", "evaluation", "bench", "optimise", "learned", "cli"),
+    *("sampling", "training", "evaluation", "bench", "optimise", "learned", "export", "cli"),
 )
 """From the bottom up: a layer knows those before it."""
 
-TORCH = {"backends", "sampling", "training", "evaluation", "bench", "optimise", "learned"}
+TORCH = {"backends", "sampling", "training", "evaluation", "bench", "optimise", "learned", "export"}
 
 RANK = {name: rank for rank, name in enumerate(LAYERS)}
 

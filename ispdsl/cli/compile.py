@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
+from ispdsl.cli.boundary import CommandError, ExitCode, as_usage, guarded, writing
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import DoublesOption, Implementations, Json, PipelineFile, PipelineName, pairs
 from ispdsl.cli.run import check_trust
 from ispdsl.cli.show import build_graph, check_implementations
+from ispdsl.errors import RunError
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
@@ -62,10 +62,14 @@ def compile(
     check_trust(trust or [])
     refuse_collisions(inputs_of(graph, find_pipeline(file)), [Use("the compiled pipeline", output)])
     from ispdsl.backends.composite import compile as compiled
+    from ispdsl.export.example import example_of
 
     wanted = wanted_taps(graph, taps or "none")
     composite = compiled(graph, cfa=cfa, impl=chosen, taps=wanted, trust=tuple(trust or ()), doubles=doubles)
-    arguments = example_of(composite, height, width)
+    try:
+        arguments = example_of(composite, height, width)
+    except RunError as error:
+        raise as_usage(error) from error
     _export(composite, arguments, output)
     shown = described(composite, arguments)
     if as_json:
@@ -90,47 +94,6 @@ def _size(text: str) -> tuple[int, int]:
     if not all(2 <= side <= LARGEST_SIDE for side in sides):
         raise CommandError(f"--size {text} is no size", f"write HEIGHTxWIDTH, each 2..{LARGEST_SIDE}, as 512x768")
     return sides
-
-
-def example_of(composite: Composite, height: int, width: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """A call of the composite to trace: grey images, settings at their start, metadata of any camera.
-
-    Raises:
-        CommandError: the size of the metadata that it reads is not known.
-    """
-    import torch
-
-    graph = composite.plan.graph
-    images: dict[str, Tensor] = {
-        port.name: torch.full((port.type.planes, height, width), 0.18) for port in graph.inputs if port.type.is_image
-    }
-    read = {given.meta for call in graph.calls for given in call.metas.values() if given.meta is not None}
-    started = {slot.start_meta for slot in graph.slots if slot.drives and slot.start_meta is not None}
-    known = {meta.name: _metadata(meta.name, str(meta.type)) for meta in graph.metas if meta.name in read | started}
-    start = composite.start(known, torch.float32)
-    held = {slot.start_meta for slot in graph.slots if slot.drives and slot.fixed}  # no setting stands for these
-    metadata = {name: value for name, value in known.items() if name in read | held}
-    settings = {address: value for address, value in start.items() if isinstance(value, torch.Tensor)}
-    return (next(iter(images.values())) if len(images) == 1 else images), settings, metadata
-
-
-def _metadata(name: str, type_: str) -> Tensor:
-    """Numbers of the shape of metadata of a type, such as a camera writes them."""
-    import torch
-
-    from ispdsl.ir.types import Type
-
-    parsed = Type.parse(type_)
-    sizes = tuple(size for size in parsed.args if isinstance(size, int))
-    known: Mapping[str, float] = {"white_level": 16383.0, "as_shot_temperature": 5000.0, "black_level": 512.0}
-    known = {**known, "illuminant_1": 2856.0, "illuminant_2": 6504.0, "as_shot_tint": 0.0, "baseline_exposure": 0.0}
-    if parsed.name == "matrix":
-        return torch.eye(*sizes)
-    if parsed.name == "grid":
-        return torch.ones(4, 2, 2)
-    if parsed.name not in ("real", "vector"):
-        raise CommandError(f"the pipeline reads the metadata {name}: {type_}, which is no number", "give it a default")
-    return torch.full(sizes, known.get(name, 1.0))
 
 
 def _export(composite: Composite, arguments: tuple[Any, ...], output: Path) -> None:

@@ -1,0 +1,159 @@
+"""Export to a file of torch.export, which torch runs without ispdsl."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ispdsl.backends.composite import Composite
+from ispdsl.export.closeness import Closeness, held_to, of_outputs, together
+from ispdsl.export.drafts import drafted
+from ispdsl.export.faults import ExportError
+from ispdsl.export.module import Whole, whole_of
+from ispdsl.export.source import Call, Source, call_of, composite_of, rendered
+from ispdsl.export.trace import Traced, traced, traced_at
+
+LEAST = 60.0
+"""dB that a traced pipeline must reach against the composite."""
+
+RECORD = "ispdsl.json"
+"""The file inside of a .pt2 that says what it is."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A traced pipeline, and how near what was written came to the composite.
+
+    Attributes:
+        traced: what was exported.
+        closeness: over all sizes that were tried.
+        sizes: height and width of those.
+    """
+
+    traced: Traced
+    closeness: Closeness
+    sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A pipeline that is ready to be traced, with its composite and a call."""
+
+    source: Source
+    composite: Composite
+    call: Call
+    whole: Whole
+    traced: Traced
+
+
+def export_pt2(
+    source: Source, path: Path, *, free: bool = False, free_metadata: bool = False, least: float = LEAST, record: str = ""
+) -> Trial:
+    """Write a pipeline as a .pt2 file, load it again, and hold it to the composite.
+
+    ``torch.export.load(path).module()(image)`` gives the outputs by name, for ``image`` float32 ``(C, H, W)``; with
+    `free` it takes ``settings={address: tensor}``, with `free_metadata` ``metadata={name: tensor}`` besides, all of
+    them, in canonical units.
+
+    Args:
+        source: the pipeline at its settings.
+        path: the file, of suffix .pt2.
+        free: settings are inputs; those that are choices and switches are held.
+        free_metadata: so is the metadata. Without a frame it always is, for there is none to hold.
+        least: dB that it must reach.
+        record: JSON that says what it is, kept inside as ``ispdsl.json``.
+
+    Raises:
+        ExportError: it cannot be traced, or differs.
+        PlanError, CompileError, RunError: as the composite.
+        OSError: the file cannot be written.
+    """
+    ready = prepare(source, free, free_metadata)
+    with drafted(path) as draft:
+        found = ready.traced
+        _save(found, draft, record)
+        try:
+            trial = _verified(ready, found, draft)
+        except AssertionError as error:  # a guard of the trace that this size does not meet
+            why = str(error).partition("\n")[0]
+            found = traced_at(ready.whole, ready.call.image, found.inputs, source.graph.name, why)
+            _save(found, draft, record)
+            trial = _verified(ready, found, draft)
+        held_to(trial.closeness, least, ".pt2 file")
+    return trial
+
+
+def prepare(source: Source, free: bool, free_metadata: bool) -> Ready:
+    """Compile and trace a source.
+
+    Raises:
+        ExportError, PlanError, CompileError, RunError: as `export_pt2`.
+    """
+    composite = composite_of(source)
+    call = call_of(source, composite)
+    whole, inputs = whole_of(source, composite, call, free, free_metadata or source.frame is None)
+    return Ready(source, composite, call, whole, traced(whole, call.image, inputs, source.graph.name))
+
+
+def trials(ready: Ready, found: Traced) -> list[Call]:
+    """The calls that an export is tried on: that of the source, and a part of its image where the size is open."""
+    call = ready.call
+    part = _part(call.image)
+    if not found.flexible or part is None:
+        return [call]
+    return [call, Call(part, call.settings, call.metadata)]
+
+
+def size_of(image: Any) -> tuple[int, int]:
+    """Height and width of an image, or of the first of several."""
+    first = next(iter(image.values())) if isinstance(image, Mapping) else image
+    return int(first.shape[-2]), int(first.shape[-1])
+
+
+def _part(image: Any) -> Any:
+    """Half of an image each way, of even sides; none of what is too small for that."""
+    if isinstance(image, Mapping):
+        parts = {name: _part(each) for name, each in image.items()}
+        return None if any(part is None for part in parts.values()) else parts
+    height, width = (side // 4 * 2 for side in size_of(image))
+    return image[:, :height, :width].contiguous() if min(height, width) >= 16 else None
+
+
+def _save(found: Traced, path: Path, record: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(found.program, path, extra_files={RECORD: record} if record else None)
+
+
+def _verified(ready: Ready, found: Traced, path: Path) -> Trial:
+    """Load and compare."""
+    module = torch.export.load(path).module()
+    parts: list[Closeness] = []
+    tried = trials(ready, found)
+    ports = ready.composite.plan.graph.outputs
+    for call in tried:
+        wanted = rendered(ready.composite, call, ready.source.seed)
+        parts.append(of_outputs(_called(module, call, found, ready.source.seed), wanted, ports))
+    sizes = tuple(size_of(call.image) for call in tried)
+    return Trial(found, together(parts), sizes)
+
+
+def _called(module: Any, call: Call, found: Traced, seed: int) -> dict[str, NDArray[np.float32]]:
+    with torch.no_grad():
+        torch.manual_seed(seed)
+        try:
+            outputs: dict[str, Tensor] = module(call.image, **found.inputs.keywords)
+        except RuntimeError as error:
+            first = str(error).partition("\n")[0]
+            raise ExportError(f"the .pt2 file does not run: {first}", "please report this with the pipeline") from error
+    return {name: image.float().numpy() for name, image in outputs.items()}
+
+

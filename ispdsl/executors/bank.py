@@ -5,7 +5,7 @@ Bits that no field covers keep what the device has there: a word is read, its fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,7 +81,7 @@ def fields(declared: Declared) -> tuple[Field, ...]:
     """
     found: list[Field] = []
     if declared.kind == "stage":
-        found += [_field(declared, slot.declaration, slot) for slot in declared.slots]
+        found += [field_of(declared.where, slot.declaration, slot) for slot in declared.slots]
     else:
         slots = {slot.address: slot for slot in declared.slots}
         for node in declared.nodes:
@@ -89,26 +89,41 @@ def fields(declared: Declared) -> tuple[Field, ...]:
                 said = f"{declared.where}: the device does not run {node.address}, stage {node.signature.name}"
                 raise CompileError(said, "it runs stages with an executor line of its own kind; run this one outside")
             for parameter in node.signature.parameters:
-                found.append(_field(declared, parameter, slots[node.parameters[parameter.name]]))
+                found.append(field_of(declared.where, parameter, slots[node.parameters[parameter.name]]))
+    return apart(found, declared.where)
+
+
+def apart(found: Iterable[Field], where: str) -> tuple[Field, ...]:
+    """The fields themselves, once no two of them share bits; `where` is what errors call the whole.
+
+    Raises:
+        CompileError: two do.
+    """
+    known = tuple(found)
     taken: dict[int, list[Field]] = {}
-    for field in found:
+    for field in known:
         for other in taken.setdefault(field.word, []):
             if other.mask & field.mask:
-                said = f"{declared.where}: {other.address} and {field.address} share bits of {field.place}"
+                said = f"{where}: {other.address} and {field.address} share bits of {field.place}"
                 raise CompileError(
                     said, "a register belongs to one node of the pipeline: give one of them another place"
                 )
         taken[field.word].append(field)
-    return tuple(found)
+    return known
 
 
-def _field(declared: Declared, parameter: Parameter, slot: Slot) -> Field:
+def field_of(where: str, parameter: Parameter, slot: Slot) -> Field:
+    """The field behind a parameter that the setting of `slot` drives.
+
+    Raises:
+        CompileError: it is no register, or its word is not aligned.
+    """
     if not isinstance(parameter, Register):
-        said = f"{declared.where}: {parameter.name} is a {parameter.kind}, and the device has registers alone"
+        said = f"{where}: {parameter.name} is a {parameter.kind}, and the device has registers alone"
         hint = f"write register {parameter.name} @ 0x100[7:0] : u8 = 0, with its own address and format"
         raise CompileError(said, hint)
     if parameter.field.address % 4:
-        said = f"{declared.where}: {parameter.name} lies at {parameter.field.address:#x}, in the middle of a word"
+        said = f"{where}: {parameter.name} lies at {parameter.field.address:#x}, in the middle of a word"
         raise CompileError(said, "an address counts bytes, and a word of 32 bits has four")
     return Field(slot.address, slot.unit, parameter)
 

@@ -76,21 +76,18 @@ def with_predicted(source: Source) -> tuple[Source, tuple[str, ...]]:
     return replace(source, settings=settings.resolved(source.frame.metadata)), notes
 
 
-def composite_of(source: Source, graph: Graph | None = None, taps: tuple[str, ...] = ()) -> Composite:
-    """The composite of a source, or of another graph that was made of its own.
+def composite_of(source: Source) -> Composite:
+    """The composite of a source, without taps.
 
     Raises:
         PlanError, CompileError: as `ispdsl.compile`.
     """
-    if source.frame is not None and graph is None:
-        types = match(source.graph, {mosaic_input(source.graph): source.frame.type})
-        made = compile(
-            source.graph, types=types, impl=source.impl, taps=taps, trust=source.trust, doubles=source.doubles
-        )
-    else:
-        cfa = source.cfa if graph is None else None
-        wanted = source.graph if graph is None else graph
-        made = compile(wanted, cfa=cfa, impl=source.impl, taps=taps, trust=source.trust, doubles=source.doubles)
+    graph = source.graph
+    types = None if source.frame is None else match(graph, {mosaic_input(graph): source.frame.type})
+    cfa = source.cfa if source.frame is None else None
+    made = compile(
+        graph, types=types, cfa=cfa, impl=source.impl, taps=(), trust=source.trust, doubles=source.doubles
+    )
     return made.requires_grad_(requires_grad=False)
 
 

@@ -64,6 +64,7 @@ CODES = {
     "StoreError": ExitCode.UNREADABLE,
     "DiskError": ExitCode.OUTPUT,
     "ExecutorError": ExitCode.EXECUTOR,
+    "ExportError": ExitCode.EXECUTOR,
 }
 """Exit codes of the errors that other rooms raise, by name: importing the classes would import numpy."""
 

@@ -55,7 +55,7 @@ def compile(
         raise CommandError(f"{output} is no {SUFFIX} file", f"call it {output.with_suffix(SUFFIX)}")
     if cfa is not None and cfa not in CFAS:
         raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
-    height, width = _size(size)
+    height, width = size_of(size)
     graph = build_graph(file, pipeline, inline=False)
     chosen = dict(pairs(impl, "--impl", "STAGE=KIND"))
     check_implementations(graph, chosen, doubles)
@@ -83,7 +83,7 @@ def compile(
     note("torch.export.load(FILE).module()(image, settings, metadata) runs it; all settings and metadata are given")
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
     """Height and width of ``HxW``.
 
     Raises:

@@ -75,5 +75,7 @@ def made_up(meta: Meta) -> Tensor:
     if meta.type.name == "grid":
         return torch.ones(4, 2, 2)
     if meta.type.name not in ("real", "vector"):
-        raise RunError(f"the pipeline reads the metadata {meta.name}: {meta.type}, which is no number", "give it a default")
+        raise RunError(
+            f"the pipeline reads the metadata {meta.name}: {meta.type}, which is no number", "give it a default"
+        )
     return torch.full(sizes, known.get(meta.name, 1.0))

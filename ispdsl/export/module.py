@@ -75,9 +75,7 @@ class Whole(nn.Module):
         return rendering.outputs
 
 
-def whole_of(
-    source: Source, composite: Composite, call: Call, free: bool, free_metadata: bool
-) -> tuple[Whole, Inputs]:
+def whole_of(source: Source, composite: Composite, call: Call, free: bool, free_metadata: bool) -> tuple[Whole, Inputs]:
     """The module of a source, and what it is to be given.
 
     Args:

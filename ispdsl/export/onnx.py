@@ -6,7 +6,6 @@ Source: ONNX 1.18 (opset 18); the exporter is torch.onnx's, from the graph of to
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import logging
 import re
@@ -24,27 +23,20 @@ from ispdsl.export.closeness import Closeness, held_to, of_outputs, together
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
 from ispdsl.export.module import NODE
+from ispdsl.export.packages import check_packages
 from ispdsl.export.pt2 import LEAST, Ready, Trial, prepare, size_of, trials
 from ispdsl.export.source import Call, Source, rendered
 from ispdsl.export.trace import Traced, traced_at
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-INSTALL = "pip install 'ispdsl[export]', or pip install onnx onnxscript onnxruntime"
-
-
-def check_packages() -> None:
-    """Find out before the work whether the packages are there.
-
-    Raises:
-        ExportError: one is not; the hint has the line that installs them.
-    """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ExportError(f"ONNX needs {', '.join(missing)}, which is not installed", INSTALL)
-
 
 def export_onnx(
-    source: Source, path: Path, *, free: bool = False, free_metadata: bool = False, least: float = LEAST, record: str = ""
+    source: Source,
+    path: Path,
+    *,
+    free: bool = False,
+    free_metadata: bool = False,
+    least: float = LEAST,
+    record: str = "",
 ) -> Trial:
     """Write a pipeline as an .onnx file, run it by ONNX Runtime on the CPU, and hold it to the composite.
 
@@ -52,8 +44,11 @@ def export_onnx(
     as ``metadata.NAME``, all of them; outputs have the names of the pipeline's.
 
     Args:
-        source, free, free_metadata, least: as `ispdsl.export.pt2.export_pt2` takes them.
+        source: the pipeline at its settings.
         path: the file, of suffix .onnx.
+        free: settings are inputs, as `ispdsl.export.pt2.export_pt2` has it.
+        free_metadata: so is the metadata.
+        least: dB that it must reach.
         record: JSON that says what it is, kept in the model's metadata under ``ispdsl``.
 
     Raises:
@@ -140,7 +135,9 @@ def _unconvertible(program: ExportedProgram, name: str, error: BaseException) ->
     operation = match[2]
     nodes = [node for node in program.graph.nodes if str(node.target) == operation]
     named = [node for node in nodes if node.name == match[1]] or nodes
-    places = list(dict.fromkeys(str(node.meta["custom"][NODE]) for node in named if NODE in node.meta.get("custom", {})))
+    places = list(
+        dict.fromkeys(str(node.meta["custom"][NODE]) for node in named if NODE in node.meta.get("custom", {}))
+    )
     at = f"node {' or '.join(places)}: " if places else ""
     return ExportError(f"{name} cannot be told in ONNX: {at}operation {operation}: {last[:200]}", hint)
 

@@ -55,7 +55,13 @@ class Ready:
 
 
 def export_pt2(
-    source: Source, path: Path, *, free: bool = False, free_metadata: bool = False, least: float = LEAST, record: str = ""
+    source: Source,
+    path: Path,
+    *,
+    free: bool = False,
+    free_metadata: bool = False,
+    least: float = LEAST,
+    record: str = "",
 ) -> Trial:
     """Write a pipeline as a .pt2 file, load it again, and hold it to the composite.
 
@@ -155,5 +161,3 @@ def _called(module: Any, call: Call, found: Traced, seed: int) -> dict[str, NDAr
             first = str(error).partition("\n")[0]
             raise ExportError(f"the .pt2 file does not run: {first}", "please report this with the pipeline") from error
     return {name: image.float().numpy() for name, image in outputs.items()}
-
-

@@ -22,6 +22,7 @@ from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
 from ispdsl.export.source import Source, call_of, composite_of, rendered
 from ispdsl.graph_text import graph_values
+from ispdsl.ir.params import FileReference
 from ispdsl.passes.inline import inline
 from ispdsl.runtime import faces
 from ispdsl.runtime.reading import plain
@@ -124,8 +125,14 @@ def settings_of_record(path: Path, source: Source) -> Settings:
     """
     read = json.loads(path.read_text(encoding="utf-8"))
     preset = read["preset"]
-    settings = Sidecar(preset["settings"], preset["pipeline"], preset["pipeline_sha256"], {}, None)
-    found = settings.apply(Settings.of(source.graph))
+    tables = {address: value for address, value in source.settings.changed.items() if isinstance(value, FileReference)}
+    strange = [name for name, value in tables.items() if preset["settings"][name]["sha256"] != value.sha256]
+    if strange:
+        raise ExportError(f"the file tells another table of {strange[0]}", "please report this with the pipeline")
+    values = {address: value for address, value in preset["settings"].items() if address not in tables}
+    sidecar = Sidecar(values, preset["pipeline"], preset["pipeline_sha256"])
+    found = sidecar.apply(Settings.of(source.graph))
+    found = replace(found, changed={**found.changed, **tables})
     frame = source.frame
     found = found if frame is None else found.resolved(frame.metadata)
     for slot in source.graph.slots:

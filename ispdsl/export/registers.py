@@ -1,4 +1,4 @@
-"""Settings as the codes of registers: where each goes, what it says there, and what of it is left when it is read back."""
+"""Settings as the codes of registers: where each goes, and what is left of it when it is read back."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ispdsl.backends.blackbox import declared
-from ispdsl.errors import PlanError
+from ispdsl.errors import NoProgramError, PlanError
 from ispdsl.executors import bank
 from ispdsl.executors.kinds import REGISTERS
+from ispdsl.export.closeness import Closeness, of_outputs
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
-from ispdsl.export.source import Source
+from ispdsl.export.source import Source, call_of, composite_of, rendered
 from ispdsl.graph import Graph
 from ispdsl.ir.params import Register
 from ispdsl.ir.units import convert
@@ -211,3 +212,20 @@ def _read(path: Path) -> dict[str, int]:
     rows: list[dict[str, Any]]
     rows = list(csv.DictReader(io.StringIO(text))) if path.suffix == ".csv" else json.loads(text)["registers"]
     return {row["address"]: int(row["code"]) for row in rows}
+
+
+def through_composite(source: Source, found: Bank) -> Closeness | None:
+    """How far the picture by the codes is from that by the settings; None without a raw, or where programs are missing.
+
+    Raises:
+        PlanError, CompileError, RunError: as the composite.
+    """
+    if source.frame is None:
+        return None
+    try:
+        composite = composite_of(source)
+    except NoProgramError:
+        return None
+    coded = replace(source, settings=found.settings.resolved(source.frame.metadata))
+    wanted = rendered(composite, call_of(source, composite), source.seed)
+    return of_outputs(rendered(composite, call_of(coded, composite), source.seed), wanted, composite.plan.graph.outputs)

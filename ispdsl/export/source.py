@@ -85,9 +85,7 @@ def composite_of(source: Source) -> Composite:
     graph = source.graph
     types = None if source.frame is None else match(graph, {mosaic_input(graph): source.frame.type})
     cfa = source.cfa if source.frame is None else None
-    made = compile(
-        graph, types=types, cfa=cfa, impl=source.impl, taps=(), trust=source.trust, doubles=source.doubles
-    )
+    made = compile(graph, types=types, cfa=cfa, impl=source.impl, taps=(), trust=source.trust, doubles=source.doubles)
     return made.requires_grad_(requires_grad=False)
 
 

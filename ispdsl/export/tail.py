@@ -96,5 +96,7 @@ def _tail(graph: Graph, calls: Sequence[Call], begin: int) -> Tail | None:
     port = Port(name=ENTRY, type=type_, location=inside[0].location)
     made = verify(rebuilt(graph, moved, inputs=(port,), taps={}, names={}))
     before = tuple(call.address for call in graph.calls if call.address not in addresses)
-    stopped = (why_not(calls[begin - 1]) or f"{calls[begin - 1].address} does not end in one colour image") if begin else ""
+    stopped = (
+        (why_not(calls[begin - 1]) or f"{calls[begin - 1].address} does not end in one colour image") if begin else ""
+    )
     return Tail(made, enters, type_, tuple(call.address for call in inside), before, stopped)

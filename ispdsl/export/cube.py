@@ -22,8 +22,9 @@ from ispdsl.errors import PlanError
 from ispdsl.export.closeness import Closeness, closeness, held_to, white_of
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
-from ispdsl.export.source import Source, call_of, composite_of, rendered
+from ispdsl.export.source import Source, call_of, composite_of, prepared_graph, rendered
 from ispdsl.export.tail import Tail, tails, why_not
+from ispdsl.graph import Graph
 from ispdsl.ir.cube import LARGEST, SMALLEST
 from ispdsl.plan import planned
 from ispdsl.programs.colour import srgb_decode, srgb_encode_unbounded
@@ -103,8 +104,7 @@ def export_cube(
         OSError: the file cannot be written.
     """
     grid = grid or Grid()
-    whole = composite_of(source)
-    tail, composite = found_tail(source, whole, output)
+    tail, composite = found_tail(source, output)
     given = _Given(composite, *_held(source, composite))
     table = given.colours(grid.decoded(_lattice(grid)))
     if not bool(table.isfinite().all()):
@@ -121,13 +121,13 @@ def export_cube(
     return Baked(tail, grid, random, picture, outside)
 
 
-def found_tail(source: Source, whole: Composite, output: str | None = None) -> tuple[Tail, Composite]:
+def found_tail(source: Source, output: str | None = None) -> tuple[Tail, Composite]:
     """The longest tail that does the same wherever a pixel is, and its composite.
 
     Raises:
         PlanError: there is none.
     """
-    graph = whole.plan.graph
+    graph = prepared_graph(source)
     name = output or graph.outputs[0].name
     skipped = ""
     for tail in tails(graph, name):
@@ -137,7 +137,7 @@ def found_tail(source: Source, whole: Composite, output: str | None = None) -> t
         skipped = f"what {tail.nodes[0]} makes hangs on the place of the pixel"
     last = graph.results[name].node
     hint = "end the pipeline in stages with `property pointwise`, such as contrast or srgb; or export --to pt2"
-    raise PlanError(f"{graph.name} has no pointwise tail: {_why_empty(whole, str(last))}", hint)
+    raise PlanError(f"{graph.name} has no pointwise tail: {_why_empty(graph, last)}", hint)
 
 
 def composite_of_tail(source: Source, tail: Tail) -> Composite:
@@ -146,8 +146,8 @@ def composite_of_tail(source: Source, tail: Tail) -> Composite:
     return Composite(planned(tail.graph), source.trust, doubles=doubles).requires_grad_(requires_grad=False)
 
 
-def _why_empty(whole: Composite, last: str) -> str:
-    why = why_not(whole.plan.graph.call(last)) if last != "None" else "no stage makes its output"
+def _why_empty(graph: Graph, last: str | None) -> str:
+    why = why_not(graph.call(last)) if last is not None else "no stage makes its output"
     return why or f"what {last} makes hangs on the place of the pixel, or not on one colour image alone"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.fx.traceback import annotate
 from torch.overrides import TorchFunctionMode
 
 from ispdsl.backends.composite import Composite
@@ -115,7 +115,7 @@ def _marked(step: Step, seen: Seen) -> Step:
 
     def call(*images: Tensor, **keywords: Any) -> Any:
         seen.node, seen.stage, seen.operation = step.node, step.stage, ""
-        with torch.fx.traceback.annotate({NODE: step.node}), _Watching(seen):
+        with annotate({NODE: step.node}), _Watching(seen):
             return function(*images, **keywords)
 
     return replace(step, program=Program(call, step.program.layout))

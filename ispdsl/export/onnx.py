@@ -6,6 +6,7 @@ Source: ONNX 1.18 (opset 18); the exporter is torch.onnx's, from the graph of to
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import re
@@ -107,7 +108,7 @@ def _converted(program: ExportedProgram, name: str) -> Any:
 
 def _remainder() -> Callable[..., Any]:
     """How the remainder by a number is told: torch.onnx has it for constants alone, not for sizes of images."""
-    from onnxscript import opset18
+    opset18: Any = importlib.import_module("onnxscript").opset18
 
     def remainder(self: Any, other: Any) -> Any:
         divisor = opset18.CastLike(other, self)
@@ -160,7 +161,7 @@ def _values(call: Call, found: Traced) -> list[NDArray[Any]]:
 
 
 def _run(path: Path, given: dict[str, NDArray[Any]], outputs: list[str]) -> dict[str, NDArray[np.float32]]:
-    import onnxruntime
+    onnxruntime: Any = importlib.import_module("onnxruntime")
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -18,4 +18,4 @@ def check_packages() -> None:
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise ExportError(f"ONNX needs {', '.join(missing)}, which is not installed", INSTALL)
+        raise ExportError(f"packages for ONNX are not installed: {', '.join(missing)}", INSTALL)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ispdsl.backends.composite import Composite, compile
+from ispdsl.backends.doubles import cards
 from ispdsl.backends.vector import tensors as settings_tensors
 from ispdsl.darkroom import mosaic_input, tensors
 from ispdsl.export.example import example_of, made_up, metadata_read, random_images
 from ispdsl.graph import Graph
 from ispdsl.passes.select import match
+from ispdsl.plan import prepared
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.values import Settings
 
@@ -87,6 +89,18 @@ def composite_of(source: Source) -> Composite:
     cfa = source.cfa if source.frame is None else None
     made = compile(graph, types=types, cfa=cfa, impl=source.impl, taps=(), trust=source.trust, doubles=source.doubles)
     return made.requires_grad_(requires_grad=False)
+
+
+def prepared_graph(source: Source) -> Graph:
+    """The graph of a source as it will run, without taps; nothing is imported for it.
+
+    Raises:
+        PlanError: as `ispdsl.plan`.
+    """
+    graph, doubles = source.graph, cards(source.doubles) if source.doubles else None
+    types = None if source.frame is None else match(graph, {mosaic_input(graph): source.frame.type})
+    cfa = source.cfa if source.frame is None else None
+    return prepared(graph, types, source.impl, (), cfa, doubles)
 
 
 def call_of(source: Source, composite: Composite) -> Call:

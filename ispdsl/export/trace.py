@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx.traceback import preserve_node_meta
 
 from ispdsl.export.faults import ExportError
 from ispdsl.export.module import Inputs, Whole
@@ -79,7 +80,7 @@ def _traced(whole: Whole, image: Any, inputs: Inputs, flexible: bool) -> Traced:
     spec = {1: Dim.AUTO, 2: Dim.AUTO} if flexible else None
     shapes: dict[str, Any] = {"image": dict.fromkeys(image, spec) if isinstance(image, dict) else spec}
     shapes |= {name: dict.fromkeys(values) for name, values in inputs.keywords.items()}
-    with torch.no_grad(), warnings.catch_warnings(), torch.fx.traceback.preserve_node_meta():
+    with torch.no_grad(), warnings.catch_warnings(), preserve_node_meta():
         warnings.simplefilter("ignore")
         program = torch.export.export(
             whole, (image,), inputs.keywords, strict=False, dynamic_shapes=shapes if flexible else None

@@ -12,6 +12,7 @@ import numpy as np
 from ispdsl.backends.blackbox import check_backend, declared
 from ispdsl.darkroom import mosaic_input
 from ispdsl.executors.darktable_history import read_history, write_history
+from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.model import Declared
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
@@ -19,6 +20,7 @@ from ispdsl.export.source import Source
 from ispdsl.ir.params import Array, Table
 from ispdsl.passes.select import match
 from ispdsl.runtime import faces
+from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.slots import PhysicalValue, Slot
 
 NEAR = 1e-5
@@ -62,12 +64,21 @@ def export_xmp(source: Source, path: Path) -> Edit:
         raise ExportError(f"{waiting} starts at metadata, which only a raw file has", "give --raw RAW, or set it")
     values = {address: value for address, value in wanted.items() if value is not None}
     with drafted(path) as draft:
-        write_history(draft, found, values, frame)
+        _write(draft, found, values, frame)
         back = read_history(draft, found, frame)
         differences = {slot.address: _apart(slot, values[slot.address], back) for slot in found.slots}
     worst = max(differences, key=lambda address: differences[address], default="")
     largest = differences.get(worst, 0.0)
     return Edit(_modules(found), back, largest, worst if largest > 0 else "")
+
+
+def _write(path: Path, found: Declared, values: Mapping[str, PhysicalValue], frame: Frame | None) -> None:
+    try:
+        write_history(path, found, values, frame)
+    except ExecutorError as error:
+        if frame is None:
+            raise ExportError(error.message, "give --raw RAW: its metadata is needed") from error
+        raise
 
 
 def _modules(found: Declared) -> tuple[str, ...]:

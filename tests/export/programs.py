@@ -1,0 +1,24 @@
+"""Programs of the stages of these tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def coded(image: Tensor, *, ev: Any, amount: Any, bias: Any) -> Tensor:
+    """Light and a little of its square."""
+    lit = image * torch.exp2(torch.as_tensor(ev + bias))
+    return lit + amount * lit.square()
+
+
+def placed(image: Tensor) -> Tensor:
+    """Each pixel by its column: pointwise, and not the same everywhere."""
+    return image * torch.linspace(0.5, 1.0, image.shape[-1])
+
+
+def looks(image: Tensor) -> Tensor:
+    """What no trace follows: it decides by the data."""
+    return image * 2 if float(image.mean().sqrt()) > 0.1 else image

@@ -99,6 +99,9 @@ def check_wanted(wanted: Wanted) -> None:
         )
     if output.is_dir():
         raise CommandError(f"cannot write {output}: it is a folder", "name a file in it", ExitCode.OUTPUT)
+    if form is Form.XMP and output.exists():
+        hint = "give another name, or move it away first"
+        raise CommandError(f"{output} is there already, and may hold an edit made in darktable", hint, ExitCode.OUTPUT)
     if not output.parent.is_dir():
         message = f"cannot write {output}: there is no folder {output.parent}"
         raise CommandError(message, "make the folder first", ExitCode.OUTPUT)

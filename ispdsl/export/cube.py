@@ -22,7 +22,7 @@ from ispdsl.errors import PlanError
 from ispdsl.export.closeness import Closeness, closeness, held_to, white_of
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
-from ispdsl.export.source import Source, call_of, composite_of, prepared_graph, rendered
+from ispdsl.export.source import Source, call_of, composite_of, prepared_graph, rendered, settings_of, value_of
 from ispdsl.export.tail import Tail, tails, why_not
 from ispdsl.graph import Graph
 from ispdsl.ir.cube import LARGEST, SMALLEST
@@ -186,12 +186,13 @@ def _held(source: Source, composite: Composite) -> tuple[dict[str, Any], dict[st
     graph = composite.plan.graph
     read = {given.meta for call in graph.calls for given in call.metas.values() if given.meta is not None}
     lacking = next((meta.name for meta in graph.metas if meta.name in read and meta.default is None), None)
-    waiting = next((slot for slot in graph.slots if slot.drives and source.settings[slot.address] is None), None)
+    waiting = next((slot for slot in graph.slots if slot.drives and value_of(source.settings, slot) is None), None)
     if lacking is not None or waiting is not None:
         what = f"the metadata {lacking}" if lacking else f"{waiting.address if waiting else ''} from the metadata"
         raise PlanError(f"the tail of {graph.name} reads {what}, which only a raw file has", "give --raw RAW")
-    call = call_of(replace(source, size=(2, 2)), composite)
-    return call.settings, {}
+    started = composite.start({}, torch.float32)
+    known = settings_of(source)
+    return {address: known.get(address, value) for address, value in started.items()}, {}
 
 
 def _same_everywhere(given: _Given, seed: int) -> bool:

@@ -18,7 +18,7 @@ from ispdsl.executors.kinds import REGISTERS
 from ispdsl.export.closeness import Closeness, of_outputs
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
-from ispdsl.export.source import Source, call_of, composite_of, rendered
+from ispdsl.export.source import Source, call_of, composite_of, rendered, value_of
 from ispdsl.graph import Graph
 from ispdsl.ir.params import Register
 from ispdsl.ir.units import convert
@@ -119,7 +119,7 @@ def encoded(graph: Graph, settings: Settings) -> Bank:
         ExportError: what a word says is not what was set, to half a step.
     """
     fields = register_fields(graph)
-    values = {field.address: settings[field.address] for field in fields}
+    values = {field.address: value_of(settings, settings.slot(field.address)) for field in fields}
     missing = next((address for address, value in values.items() if value is None), None)
     if missing is not None:
         raise ExportError(f"{missing} starts at metadata, which only a raw file has", "give --raw RAW, or set it")

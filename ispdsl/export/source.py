@@ -21,6 +21,7 @@ from ispdsl.graph import Graph
 from ispdsl.passes.select import match
 from ispdsl.plan import prepared
 from ispdsl.runtime.frame import Frame
+from ispdsl.runtime.slots import PhysicalValue, Slot
 from ispdsl.runtime.values import Settings
 
 SIZE = (256, 320)
@@ -131,6 +132,12 @@ def made_up_start(composite: Composite, names: set[str | None]) -> dict[str, Ten
 def settings_of(source: Source) -> dict[str, Any]:
     """The settings as a composite takes them; what waits for metadata is left out."""
     return dict(settings_tensors(source.settings, torch.float32))
+
+
+def value_of(settings: Settings, slot: Slot) -> PhysicalValue | None:
+    """The value of a setting; without a raw, what starts at metadata is at the text's default, where it has one."""
+    value = settings[slot.address]
+    return slot.start if value is None else value
 
 
 def following(source: Source, composite: Composite) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ispdsl.executors.faults import ExecutorError
 from ispdsl.executors.model import Declared
 from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
-from ispdsl.export.source import Source
+from ispdsl.export.source import Source, value_of
 from ispdsl.ir.params import Array, Table
 from ispdsl.passes.select import match
 from ispdsl.runtime import faces
@@ -58,7 +58,7 @@ def export_xmp(source: Source, path: Path) -> Edit:
     frame = source.frame
     types = match(source.graph, {mosaic_input(source.graph): frame.type}) if frame is not None else None
     found = declared(source.graph, types)
-    wanted = {slot.address: source.settings[slot.address] for slot in found.slots}
+    wanted = {slot.address: value_of(source.settings, slot) for slot in found.slots}
     waiting = next((address for address, value in wanted.items() if value is None), None)
     if waiting is not None:
         raise ExportError(f"{waiting} starts at metadata, which only a raw file has", "give --raw RAW, or set it")

@@ -78,6 +78,8 @@ def test_registers_xmp_and_json_are_written(invoke: Invoke, tmp_path: Path):
     assert "read back: 31 of 32 as set, 0.4 steps off at most" in result.stdout
     result = invoke("export", "darktable", "--to", "xmp", "-o", tmp_path / "a.xmp", "--raw", raw, "--json")
     assert json.loads(result.stdout)["largest_difference"] < 1e-6
+    result = invoke("export", "darktable", "--to", "xmp", "-o", tmp_path / "a.xmp", "--raw", raw)
+    assert (result.exit_code, "may hold an edit" in result.stderr) == (5, True)
     result = invoke("export", "hardware_isp", "--to", "json", "-o", tmp_path / "a.json", "--raw", raw)
     assert result.exit_code == 0, result.stderr
     assert json.loads((tmp_path / "a.json").read_text())["frame"]["file"] == "small.dng"

@@ -18,7 +18,9 @@ from ispdsl.export import onnx, packages, pt2
 from ispdsl.export.closeness import Closeness, closeness, held_to, together
 from ispdsl.export.faults import ExportError
 from ispdsl.export.pt2 import export_pt2
-from ispdsl.export.source import call_of, composite_of, rendered, with_predicted
+from ispdsl.export.source import Source, call_of, composite_of, rendered, with_predicted
+from ispdsl.runtime.values import Settings
+from tests import scenes
 from tests.export import small
 
 LOOKS = """
@@ -45,6 +47,17 @@ def test_a_raw_of_another_size_is_developed_as_the_composite_develops_it(tmp_pat
     found = torch.export.load(tmp_path / "a.pt2").module()(torch.from_numpy(part.image.astype(np.float32)))
     wanted = develop(source.graph, part, source.settings).outputs["out"].image
     np.testing.assert_allclose(found["out"].numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", scenes.FREE)
+def test_every_shipped_pipeline_is_exported(name: str, tmp_path: Path):
+    frame = scenes.synthetic_frame(tmp_path)
+    graph = scenes.graph(name)
+    source, _ = with_predicted(Source(graph, Settings.of(graph), frame))
+    trial = export_pt2(source, tmp_path / "a.pt2", free=True, free_metadata=True)
+    assert trial.traced.flexible
+    assert trial.closeness.largest < 1e-6
 
 
 def test_free_settings_and_metadata_are_inputs_that_count(tmp_path: Path):

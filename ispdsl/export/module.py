@@ -16,7 +16,7 @@ from ispdsl.backends.steps import Step
 from ispdsl.export.source import Call, Source, fixed_to_metadata, following
 
 NODE = "ispdsl_node"
-"""The key under which operations of a trace say which node of the pipeline they come from."""
+"""The key under which operations of a trace say which node and stage of the pipeline they come from."""
 
 
 @dataclass
@@ -115,7 +115,7 @@ def _marked(step: Step, seen: Seen) -> Step:
 
     def call(*images: Tensor, **keywords: Any) -> Any:
         seen.node, seen.stage, seen.operation = step.node, step.stage, ""
-        with annotate({NODE: step.node}), _Watching(seen):
+        with annotate({NODE: f"{step.node} (stage {step.stage})"}), _Watching(seen):
             return function(*images, **keywords)
 
     return replace(step, program=Program(call, step.program.layout))

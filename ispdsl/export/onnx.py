@@ -128,18 +128,18 @@ def _unconvertible(program: ExportedProgram, name: str, error: BaseException) ->
         cause = cause.__cause__
     told = "\n".join(causes)
     match = re.search(r"translating node %(\w+) .*?target=torch\.ops\.([\w.]+)\]", told, re.DOTALL)
-    match = match or re.search(r"(No decompositions|No ONNX function)[^\n]*?torch\.ops\.([\w.]+)", told)
-    last = next(line.strip() for line in causes[-1].splitlines() if line.strip())
+    last = next((line.strip() for line in causes[-1].splitlines() if line.strip()), type(error).__name__)
     hint = "choose another option of that stage, or a double of it (--doubles); .pt2 files hold every stage"
     if match is None:
         return ExportError(f"{name} cannot be told in ONNX: {last[:200]}", hint)
     operation = match[2]
-    nodes = [node for node in program.graph.nodes if str(node.target) == operation]
+    base = operation.split(".")[1]  # decomposed before it was told, so that its family may be another
+    nodes = [node for node in program.graph.nodes if base in str(node.target)]
     named = [node for node in nodes if node.name == match[1]] or nodes
     places = list(
         dict.fromkeys(str(node.meta["custom"][NODE]) for node in named if NODE in node.meta.get("custom", {}))
     )
-    at = f"node {' or '.join(places)}: " if places else ""
+    at = f"{' or '.join(places)}, " if places else ""
     return ExportError(f"{name} cannot be told in ONNX: {at}operation {operation}: {last[:200]}", hint)
 
 

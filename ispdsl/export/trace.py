@@ -85,7 +85,9 @@ def _traced(whole: Whole, image: Any, inputs: Inputs, flexible: bool) -> Traced:
         program = torch.export.export(
             whole, (image,), inputs.keywords, strict=False, dynamic_shapes=shapes if flexible else None
         )
-    return Traced(program, inputs, _sides(program))
+    sides = _sides(program)
+    fixed = flexible and any(side.isdigit() for side in sides.values())
+    return Traced(program, inputs, sides, "a stage does what hangs on the size of its image" if fixed else None)
 
 
 def _sides(program: ExportedProgram) -> dict[str, str]:

@@ -19,6 +19,16 @@ def placed(image: Tensor) -> Tensor:
     return image * torch.linspace(0.5, 1.0, image.shape[-1])
 
 
+def sized(image: Tensor) -> Tensor:
+    """What is written for one width at a time."""
+    return image * int(image.shape[-1])
+
+
+def untold(image: Tensor) -> Tensor:
+    """What ONNX has no words for."""
+    return torch.special.bessel_j0(image)
+
+
 def looks(image: Tensor) -> Tensor:
     """What no trace follows: it decides by the data."""
     return image * 2 if float(image.mean().sqrt()) > 0.1 else image

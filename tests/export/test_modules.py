@@ -119,6 +119,15 @@ def test_what_cannot_be_traced_is_named(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.isp"]
 
 
+def test_a_stage_that_goes_by_the_size_fixes_it_and_says_why(tmp_path: Path):
+    text = LOOKS.replace("programs:looks", "programs:sized")
+    trial = export_pt2(small.source(tmp_path, text, trust=("tests",), size=(24, 24)), tmp_path / "a.pt2")
+    assert trial.traced.sides["width"] == "24"
+    assert trial.traced.why
+    assert not trial.traced.flexible
+    assert trial.sizes == ((24, 24),)
+
+
 def test_what_is_not_near_enough_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.pt2").write_bytes(b"before")
     source = small.source(tmp_path, small.CODED, trust=("tests",))
@@ -146,6 +155,15 @@ def test_onnx_does_what_the_composite_does(tmp_path: Path):
     assert trial.traced.flexible
     assert trial.closeness.largest < 1e-6
     assert set(trial.traced.inputs.settings) == {"coded.ev", "coded.amount", "coded.bias"}
+
+
+def test_what_onnx_has_no_words_for_is_named_with_its_stage(tmp_path: Path):
+    for name in packages.PACKAGES:
+        pytest.importorskip(name)
+    source = small.source(tmp_path, LOOKS.replace("programs:looks", "programs:untold"), trust=("tests",))
+    with pytest.raises(ExportError, match=r"told in ONNX: last \(stage looks\), operation prims\.bessel_j0"):
+        onnx.export_onnx(source, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
 
 
 def test_measurements_of_parts_are_one_of_the_whole():

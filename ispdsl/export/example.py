@@ -31,7 +31,8 @@ def example_of(composite: Composite, height: int, width: int) -> tuple[Any, dict
     started = {slot.start_meta for slot in graph.slots if slot.drives and slot.start_meta is not None}
     known = {meta.name: made_up(meta) for meta in graph.metas if meta.name in read | started}
     start = composite.start(known, torch.float32)
-    metadata = {name: value for name, value in known.items() if name in read}
+    held = {slot.start_meta for slot in graph.slots if slot.drives and slot.fixed}  # no setting stands for these
+    metadata = {name: value for name, value in known.items() if name in read | held}
     settings = {address: value for address, value in start.items() if isinstance(value, torch.Tensor)}
     return (next(iter(images.values())) if len(images) == 1 else images), settings, metadata
 

@@ -7,18 +7,17 @@ by side; within a strip rows are computed once, just before they are read. Power
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
 from ispdsl.bench.contender import Call
 from ispdsl.bench.job import Job
 from ispdsl.bench.recipe import (
-    CONTRAST,
     EV,
     GAMMA,
     HABLE_EV,
     HABLE_WHITE,
+    LEVELS,
     LUMA,
     MIXED,
     SATURATION,
@@ -141,11 +140,8 @@ def _finished(hl: Any, planes: list[Any], matrix: Matrix) -> list[Any]:
 def _tone(hl: Any, plane: Any) -> Any:
     exposed = plane * hl.f32(2**HABLE_EV)
     plane = exposed * rise(hl.max(exposed, hl.f32(0))) * hl.f32(1 / (HABLE_WHITE * rise(HABLE_WHITE)))
-    stops = hl.fast_log(hl.max(plane, hl.f32(1e-10)) * hl.f32(1 / 0.18)) * hl.f32(1 / math.log(2))
-    faded = stops * hl.select(stops < 0, hl.f32(1 / 3), hl.f32(1 / 1.25))
-    bend = stops * hl.fast_exp(hl.f32(-0.5) * faded * faded)
-    gain = hl.fast_exp(hl.f32(0.6 * CONTRAST * math.log(2)) * bend)
-    plane = plane * hl.select(plane > hl.f32(1e-10), gain, hl.f32(1))
+    low, high = LEVELS
+    plane = (plane - hl.f32(low)) * hl.f32(1 / (high - low))
     plane = plane * hl.fast_pow(plane * plane + hl.f32(1e-8), hl.f32((GAMMA - 1) / 2))
     plane = hl.clamp(plane, hl.f32(0), hl.f32(1))
     curve = hl.f32(1.055) * hl.fast_pow(hl.max(plane, hl.f32(0.0031308)), hl.f32(1 / 2.4)) - hl.f32(0.055)

@@ -20,8 +20,9 @@ HEIGHT, WIDTH = 10, 38
 
 def traced(function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Trace:
     recorder = Recorder()
+    stand_in = recorder.image(shape)
     with torch.no_grad(), recorder:
-        output = recorder.ref(function(recorder.image(shape)))
+        output = recorder.ref(function(stand_in))
     return Trace(tuple(recorder.nodes), {"out": output})
 
 

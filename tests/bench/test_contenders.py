@@ -104,7 +104,7 @@ def test_by_hand_needs_a_mosaic_of_even_sides(tmp_path: Path, job: Job) -> None:
 
 def test_a_gradient_is_of_every_free_number(job: Job) -> None:
     ready = ours.prepared(job, part_of(job))
-    assert {"exposure.ev", "contrast.amount", "sharpen.amount", "colour_matrix.coefficients"} <= {*ready.free}
+    assert {"exposure.ev", "levels.black", "sharpen.amount", "colour_matrix.coefficients"} <= {*ready.free}
     assert "sharpen.radius" not in ready.free
     gradients: Any = ours.gradient(job)()
     assert len(gradients) == len(ready.free)

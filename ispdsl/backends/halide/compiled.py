@@ -21,7 +21,7 @@ from ispdsl.backends.composite import Composite
 from ispdsl.backends.halide.keeping import LeftError, keep
 from ispdsl.backends.halide.lowering import Lowered, lowered
 from ispdsl.backends.halide.schedule import schedule
-from ispdsl.backends.halide.stretches import Stretch, stretches
+from ispdsl.backends.halide.stretches import Stretch, flat, stretches
 from ispdsl.backends.halide.traced import Ref, Trace, trace
 from ispdsl.errors import CompileError, RunError
 
@@ -121,6 +121,10 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
     refused: dict[int, str] = {}
     while True:
         parts = stretches(traced, refused)
+        rows = {each for part in parts if part.by_halide for number in part.results for each in flat(traced, number)}
+        if rows:
+            refused |= dict.fromkeys(rows, "an image in one row")
+            continue
         try:
             made = [_halide(traced, part, dtype) if part.by_halide else None for part in parts]
         except LeftError as error:

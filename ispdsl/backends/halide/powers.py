@@ -36,15 +36,9 @@ def _interpolated(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 # log2(1 + f) / f, so that the logarithm of what is close to 1 keeps its digits.
-LOG2, LOG2_OF_POWERS = (
-    _interpolated(lambda f: np.log1p(f) / (f * math.log(2.0)), math.sqrt(0.5) - 1, math.sqrt(2.0) - 1, degree)
-    for degree in (9, 6)
-)
-"""The second is within 7e-7, which is enough below exponents of `SMALL_EXPONENT`."""
+LOG2 = _interpolated(lambda f: np.log1p(f) / (f * math.log(2.0)), math.sqrt(0.5) - 1, math.sqrt(2.0) - 1, 7)
 EXP2 = _interpolated(np.exp2, -0.5, 0.5, 5)
 EXP = _interpolated(np.exp, -0.5 * math.log(2.0), 0.5 * math.log(2.0), 5)
-
-SMALL_EXPONENT = 1.5
 
 
 def _polynomial(coefficients: list[float], x: hl.Expr) -> hl.Expr:
@@ -55,18 +49,17 @@ def _polynomial(coefficients: list[float], x: hl.Expr) -> hl.Expr:
     return total
 
 
-def log2(x: hl.Expr, least: float = -math.inf, coefficients: list[float] = LOG2) -> hl.Expr:
+def log2(x: hl.Expr, least: float = -math.inf) -> hl.Expr:
     """The logarithm; minus infinity at 0 and for numbers too small for a full mantissa, no number below 0.
 
     Args:
         x: of which.
         least: x is never below; from `SMALLEST` on there is no edge to look after.
-        coefficients: of ``log2(1 + f) / f``.
     """
     bits = hl.reinterpret(hl.Int(32), x)
     exponent = (bits - ROOT_HALF_BITS) >> 23
     fraction = hl.reinterpret(hl.Float(32), bits - (exponent << 23)) - hl.f32(1)
-    found = hl.cast(hl.Float(32), exponent) + fraction * _polynomial(coefficients, fraction)
+    found = hl.cast(hl.Float(32), exponent) + fraction * _polynomial(LOG2, fraction)
     if least >= SMALLEST:
         return found
     edge = hl.select(x < hl.f32(0), _bits(0x7FC00000), _bits(-0x800000))
@@ -118,6 +111,5 @@ def power(base: hl.Expr, exponent: float | hl.Expr, least: float = -math.inf) ->
                 found = found * base
         return found if exponent > 0 else hl.f32(1) / found
     if isinstance(exponent, float):
-        coefficients = LOG2_OF_POWERS if abs(exponent) <= SMALL_EXPONENT else LOG2
-        return exp2(log2(base, least, coefficients) * hl.f32(exponent)) if exponent else hl.f32(1)
+        return exp2(log2(base, least) * hl.f32(exponent)) if exponent else hl.f32(1)
     return hl.select(exponent == hl.f32(0), hl.f32(1), exp2(log2(base, least) * exponent))

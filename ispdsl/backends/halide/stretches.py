@@ -63,14 +63,10 @@ def stretches(trace: Trace, left: Collection[int] = ()) -> list[Stretch]:
 
 
 def _of_torch(trace: Trace, left: set[int]) -> set[int]:
-    """Nodes that torch computes: without a rule, small ones that follow those, and views that only those read.
-
-    Also what has all samples of an image in one row, as a histogram takes them: programs run by strips of rows.
-    """
+    """Nodes that torch computes: without a rule, small ones that follow those, and views that only those read."""
     found: set[int] = set()
     users: dict[int, list[int]] = {node.number: [] for node in trace.nodes}
     outputs = {value.node for value in trace.outputs.values() if isinstance(value, Ref)}
-    rows = trace.nodes[0].shape[-2]
     several = {node.sources[0] for node in trace.nodes if node.target == "getitem"}
     for node in trace.nodes:
         for source in node.sources:
@@ -80,8 +76,7 @@ def _of_torch(trace: Trace, left: set[int]) -> set[int]:
         by_torch = bool(node.sources) and all(source in found for source in node.sources)
         small = by_torch and math.prod(node.shape) <= SMALL
         part = node.target == "getitem" and node.sources[0] in found
-        flat = math.prod(node.shape) > SMALL and rows > 1 and (len(node.shape) < 2 or node.shape[-2] == 1)
-        if node.number in left or small or part or flat or not (has_rule(node) or node.number in several):
+        if node.number in left or small or part or not (has_rule(node) or node.number in several):
             found.add(node.number)
         if node.target == "getitem" and node.number in left:
             found.add(node.sources[0])
@@ -89,4 +84,22 @@ def _of_torch(trace: Trace, left: set[int]) -> set[int]:
         after = users[node.number]
         if after and node.number not in outputs and renames(node) and all(each in found for each in after):
             found.add(node.number)
+    return found
+
+
+def flat(trace: Trace, number: int) -> set[int]:
+    """The nodes that lead to a value and have all samples of an image in one row, as a histogram takes them.
+
+    They are better left to torch, where it is to have the last of them: programs run by strips of rows.
+    """
+    if trace.nodes[0].shape[-2] == 1:
+        return set()
+    found: set[int] = set()
+    waiting = [number]
+    while waiting:
+        node = trace.nodes[waiting.pop()]
+        in_a_row = math.prod(node.shape) > SMALL and (len(node.shape) < 2 or node.shape[-2] == 1)
+        if in_a_row and node.number not in found and node.target != "input":
+            found.add(node.number)
+            waiting += node.sources
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ispdsl.backends.composite import Composite
     from ispdsl.backends.doubles import Doubles
     from ispdsl.backends.tiles import Tiling
+
+Engine = Literal["torch", "halide"]
 
 Progress = Callable[[int, int, str], None]
 """Called before every step with its number from 0, how many there are, and the node's address."""
@@ -83,6 +85,7 @@ def develop(
     allow_exec: bool = False,
     doubles: Doubles | None = None,
     tiling: Tiling | None = None,
+    engine: Engine = "torch",
 ) -> Development:
     """Run a pipeline on a raw frame.
 
@@ -105,6 +108,7 @@ def develop(
         doubles: trained networks in the places of stages, as `ispdsl.backends.composite.compile` takes them. Where
             settings leave what they were trained on, `notes` says so.
         tiling: how large frames are cut into tiles; None for the usual way.
+        engine: what runs the programs: ``torch`` at once, or ``halide``, which compiles them for this frame first.
 
     Raises:
         PlanError: the pipeline takes no such frame, or has no executor of this kind.
@@ -119,7 +123,9 @@ def develop(
     if backend != COMPOSITE:
         found = _develop_real(graph, frame, settings, taps, progress, backend, allow_exec)
     else:
-        found = _develop_composite(graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles, tiling)
+        found = _develop_composite(
+            graph, frame, settings, taps, impl, trust, progress, allow_exec, doubles, tiling, engine
+        )
     return replace(found, notes=(*notes, *found.notes)) if notes else found
 
 
@@ -186,6 +192,7 @@ def _develop_composite(
     allow_exec: bool,
     doubles: Doubles | None,
     tiling: Tiling | None,
+    engine: Engine,
 ) -> Development:
     import torch
 
@@ -208,7 +215,12 @@ def _develop_composite(
         composite.on_step(progress)
     values = settings_tensors(settings)
     image = torch.from_numpy(np.require(frame.image, requirements="W"))
-    rendering = render(composite, image, values, _metadata(frame), tiling)
+    if engine == "halide":
+        from ispdsl.backends.halide.rendering import rendered
+
+        rendering = rendered(composite, image, values, _metadata(frame))
+    else:
+        rendering = render(composite, image, values, _metadata(frame), tiling)
     flat = composite.plan.graph
     outputs = {port.name: Picture(_array(rendering.outputs[port.name]), port.type) for port in flat.outputs}
     kept = {name: Picture(_array(tap), flat.type_of(flat.taps[name])) for name, tap in rendering.taps.items()}

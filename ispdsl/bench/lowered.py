@@ -11,16 +11,13 @@ from ispdsl.bench.job import Job, frame_of
 def forward(job: Job) -> Call:
     """One program for this size, these settings and this metadata; codes as the file has them."""
     os.environ["HL_NUM_THREADS"] = str(job.threads)
-    import torch
-
     from ispdsl.backends.halide.compiled import lower
+    from ispdsl.backends.halide.rendering import coded
     from ispdsl.bench.ours import prepared
 
     ready = prepared(job, frame_of(job))
     if ready.previous is not None:
         raise ContenderError("the pipeline asks for statistics of the frame before", "compare torch alone: --against")
-    codes = ready.image.to(torch.uint16)
-    whole = bool((codes.float() == ready.image).all())
-    image = codes if whole else ready.image
+    image = coded(ready.image)
     program = lower(ready.composite, ready.settings, ready.metadata, tuple(image.shape), image.dtype)
     return lambda: program(image)

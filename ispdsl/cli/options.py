@@ -112,6 +112,20 @@ class Backend(StrEnum):
     REGISTERS = "registers"
 
 
+class Engine(StrEnum):
+    """What runs the programs of stages."""
+
+    TORCH = "torch"
+    HALIDE = "halide"
+
+
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine", help="Programs by torch at once, or by Halide: seconds to compile, then fastest on large images."
+    ),
+]
+
 BackendOption = Annotated[
     Backend,
     typer.Option("--backend", help="What runs it: the stages' programs, or the real thing of its executor line."),

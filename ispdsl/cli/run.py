@@ -30,6 +30,8 @@ from ispdsl.cli.options import (
     Crop,
     Describe,
     DoublesOption,
+    Engine,
+    EngineOption,
     Implementations,
     Json,
     PipelineFile,
@@ -88,6 +90,7 @@ class Work:
     doubles: Path | None = None
     tile: int | None = None
     """Height and width of tiles in px, 0 for none; None for the usual."""
+    engine: Engine = Engine.TORCH
 
 
 @guarded
@@ -122,6 +125,7 @@ def run(
         int | None,
         typer.Option("--tile", min=0, metavar="N", help="Run large images in tiles of N px; 0: whole."),
     ] = None,
+    engine: EngineOption = Engine.TORCH,
     seed: SeedOfPrograms = 0,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
@@ -159,6 +163,7 @@ def run(
         allow_exec,
         doubles,
         tile,
+        engine,
     )
     given = (*inputs_of_raw(raw, describe, beside, presets or []), *tables_of(chosen))
     check_places(graph, find_pipeline(file), given, work)
@@ -375,6 +380,7 @@ def _develop(
             allow_exec=work.allow_exec,
             doubles=work.doubles,
             tiling=None if work.tile is None else Tiling(work.tile),
+            engine=work.engine.value,
         )
 
 

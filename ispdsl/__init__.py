@@ -29,7 +29,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ispdsl.backends.built import load_built
     from ispdsl.backends.composite import Composite, Rendering, compile
+    from ispdsl.backends.inductor import inductor, patient
     from ispdsl.backends.vector import unit_to_settings
     from ispdsl.darkroom import Development, develop, tensors
     from ispdsl.diagnostics import Diagnostic, IspError, Report
@@ -61,8 +63,11 @@ _HOMES = {
     "build": "ispdsl.graph",
     "compile": "ispdsl.backends.composite",
     "develop": "ispdsl.darkroom",
+    "inductor": "ispdsl.backends.inductor",
     "load": "ispdsl.lower.loader",
+    "load_built": "ispdsl.backends.built",
     "load_report": "ispdsl.lower.loader",
+    "patient": "ispdsl.backends.inductor",
     "read": "ispdsl.runtime.rawfile",
     "tensors": "ispdsl.darkroom",
     "unit_to_settings": "ispdsl.backends.vector",
@@ -88,8 +93,11 @@ __all__ = [
     "build",
     "compile",
     "develop",
+    "inductor",
     "load",
+    "load_built",
     "load_report",
+    "patient",
     "read",
     "tensors",
     "unit_to_settings",

@@ -56,7 +56,6 @@ def arguments(
     given, frame = settings or {}, metadata or {}
     slots = {slot.address: slot for slot in composite.slots if slot.drives}
     unset = composite.start(frame, like.dtype)
-    unset |= {slot.address: values.constant(slot) for slot in slots.values() if slot.static and not slot.fixed}
     found: dict[str, Any] = {}
     for address in {**unset, **given}:
         slot = slots.get(address)

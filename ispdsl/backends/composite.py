@@ -223,6 +223,21 @@ class Composite(nn.Module):
         finally:
             self._inspects = False
 
+    def grey_before(
+        self,
+        image: Tensor | Mapping[str, Tensor],
+        settings: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> dict[str, Tensor]:
+        """Statistics of a flat grey of 18 % of the frame's size, by name: what `forward` takes where none are given.
+
+        Raises:
+            RunError: as `forward`.
+        """
+        frame, made_up = self.inputs(image, settings, metadata)
+        found = self.before(frame)
+        return {name: value[0] for name, value in found.items()} if made_up else found
+
     def start(
         self, metadata: Mapping[str, Any] | None = None, dtype: torch.dtype = torch.float64
     ) -> dict[str, Tensor | str | bool]:

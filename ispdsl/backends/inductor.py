@@ -37,8 +37,8 @@ Run = Callable[..., Outcome]
 
 @cache
 def options() -> dict[str, Any]:
-    """What inductor is told. Small kernels: one that holds a whole demosaic takes a C++ compiler minutes."""
-    return {"joint_custom_pre_pass": PowerPass(), "max_fusion_size": 16, "max_pointwise_cat_inputs": 1}
+    """What inductor is told besides its defaults."""
+    return {"joint_custom_pre_pass": PowerPass()}
 
 
 def check_compiler(device: torch.device) -> str:

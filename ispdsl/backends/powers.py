@@ -135,8 +135,8 @@ def lower_powers(graph: fx.Graph) -> int:
     A power is rewritten where its base is at least 0 and its exponent a number that is not whole, or where its base is
     above 0 and its exponent a tensor. Whole exponents, 0.5 and -0.5 stay: they are written as products and roots.
     """
-    powers = [node for node in graph.find_nodes(op="call_function", target=aten.pow.Tensor_Scalar)]
-    powers += graph.find_nodes(op="call_function", target=aten.pow.Tensor_Tensor)
+    kinds = (aten.pow.Tensor_Scalar, aten.pow.Tensor_Tensor)
+    powers = [node for kind in kinds for node in graph.find_nodes(op="call_function", target=kind)]
     if not powers:
         return 0
     least = least_values(graph)

@@ -176,6 +176,10 @@ Trust = Annotated[
     typer.Option("--trust", metavar="PACKAGE", help="Run code of this package as well. May be repeated."),
 ]
 
+TrustPackage = Annotated[
+    bool, typer.Option("--trust-package", help="Run the native code of a package that you have not built yourself.")
+]
+
 SeedOfPrograms = Annotated[
     int, typer.Option("--seed", min=0, metavar="N", help="For programs that draw random numbers.")
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli import built
 from ispdsl.cli.ahead import ahead, load_torch
 from ispdsl.cli.believed import SEEN, believed, of
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
@@ -40,6 +41,7 @@ from ispdsl.cli.options import (
     RawFile,
     SeedOfPrograms,
     Trust,
+    TrustPackage,
     Values,
     pairs,
 )
@@ -127,16 +129,25 @@ def run(
     ] = None,
     engine: EngineOption = Engine.TORCH,
     seed: SeedOfPrograms = 0,
+    trust_package: TrustPackage = False,
     as_json: Json = False,
     colour: ColourOption = Colour.AUTO,
 ) -> None:
-    """Develop a raw file into a picture."""
+    """Develop a raw file into a picture, by a pipeline or by a package that `ispdsl build` made."""
     from ispdsl.runtime import sidecar
 
     depth = int(bits.value) if bits else None
     check_output(output, depth, taps)
     values = pairs(settings, "--set", "ADDRESS=VALUE")
     part = parse_crop(crop) if crop else None
+    if file.endswith(built.SUFFIX):
+        made = {"--pipeline": pipeline, "--taps": taps, "--impl": impl, "--doubles": doubles, "--trust": trust}
+        built.refuse_others({**made, "--backend": backend is not Backend.COMPOSITE, "--allow-exec": allow_exec})
+        near = None if no_sidecar else sidecar.path_of(raw)
+        kept = save_settings or (None if no_sidecar else sidecar.path_of(output))
+        given = built.Given(raw, describe, presets or [], values, near, part)
+        built.run_package(Path(file), given, Work(output, sidecar=kept, bits=depth), trust_package, as_json)
+        return
     share_heap()
     reading = ahead(lambda: read_quietly(raw, describe))
     graph = build_graph(file, pipeline, inline=False)

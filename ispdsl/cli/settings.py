@@ -11,12 +11,12 @@ from ispdsl.cli.console import note
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
-    from ispdsl.graph import Graph
     from ispdsl.runtime.sidecar import Sidecar
+    from ispdsl.runtime.slots import Adjustable
     from ispdsl.runtime.values import Settings
 
 
-def choose(graph: Graph, beside: Path | None, presets: Iterable[Path], values: list[tuple[str, str]]) -> Settings:
+def choose(graph: Adjustable, beside: Path | None, presets: Iterable[Path], values: list[tuple[str, str]]) -> Settings:
     """The settings of the raw's own sidecar, then of presets, then of the command line; later ones win.
 
     Raises:
@@ -41,7 +41,7 @@ def choose(graph: Graph, beside: Path | None, presets: Iterable[Path], values: l
     return settings.update(dict(values), Path.cwd())
 
 
-def _own(graph: Graph, beside: Path | None) -> list[Sidecar]:
+def _own(graph: Adjustable, beside: Path | None) -> list[Sidecar]:
     """The sidecar of the raw, where there is one and it is of this pipeline."""
     if beside is None or not beside.is_file():
         return []

@@ -1,0 +1,358 @@
+"""Build a pipeline ahead of time: by torch.export and AOTInductor into a package of native code (`ispdsl build`).
+
+What is built gives outputs, taps and statistics from images, settings, metadata and the statistics of the frame before.
+It is run beside the composite before anybody gets it, and refused where the two differ by more than 1e-5.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._inductor
+from torch import Tensor
+from torch.export import Dim
+from torch.export.pt2_archive._package import package_pt2
+
+from ispdsl.backends.arguments import Arguments, Call, arguments, read_metadata
+from ispdsl.backends.built import Built, load_built
+from ispdsl.backends.composite import Composite
+from ispdsl.backends.inductor import check_compiler, options
+from ispdsl.backends.package import (
+    BEFORE,
+    LARGEST_PACKAGE,
+    PICTURE,
+    RECORD,
+    SUFFIX,
+    Image,
+    Number,
+    Record,
+    remember,
+    this_machine,
+)
+from ispdsl.calls import canonical_meta
+from ispdsl.errors import CompileError, RunError, UserError
+from ispdsl.graph import Graph
+from ispdsl.ir.model import Meta
+from ispdsl.ir.params import Register, Slider, Table
+from ispdsl.ir.types import INTEGER_STORAGE, Type
+from ispdsl.ir.units import canonical
+from ispdsl.runtime.values import Settings
+
+TOLERANCE = 1e-5
+"""How far a package may be from its composite, in shares of 1 or of the largest value if that is more."""
+
+TRACED, OTHER = (96, 130), (62, 75)
+"""Height and width of the images that a program of any size is traced with, and those of a second look at it."""
+
+GRID = (4, 3, 5)
+"""Planes, rows and columns of the grids of metadata that are traced; packages take any rows and columns."""
+
+CAMERA = ((0.71, -0.19, -0.07), (-0.43, 1.24, 0.21), (-0.09, 0.19, 0.61))
+"""XYZ to camera RGB of a camera that does not exist and could."""
+
+BLACK, WHITE = 512.0, 16383.0
+"""Codes of black and white of that camera."""
+
+KNOWN = {
+    "as_shot_neutral": (0.52, 1.0, 0.64),
+    "as_shot_temperature": 5200.0,
+    "as_shot_tint": 4.0,
+    "baseline_exposure": 0.25,
+    "black_level": BLACK,
+    "illuminant_1": 2856.0,
+    "illuminant_2": 6504.0,
+    "white_level": WHITE,
+}
+"""Metadata of that camera by name; what is not here is 1."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What was built: the file, its hash, and the record in it."""
+
+    path: Path
+    sha256: str
+    record: Record
+
+
+def settled(graph: Graph, settings: Settings, fixed: Collection[str] = ()) -> Graph:
+    """A graph that starts where settings are, some of them for good.
+
+    Args:
+        graph: as built.
+        settings: of that graph.
+        fixed: addresses or patterns (``tone.*``) of what nobody is to change any more.
+
+    Raises:
+        RunError: a pattern that no parameter has, or one that waits for metadata and cannot be fixed yet.
+    """
+    known = [slot.address for slot in graph.slots]
+    for pattern in fixed:
+        if not any(fnmatchcase(address, pattern) for address in known):
+            raise RunError(f"{graph.name} has no parameter {pattern}", f"it has {', '.join(known[:8])}")
+    slots = [
+        replace(slot, start=settings.changed[slot.address], start_meta=None)
+        if slot.address in settings.changed
+        else slot
+        for slot in graph.slots
+    ]
+    chosen = {slot.address for slot in slots if any(fnmatchcase(slot.address, pattern) for pattern in fixed)}
+    return replace(graph, slots=tuple(replace(slot, fixed=True) if slot.address in chosen else slot for slot in slots))
+
+
+def build(
+    composite: Composite,
+    path: Path | str,
+    *,
+    size: tuple[int, int] | None = None,
+    device: str = "cpu",
+) -> Package:
+    """Build a package, hold it to its composite, and put it on the user's list of packages.
+
+    Args:
+        composite: as `ispdsl.compile` gives it, of a graph that is `settled`; it is moved to the device. Its choices
+            and what is fixed become part of the code.
+        path: where it goes, a ``.pt2`` file.
+        size: height and width of the images in pixels, where they are always the same: it builds and runs faster.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        CompileError: there is no C++ compiler, a stage cannot be exported or compiled, or the package differs from
+            the composite.
+        OSError: the file cannot be written.
+    """
+    path, before = Path(path), time.perf_counter()
+    if path.suffix != SUFFIX:
+        raise CompileError(f"{path} is no {SUFFIX} file", f"call it {path.with_suffix(SUFFIX)}")
+    compiler = check_compiler(torch.device(device))
+    composite = composite.to(device)
+    given = example(composite, size or TRACED, device)
+    with torch.no_grad():
+        exported = {PICTURE: _exported(Call(composite, given.choices, given.texts), given.tensors, size, composite)}
+        if composite.feeds_back:
+            exported[BEFORE] = _exported(_Before(composite, given), given.tensors[:3], size, composite)
+        files = {name: _compiled(program, composite.name) for name, program in exported.items()}
+    record = _record(composite, given, size, device, compiler, _smallest(exported.values(), size))
+    draft = path.with_name(f".{path.stem}.building{SUFFIX}")
+    try:
+        _write(draft, files, record)
+        errors = _differences(composite, load_built(draft, trust=True), size, device)
+        _check(errors, composite.name)
+        record = record.model_copy(update={"errors": errors, "seconds": round(time.perf_counter() - before, 1)})
+        _write(draft, files, record)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Package(path, remember(path, composite.name), record)
+
+
+class _Before(torch.nn.Module):
+    """The statistics that stand for the frame before the first one, in their order."""
+
+    def __init__(self, composite: Composite, given: Arguments) -> None:
+        super().__init__()
+        self.composite = composite
+        self._choices, self._texts = given.choices, given.texts
+
+    def forward(
+        self, images: dict[str, Tensor], settings: dict[str, Tensor], metadata: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return self.composite.before(images, {**settings, **self._choices}, {**metadata, **self._texts})
+
+
+# ---- tracing and compiling -------------------------------------------------------------------------------
+
+
+def _exported(
+    module: torch.nn.Module, given: tuple[dict[str, Tensor], ...], size: tuple[int, int] | None, composite: Composite
+) -> torch.export.ExportedProgram:
+    grids = {meta.name for meta in composite.plan.graph.metas if meta.type.name == "grid"}
+
+    def axes(kind: int, name: str, value: Tensor) -> dict[int, Any] | None:
+        free = (kind == 0 and size is None and value.dim() == 3) or (kind == 2 and name in grids)
+        return {1: Dim.DYNAMIC, 2: Dim.DYNAMIC} if free else None
+
+    shapes = tuple({name: axes(kind, name, value) for name, value in each.items()} for kind, each in enumerate(given))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.export(module, given, dynamic_shapes=shapes, strict=False)
+    except UserError:
+        raise
+    except Exception as error:  # whatever tracing raises
+        first = str(error).strip().partition("\n")[0]
+        hint = "a stage run by an executor cannot be exported; with --size a program need not fit every size"
+        raise CompileError(f"{composite.name} cannot be exported: {type(error).__name__}: {first}", hint) from error
+
+
+def _compiled(program: torch.export.ExportedProgram, name: str) -> Any:
+    """The files that AOTInductor makes of a program."""
+    arguments_, keywords = program.example_inputs
+    told = {**options(), "aot_inductor.package": True, "cpp.dynamic_threads": True}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch._inductor.aot_compile(program.module(), arguments_, keywords, options=told)
+    except Exception as error:  # of inductor, or the C++ compiler
+        first = str(error).strip().partition("\n")[0]
+        hint = "the composite itself needs no compiling; with --size a program need not fit every size"
+        raise CompileError(f"{name} cannot be compiled: {type(error).__name__}: {first}", hint) from error
+
+
+def _smallest(programs: Iterable[torch.export.ExportedProgram], size: tuple[int, int] | None) -> int:
+    """Pixels that each side must have, by what tracing found."""
+    if size is not None:
+        return min(size)
+    ranges = [found for program in programs for found in program.range_constraints.values()]
+    return max([2, *(int(found.lower) for found in ranges)])
+
+
+def _write(path: Path, files: Mapping[str, Any], record: Record) -> None:
+    package_pt2(str(path), aoti_files=dict(files), extra_files={RECORD: record.model_dump_json(indent=1)})
+    if path.stat().st_size > LARGEST_PACKAGE:
+        raise CompileError(f"{path} is larger than {LARGEST_PACKAGE >> 30} GiB", "leave out doubles, or --fix less")
+
+
+def _record(
+    composite: Composite, given: Arguments, size: tuple[int, int] | None, device: str, compiler: str, smallest: int
+) -> Record:
+    graph = composite.plan.graph
+    metas = {meta.name: meta for meta in graph.metas}
+    outcome = composite(given.images, {**given.settings, **given.choices}, {**given.metadata, **given.texts})
+    proxies = {step.node: step.implementation for step in composite.plan.steps if not _is_program(step.implementation)}
+    return Record(
+        ispdsl=distributions.version("ispdsl"),
+        machine=this_machine(device),
+        compiler=compiler,
+        pipeline=composite.name,
+        sha256=composite.sha256,
+        doubles=proxies,
+        slots=graph.slots,
+        images=tuple(_image(port.name, port.type) for port in graph.inputs if port.type.is_image),
+        size=size,
+        smallest=smallest,
+        settings=tuple(Number(name=name, shape=tuple(value.shape)) for name, value in given.settings.items()),
+        metadata=tuple(_told(metas[name], value) for name, value in given.metadata.items()),
+        previous=tuple(Number(name=name, shape=tuple(value.shape)) for name, value in given.previous.items()),
+        outputs=tuple(_image(port.name, port.type) for port in graph.outputs),
+        taps=tuple(_image(name, graph.type_of(value)) for name, value in graph.taps.items()),
+        statistics=tuple(outcome.statistics),
+        errors={},
+        seconds=0.0,
+    )
+
+
+def _is_program(implementation: str) -> bool:
+    return implementation.startswith("program ")
+
+
+def _image(name: str, type_: Type) -> Image:
+    return Image(name=name, type=str(type_), planes=type_.planes)
+
+
+def _told(meta: Meta, value: Tensor) -> Number:
+    """Metadata with its shape, and the number that stands for it where a frame has none."""
+    start = canonical_meta(meta, meta.default) if meta.default is not None else None
+    shape = (value.shape[0], -1, -1) if meta.type.name == "grid" else tuple(value.shape)
+    return Number(name=meta.name, shape=shape, default=start if isinstance(start, float) else None)
+
+
+# ---- examples, and the look at what was built ------------------------------------------------------------
+
+
+def example(composite: Composite, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Arguments:
+    """A call to trace or to try: a smooth scene with some noise, settings at their start, metadata of a likely camera.
+
+    Raises:
+        CompileError: the pipeline reads text of the frame.
+    """
+    graph = composite.plan.graph
+    images = {port.name: _scene(port.type, size, seed).to(device) for port in graph.inputs if port.type.is_image}
+    read = read_metadata(composite) | {slot.start_meta for slot in graph.slots if slot.drives and slot.start_meta}
+    metadata = {meta.name: _likely(meta).to(device) for meta in graph.metas if meta.name in read}
+    given = arguments(composite, images, None, metadata)
+    if not composite.feeds_back:
+        return given
+    before = composite.before(given.images, {**given.settings, **given.choices}, given.metadata)
+    return replace(given, previous=before)
+
+
+def _scene(type_: Type, size: tuple[int, int], seed: int) -> Tensor:
+    """A scene ``(C, H, W)`` of waves with 2 % of noise, in the codes of its type."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = (torch.linspace(0, 1, side) for side in size)
+    rows = rows[:, None]
+    waves = [
+        (torch.sin(9 * rows + plane) * torch.cos(7 * columns - plane) + 1) * (0.1 + 0.15 * (rows + columns))
+        for plane in range(type_.planes)
+    ]
+    noisy = torch.stack(waves) * (1 + 0.02 * torch.randn(type_.planes, *size, generator=generator))
+    storage = INTEGER_STORAGE.fullmatch(str(type_.args[-1]))
+    if storage is None:
+        return noisy.clamp(0.002, 1)
+    black, white = (BLACK, WHITE) if type_.name == "raw" else (0.0, 2.0 ** int(storage[1]) - 1)
+    return (black + noisy.clamp(0.002, 1) * (white - black)).round()
+
+
+def _likely(meta: Meta) -> Tensor:
+    """Numbers of the shape of a value of metadata, such as a camera writes them."""
+    sizes = tuple(each for each in meta.type.args if isinstance(each, int))
+    if meta.type.name == "grid":
+        return torch.linspace(1, 1.5, math.prod(GRID)).reshape(GRID)
+    if meta.type.name == "text":
+        raise CompileError(f"the pipeline reads the text {meta.name} of the frame, which a package cannot")
+    if meta.type.name == "matrix":
+        return torch.tensor(CAMERA) if sizes == (3, 3) else torch.eye(*sizes)
+    found = torch.tensor(KNOWN.get(meta.name, 1.0))
+    return found.expand(sizes).contiguous() if found.dim() == 0 else found
+
+
+def _differences(composite: Composite, built: Built, size: tuple[int, int] | None, device: str) -> dict[str, float]:
+    """The largest difference of a package to its composite by name, over two scenes and two sets of settings."""
+    found: dict[str, float] = {}
+    for seed, sides in enumerate((size or TRACED, size or OTHER)):
+        given = example(composite, sides, device, seed)
+        numbers = given.settings if seed == 0 else _moved(composite, given)
+        previous = given.previous if seed else {}
+        wanted = composite(given.images, {**numbers, **given.choices}, given.metadata, previous)
+        seen = built(given.images, numbers, given.metadata, previous)
+        for kind in ("outputs", "taps", "statistics"):
+            for name, value in getattr(wanted, kind).items():
+                apart = difference(getattr(seen, kind)[name], value)
+                found[name] = max(apart, found.get(name, 0.0))
+    return found
+
+
+def _moved(composite: Composite, given: Arguments) -> dict[str, Tensor]:
+    """Numbers a tenth of the way from where they are to the middle of what is legal."""
+    slots = {slot.address: slot for slot in composite.slots}
+    moved: dict[str, Tensor] = {}
+    for address, value in given.settings.items():
+        declaration = slots[address].declaration
+        assert isinstance(declaration, Slider | Register | Table), "numbers"
+        low, high = (canonical(end, declaration.unit) for end in declaration.hard or (math.inf, math.inf))
+        moved[address] = value + 0.1 * ((low + high) / 2 - value) if math.isfinite(low + high) else value
+    return moved
+
+
+def difference(one: Tensor, other: Tensor) -> float:
+    """The largest difference, in shares of 1 or of the largest of `other` if that is more; inf where not finite."""
+    apart = (one - other).abs().max() if one.numel() else torch.zeros(())
+    share = float(apart / other.abs().max().clamp(min=1)) if one.numel() else 0.0
+    return share if math.isfinite(share) else math.inf
+
+
+def _check(errors: Mapping[str, float], name: str) -> None:
+    worst = max(errors, key=errors.__getitem__)
+    if errors[worst] > TOLERANCE:
+        what = f"{name} was built, but its {worst} differs from the composite's by {errors[worst]:.1e}"
+        raise CompileError(f"{what}; more than {TOLERANCE:g} is no package", "a stage with a hard decision may do that")

@@ -196,6 +196,7 @@ def _exported(
 
 def _compiled(program: torch.export.ExportedProgram, name: str) -> Any:
     """The files that AOTInductor makes of a program."""
+    assert program.example_inputs is not None, "export keeps them"
     arguments_, keywords = program.example_inputs
     told = {**options(), "aot_inductor.package": True, "cpp.dynamic_threads": True}
     try:

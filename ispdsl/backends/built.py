@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._aoti import AOTIModelPackageLoader
 
 from ispdsl.backends import values
 from ispdsl.backends.composite import Rendering
@@ -215,7 +216,7 @@ def load_built(path: Path | str, *, trust: bool = False) -> Built:
         check_machine(record.machine, path)
         names = (PICTURE, BEFORE) if record.previous else (PICTURE,)
         try:
-            loaders = {name: torch._C._aoti.AOTIModelPackageLoader(str(copy), name, False, 1, -1) for name in names}
+            loaders = {name: AOTIModelPackageLoader(str(copy), name, False, 1, -1) for name in names}
         except RuntimeError as error:
             first = str(error).partition("\n")[0]
             raise FileError(f"{path} cannot be loaded: {first}", "build it again") from error

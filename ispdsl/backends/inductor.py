@@ -13,17 +13,22 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import torch
 import torch._dynamo
 from torch import Tensor
+from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 
+from ispdsl.backends import masks, powers
 from ispdsl.backends.arguments import Arguments, Call, Outcome, arguments, rendering
 from ispdsl.backends.composite import Composite, Rendering
-from ispdsl.backends.powers import PowerPass
+from ispdsl.backends.masks import rewrite_mask_comparisons
+from ispdsl.backends.powers import lower_powers
+from ispdsl.backends.programs import Program
+from ispdsl.backends.steps import Step
 from ispdsl.errors import CompileError, UserError
 
 PROGRAMS = 256
@@ -38,7 +43,20 @@ Run = Callable[..., Outcome]
 @cache
 def options() -> dict[str, Any]:
     """What inductor is told besides its defaults."""
-    return {"joint_custom_pre_pass": PowerPass()}
+    return {"joint_custom_pre_pass": Passes()}
+
+
+class Passes(CustomGraphPass):
+    """What is rewritten before inductor lowers a graph, the way forward and the way back."""
+
+    def __call__(self, graph: torch.fx.Graph) -> None:
+        """Rewrite the graph."""
+        lower_powers(graph)
+        rewrite_mask_comparisons(graph)
+
+    def uuid(self) -> Any:
+        """What torch's cache tells it by: the hash of the passes' texts."""
+        return get_hash_for_files((powers.__file__, masks.__file__))
 
 
 def check_compiler(device: torch.device) -> str:
@@ -100,7 +118,7 @@ def inductor(composite: Composite) -> Compiled:
 
 def _program(composite: Composite, given: Arguments) -> Run:
     """Compile for what was given."""
-    whole = Call(composite, given.choices, given.texts)
+    whole = Call(composite.replaced(map(_opaque, composite.steps)), given.choices, given.texts)
     made = torch.compile(whole, fullgraph=True, dynamic=False, options=options())
 
     def run(*tensors: Any) -> Outcome:
@@ -115,6 +133,14 @@ def _program(composite: Composite, given: Arguments) -> Run:
             raise CompileError(what, "call the composite itself, which needs no compiling") from error
 
     return run
+
+
+def _opaque(step: Step) -> Step:
+    """A step whose program dynamo calls and does not read: it may compute tables with numpy, or anything else."""
+    function = step.program.function
+    if isinstance(function, torch.nn.Module):
+        return step
+    return replace(step, program=Program(torch._dynamo.nonstrict_trace(function), step.program.layout))
 
 
 def _sized(given: Arguments) -> tuple[dict[str, Tensor], ...]:

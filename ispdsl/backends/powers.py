@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
+from torch._ops import OpOverload
 
 aten = torch.ops.aten
 
@@ -80,8 +79,12 @@ def _summed(given: Sequence[Any], least: Callable[[Any], float]) -> float:
     return 0.0 if least(given[0]) >= 0 else UNKNOWN
 
 
-MOVING = "alias clone contiguous detach expand flip gather index index_select lift_fresh_copy narrow permute reshape "
-MOVING += "select slice squeeze t to _to_copy transpose unfold unsqueeze view _unsafe_view pixel_shuffle amax amin mean"
+MOVING = (
+    "alias clone contiguous detach expand flip gather index index_select lift_fresh_copy narrow permute reshape select "
+    "slice squeeze t to _to_copy transpose unfold unsqueeze view _unsafe_view pixel_shuffle amax amin mean"
+)
+"""Operations whose results are numbers of their first argument, or between them."""
+
 RULES: dict[str, Least] = {
     **dict.fromkeys(MOVING.split(), _first),
     **dict.fromkeys("abs square exp exp2 sigmoid softplus sqrt relu rsqrt cosh".split(), _never_negative),
@@ -94,6 +97,9 @@ RULES: dict[str, Least] = {
     "maximum": lambda given, least: max(map(least, given[:2])),
     "minimum": _clamp_max,
     "where": _either,
+    "scalar_tensor": _first,
+    "full": lambda given, least: least(given[1]),
+    "full_like": lambda given, least: least(given[1]),
     "sum": _summed,
     "pow": _even_power,
 }
@@ -118,15 +124,13 @@ def least_values(graph: fx.Graph) -> dict[fx.Node, float]:
 
 def _name(node: fx.Node) -> str:
     """Name of an aten operation without its overload; empty for anything else."""
-    target = node.target
-    return target._schema.name.removeprefix("aten::") if isinstance(target, torch._ops.OpOverload) else ""
+    return node.target.name().partition("::")[2].partition(".")[0] if isinstance(node.target, OpOverload) else ""
 
 
 def _given(node: fx.Node) -> list[Any]:
-    """The arguments in the order of the declaration, those by keyword too."""
-    assert isinstance(node.target, torch._ops.OpOverload), "asked of operations"
-    names = [argument.name for argument in node.target._schema.arguments]
-    return [*node.args, *(node.kwargs.get(name) for name in names[len(node.args) :])]
+    """The arguments in the order of the declaration; limits may stand by keyword."""
+    names = ("self", "min", "max")[len(node.args) :] if _name(node).startswith("clamp") else ()
+    return [*node.args, *(node.kwargs.get(name) for name in names)]
 
 
 def lower_powers(graph: fx.Graph) -> int:
@@ -174,15 +178,3 @@ def _rewrite(graph: fx.Graph, node: fx.Node) -> None:
         new.meta.update(node.meta)
     node.replace_all_uses_with(power)
     graph.erase_node(node)
-
-
-class PowerPass(CustomGraphPass):
-    """`lower_powers` as inductor takes a pass; its name in the cache of compiled graphs is the hash of this file."""
-
-    def __call__(self, graph: fx.Graph) -> None:
-        """Rewrite the graph."""
-        lower_powers(graph)
-
-    def uuid(self) -> Any:
-        """What the cache tells it by."""
-        return get_hash_for_files((str(Path(__file__)),))

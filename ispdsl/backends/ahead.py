@@ -166,7 +166,7 @@ class _Before(torch.nn.Module):
     def forward(
         self, images: dict[str, Tensor], settings: dict[str, Tensor], metadata: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        return self.composite.before(images, {**settings, **self._choices}, {**metadata, **self._texts})
+        return self.composite.grey_before(images, {**settings, **self._choices}, {**metadata, **self._texts})
 
 
 # ---- tracing and compiling -------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def example(composite: Composite, size: tuple[int, int], device: str = "cpu", se
     given = arguments(composite, images, None, metadata)
     if not composite.feeds_back:
         return given
-    before = composite.before(given.images, {**given.settings, **given.choices}, given.metadata)
+    before = composite.grey_before(given.images, {**given.settings, **given.choices}, given.metadata)
     return replace(given, previous=before)
 
 

@@ -13,8 +13,6 @@ from ispdsl.backends import values
 from ispdsl.backends.composite import Composite, Rendering
 from ispdsl.errors import RunError
 
-Static = str | bool
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -26,7 +24,7 @@ class Arguments:
     metadata: dict[str, Tensor]
     """What the pipeline reads of the frame; what the frame leaves out is a constant of the program."""
     previous: dict[str, Tensor]
-    choices: dict[str, Static]
+    choices: dict[str, values.Static]
     """Options, switches and texts: other ones make another program."""
     texts: dict[str, str]
 
@@ -54,14 +52,12 @@ def arguments(
         raise RunError(f"{composite.name} needs the input {graph.inputs[0].name}")
     like = next(iter(images.values()))
     given, frame = settings or {}, metadata or {}
-    slots = {slot.address: slot for slot in composite.slots if slot.drives}
-    unset = composite.start(frame, like.dtype)
-    found: dict[str, Any] = {}
-    for address in {**unset, **given}:
-        slot = slots.get(address)
-        value = given.get(address, unset.get(address))
-        known = slot is not None and not slot.fixed
-        found[address] = values.setting(slot, value, like) if slot is not None and known else value
+    composite.check_addresses(given)
+    slots = {slot.address: slot for slot in composite.slots}
+    found = {
+        address: values.setting(slots[address], given.get(address, start), like)
+        for address, start in composite.start(frame, like.dtype).items()
+    }
     numbers = {address: value for address, value in found.items() if isinstance(value, Tensor)}
     read = {meta.name: meta for meta in graph.metas if meta.name in read_metadata(composite) and meta.name in frame}
     told = {name: values.metadata(meta, frame[name], like) for name, meta in read.items()}
@@ -89,7 +85,7 @@ Outcome = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]
 class Call(torch.nn.Module):
     """A composite as a function of tensors alone, for some choices."""
 
-    def __init__(self, composite: Composite, choices: Mapping[str, Static], texts: Mapping[str, str]) -> None:
+    def __init__(self, composite: Composite, choices: Mapping[str, values.Static], texts: Mapping[str, str]) -> None:
         super().__init__()
         self.composite = composite
         self._choices, self._texts = dict(choices), dict(texts)

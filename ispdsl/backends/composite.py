@@ -251,6 +251,17 @@ class Composite(nn.Module):
         slots = [slot for slot in self._slots.values() if not slot.fixed and not slot.structural]
         return {slot.address: self._start(slot, given, like) for slot in slots}
 
+    def check_addresses(self, addresses: Iterable[str]) -> None:
+        """Make sure that these can be set.
+
+        Raises:
+            RunError: there is no such parameter, or it is fixed.
+        """
+        for address in addresses:
+            slot = self._slots.get(address) or self._named(address)
+            if slot.fixed:
+                raise RunError(f"{address} is fixed in the pipeline", "remove `fixed` there to make it adjustable")
+
     # ---- for whoever runs the steps in another way ---------------------------------------------------------
 
     def inputs(
@@ -341,10 +352,7 @@ class Composite(nn.Module):
 
     def _settings(self, given: Mapping[str, Any], metadata: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
         """The value of every parameter that drives something."""
-        for address in given:
-            slot = self._slots.get(address) or self._named(address)
-            if slot.fixed:
-                raise RunError(f"{address} is fixed in the pipeline", "remove `fixed` there to make it adjustable")
+        self.check_addresses(given)
         return {
             address: self._given(slot, given[address], like) if address in given else self._start(slot, metadata, like)
             for address, slot in self._slots.items()

@@ -80,6 +80,7 @@ bench: install
 	$(BIN)/python -m benchmarks.overhead_libraw
 	$(BIN)/python -m benchmarks.overhead_darktable
 	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m benchmarks.compiled --pipeline eight
 
 bench-speed: install
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'

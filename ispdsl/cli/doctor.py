@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import platform
+import shutil
 import sys
 import threading
 import time
@@ -96,6 +97,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("cores", "good", f"{_cores()} of {os.cpu_count()}")
     yield _memory()
     yield _attempt("accelerator", _accelerator, "reinstall torch: pip install --force-reinstall torch")
+    yield _compiler()
     for folder in ("stdlib", "pipelines"):
         yield _shipped(folder)
     yield from real_things()
@@ -132,6 +134,14 @@ def _accelerator() -> str:
     if torch.backends.mps.is_available():
         return "Metal"
     return "none; torch computes on the CPU"
+
+
+def _compiler() -> Finding:
+    """The C++ compiler that torch's inductor starts, which only `ispdsl build` and `ispdsl.inductor` need."""
+    name = os.environ.get("CXX", "g++")
+    found = shutil.which(name)
+    advice = "for ispdsl build: apt-get install g++, or name yours in CXX"
+    return Finding("C++", "good", found) if found else Finding("C++", "absent", f"no {name} in PATH", advice)
 
 
 def _cores() -> int:

@@ -25,6 +25,7 @@ from torch.export.pt2_archive._package import package_pt2
 from ispdsl.backends.arguments import Arguments, Call, arguments, read_metadata
 from ispdsl.backends.built import Built, load_built
 from ispdsl.backends.composite import Composite
+from ispdsl.backends.conditions import binding
 from ispdsl.backends.inductor import check_compiler, options
 from ispdsl.backends.package import (
     BEFORE,
@@ -50,8 +51,11 @@ from ispdsl.runtime.values import Settings
 TOLERANCE = 1e-5
 """How far a package may be from its composite, in shares of 1 or of the largest value if that is more."""
 
-TRACED, OTHER = (96, 130), (62, 75)
-"""Height and width of the images that a program of any size is traced with, and those of a second look at it."""
+TRACED = (97, 131)
+"""Height and width of the images that a program of any size is traced with; odd, see `conditions`."""
+
+TRIED = (TRACED, (98, 132), (98, 131), (161, 120))
+"""Those that it is tried with, of which those count that it takes."""
 
 GRID = (4, 3, 5)
 """Planes, rows and columns of the grids of metadata that are traced; packages take any rows and columns."""
@@ -141,7 +145,8 @@ def build(
         if composite.feeds_back:
             exported[BEFORE] = _exported(_Before(composite, given), given.tensors[:3], size, composite)
         files = {name: _compiled(program, composite.name) for name, program in exported.items()}
-    record = _record(composite, given, size, device, compiler, _smallest(exported.values(), size))
+    conditions = _conditions(exported.values(), composite.name)
+    record = _record(composite, given, size, device, compiler, _smallest(exported.values(), size), conditions)
     draft = path.with_name(f".{path.stem}.building{SUFFIX}")
     try:
         _write(draft, files, record)
@@ -209,6 +214,20 @@ def _compiled(program: torch.export.ExportedProgram, name: str) -> Any:
         raise CompileError(f"{name} cannot be compiled: {type(error).__name__}: {first}", hint) from error
 
 
+def _conditions(programs: Iterable[torch.export.ExportedProgram], name: str) -> tuple[str, ...]:
+    """What tracing decided by the sizes of what goes in.
+
+    Raises:
+        CompileError: this version of torch does not say, or in a way that is not known.
+    """
+    try:
+        # torch has no public name for them; `_guards_code` is what `ExportedProgram.module` checks.
+        return binding(text for program in programs for text in vars(program)["_guards_code"] or ())
+    except (KeyError, ValueError) as error:
+        what = f"{name} cannot be built for every size: which sizes its program fits is not known ({error})"
+        raise CompileError(what, "build it with --size") from error
+
+
 def _smallest(programs: Iterable[torch.export.ExportedProgram], size: tuple[int, int] | None) -> int:
     """Pixels that each side must have, by what tracing found."""
     if size is not None:
@@ -224,7 +243,13 @@ def _write(path: Path, files: Mapping[str, Any], record: Record) -> None:
 
 
 def _record(
-    composite: Composite, given: Arguments, size: tuple[int, int] | None, device: str, compiler: str, smallest: int
+    composite: Composite,
+    given: Arguments,
+    size: tuple[int, int] | None,
+    device: str,
+    compiler: str,
+    smallest: int,
+    conditions: tuple[str, ...],
 ) -> Record:
     graph = composite.plan.graph
     metas = {meta.name: meta for meta in graph.metas}
@@ -241,6 +266,7 @@ def _record(
         images=tuple(_image(port.name, port.type) for port in graph.inputs if port.type.is_image),
         size=size,
         smallest=smallest,
+        conditions=conditions,
         settings=tuple(Number(name=name, shape=tuple(value.shape)) for name, value in given.settings.items()),
         metadata=tuple(_told(metas[name], value) for name, value in given.metadata.items()),
         previous=tuple(Number(name=name, shape=tuple(value.shape)) for name, value in given.previous.items()),
@@ -318,9 +344,11 @@ def _likely(meta: Meta) -> Tensor:
 
 
 def _differences(composite: Composite, built: Built, size: tuple[int, int] | None, device: str) -> dict[str, float]:
-    """The largest difference of a package to its composite by name, over two scenes and two sets of settings."""
+    """The largest difference of a package to its composite by name, over some scenes and settings."""
     found: dict[str, float] = {}
-    for seed, sides in enumerate((size or TRACED, size or OTHER)):
+    for seed, sides in enumerate((size, size) if size else TRIED):
+        if sides != TRACED and not built.takes(sides):
+            continue
         given = example(composite, sides, device, seed)
         numbers = given.settings if seed == 0 else _moved(composite, given)
         previous = given.previous if seed else {}
@@ -346,7 +374,12 @@ def _moved(composite: Composite, given: Arguments) -> dict[str, Tensor]:
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """The largest difference, in shares of 1 or of the largest of `other` if that is more; inf where not finite."""
+    """The largest difference, in shares of 1 or of the largest of `other` if that is more.
+
+    Infinite where one is not finite, or the shapes differ.
+    """
+    if one.shape != other.shape:
+        return math.inf
     apart = (one - other).abs().max() if one.numel() else torch.zeros(())
     share = float(apart / other.abs().max().clamp(min=1)) if one.numel() else 0.0
     return share if math.isfinite(share) else math.inf

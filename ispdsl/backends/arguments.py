@@ -66,7 +66,7 @@ def arguments(
         settings=numbers,
         metadata={name: value for name, value in told.items() if isinstance(value, Tensor)},
         previous=dict(previous or {}),
-        choices={address: value for address, value in found.items() if address not in numbers},
+        choices={address: value for address, value in found.items() if not isinstance(value, Tensor)},
         texts={name: value for name, value in told.items() if isinstance(value, str)},
     )
 

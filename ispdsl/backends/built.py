@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch._C._aoti import AOTIModelPackageLoader
 
 from ispdsl.backends import values
 from ispdsl.backends.composite import Rendering
+from ispdsl.backends.conditions import broken
 from ispdsl.backends.package import BEFORE, LARGEST_PACKAGE, PICTURE, SUFFIX, Number, Record, check_machine, known, read
 from ispdsl.errors import FileError, RunError
 from ispdsl.runtime.slots import Slot, find, is_table
@@ -81,6 +82,10 @@ class Built:
         self._known(settings or {})
         frame = [_metadata(number, given, like, record.pipeline) for number in record.metadata]
         flat = [*images, *numbers, *frame]
+        if self._broken(tuple(value.shape) for value in flat) is not None:
+            size = "x".join(map(str, like.shape[-2:]))
+            what = f"images of {size} px take another way through {record.pipeline} than this package was built for"
+            raise RunError(what, f"build one with --size {size}")
         if record.previous:
             flat += self._previous(previous, flat, like)
         found = iter(self.programs[PICTURE].boxed_run(flat))
@@ -89,6 +94,23 @@ class Built:
             taps={tap.name: next(found) for tap in record.taps},
             statistics={name: next(found) for name in record.statistics},
         )
+
+    def takes(self, size: tuple[int, int], grid: int = 3) -> bool:
+        """Whether images of this height and width fit, with `grid` rows and columns of grids of metadata."""
+        shapes = [(port.planes, *size) for port in self.record.images]
+        shapes += [number.shape for number in self.record.settings]
+        shapes += [tuple(grid if n == -1 else n for n in number.shape) for number in self.record.metadata]
+        fits = self.record.size in (None, size) and min(size) >= self.record.smallest
+        return fits and self._broken(shapes) is None
+
+    def _broken(self, shapes: Iterable[tuple[int, ...]]) -> str | None:
+        """The first condition that images, settings and metadata of these shapes break."""
+        record = self.record
+        kinds = {"images": record.images, "settings": record.settings, "metadata": record.metadata}
+        names = [f"{kind}.{each.name}" for kind, group in kinds.items() for each in group]
+        sizes = dict(zip(names, shapes, strict=True))
+        sizes |= {f"previous.{number.name}": number.shape for number in record.previous}
+        return broken(record.conditions, sizes)
 
     def _images(self, image: Tensor | Mapping[str, Tensor]) -> list[Tensor]:
         record = self.record

@@ -100,6 +100,8 @@ class Record(BaseModel, frozen=True, extra="forbid"):
     """Height and width, where they are fixed."""
     smallest: int
     """Pixels that each side must have."""
+    conditions: tuple[str, ...] = ()
+    """What must hold of the sizes of what goes in; see `ispdsl.backends.conditions`."""
     settings: tuple[Number, ...]
     metadata: tuple[Number, ...]
     previous: tuple[Number, ...]

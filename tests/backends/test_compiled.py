@@ -22,6 +22,9 @@ from tests.scenes import FREE
 
 compiled = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor starts a C++ compiler")
 
+# dynamo looks at `grad` of whatever goes in, and hides the warning by means that `error` does not know.
+pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,7 +12,6 @@ from ispdsl.backends.built import load_built
 from ispdsl.backends.package import (
     RECORD,
     Image,
-    Machine,
     Number,
     Record,
     check_machine,
@@ -31,7 +30,7 @@ def own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def record(**more: Any) -> Record:
-    whole = {
+    whole: dict[str, Any] = {
         "ispdsl": "0",
         "machine": this_machine(),
         "compiler": "g++",
@@ -114,7 +113,7 @@ def test_another_machine_is_refused_before_anything_is_loaded(tmp_path: Path, ch
 
 def test_cuda_is_refused_without_a_device(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    built = Machine(**(this_machine().model_dump() | {"device": "cuda", "capability": "9.0"}))
+    built = this_machine().model_copy(update={"device": "cuda", "capability": "9.0"})
     with pytest.raises(FileError, match="there is no CUDA device"):
         check_machine(built, "one.pt2")
 

@@ -17,7 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ispdsl.backends.arguments import Arguments
 
 EIGHT = """
 from tone   import exposure, contrast, gamma
@@ -53,35 +56,42 @@ def composite_of(path: Path) -> Any:
     return ispdsl.compile(graph, cfa="rggb" if raw else None, taps=())
 
 
-def calls(way: str, path: Path, package: Path, sides: tuple[int, int]) -> tuple[Callable[[], Any], Any]:
-    """A function of one call in one of the ways, and the arguments of it."""
-    from ispdsl.backends.ahead import example
-    from ispdsl.backends.built import load_built
-    from ispdsl.backends.inductor import inductor
+def call_of(path: Path, sides: tuple[int, int]) -> tuple[Any, Arguments]:
+    """The composite of a file, and a call of it."""
+    from ispdsl.backends.examples import example
 
     composite = composite_of(path)
-    given = example(composite, sides)
+    return composite, example(composite, sides)
+
+
+def way_of(way: str, composite: Any, given: Arguments, package: Path) -> Callable[[], Any]:
+    """A function of one call in one of the ways; its modules are imported here, since a user waits for them."""
     settings = {**given.settings, **given.choices}
-    run = {"plain": lambda: composite, "inductor": lambda: inductor(composite)}
     if way == "ahead":
+        from ispdsl.backends.built import load_built
+
         built = load_built(package)
-        return lambda: built(given.images, given.settings, given.metadata, given.previous), given
-    made = run[way]()
-    return lambda: made(given.images, settings, given.metadata, given.previous), given
+        return lambda: built(given.images, given.settings, given.metadata, given.previous)
+    if way == "inductor":
+        from ispdsl.backends.inductor import inductor
+
+        composite = inductor(composite)
+    return lambda: composite(given.images, settings, given.metadata, given.previous)
 
 
 def started(way: str, path: Path, package: Path, sides: tuple[int, int]) -> dict[str, float]:
-    """Seconds of a fresh process up to the first picture and for the second one; asked of a child."""
+    """Seconds until a way is ready, for the first picture and for the second one; asked of a child."""
     import torch
 
-    imported = time.perf_counter()
     with torch.no_grad():
-        call, _ = calls(way, path, package, sides)
+        composite, given = call_of(path, sides)
+        before = time.perf_counter()
+        call = way_of(way, composite, given, package)
         ready = time.perf_counter()
         call()
         first = time.perf_counter()
         call()
-    return {"made": ready - imported, "first": first - ready, "second": time.perf_counter() - first}
+    return {"ready": ready - before, "first": first - ready, "second": time.perf_counter() - first}
 
 
 def child(way: str, path: Path, package: Path, sides: tuple[int, int], cache: Path) -> dict[str, float]:
@@ -100,18 +110,17 @@ def steady(path: Path, package: Path, sides: tuple[int, int], rounds: int) -> di
     """Median and quartiles of seconds a call, of calls in turns: forward, and forward with backward."""
     import torch
 
-    runs = {way: calls(way, path, package, sides) for way in WAYS}
-    kinds: dict[str, Callable[[], Any]] = {f"{way} forward": call for way, (call, _) in runs.items()}
+    composite, given = call_of(path, sides)
+    runs = {way: way_of(way, composite, given, package) for way in WAYS}
+    kinds: dict[str, Callable[[], Any]] = {f"{way} forward": call for way, call in runs.items()}
 
     def with_gradients(way: str) -> Callable[[], Any]:
-        call, given = runs[way]
-
         def both() -> None:
             for value in given.settings.values():
                 value.requires_grad_()
-            call().image.mean().backward()
+            runs[way]().image.mean().backward()
             for value in given.settings.values():
-                value.requires_grad_(requires_grad=False)
+                value.requires_grad_(False)
 
         return both
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ispdsl.backends import ahead, built, inductor
-from ispdsl.backends.ahead import TOLERANCE, difference, example
+from ispdsl.backends.ahead import TOLERANCE
 from ispdsl.backends.arguments import Arguments, arguments
 from ispdsl.backends.composite import Composite, Rendering
+from ispdsl.backends.examples import difference, example
 from ispdsl.errors import CompileError, RunError
 from ispdsl.runtime.values import Settings
 from tests import compiling, scenes

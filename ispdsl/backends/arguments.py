@@ -53,10 +53,10 @@ def arguments(
     like = next(iter(images.values()))
     given, frame = settings or {}, metadata or {}
     composite.check_addresses(given)
-    slots = {slot.address: slot for slot in composite.slots}
+    slots = {slot.address: slot for slot in composite.slots if slot.drives}
+    wanted = {**composite.start(frame, like.dtype, given), **given}
     found = {
-        address: values.setting(slots[address], given.get(address, start), like)
-        for address, start in composite.start(frame, like.dtype).items()
+        address: values.setting(slot, wanted[address], like) for address, slot in slots.items() if address in wanted
     }
     numbers = {address: value for address, value in found.items() if isinstance(value, Tensor)}
     read = {meta.name: meta for meta in graph.metas if meta.name in read_metadata(composite) and meta.name in frame}

@@ -239,9 +239,12 @@ class Composite(nn.Module):
         return {name: value[0] for name, value in found.items()} if made_up else found
 
     def start(
-        self, metadata: Mapping[str, Any] | None = None, dtype: torch.dtype = torch.float64
+        self,
+        metadata: Mapping[str, Any] | None = None,
+        dtype: torch.dtype = torch.float64,
+        besides: Collection[str] = (),
     ) -> dict[str, Tensor | str | bool]:
-        """Canonical starting values of everything that settings may hold, as `forward` takes them.
+        """Canonical starting values of everything that settings may hold `besides` some, as `forward` takes them.
 
         Raises:
             RunError: metadata that a value starts at is missing.
@@ -249,7 +252,7 @@ class Composite(nn.Module):
         like = torch.empty((), dtype=dtype)
         given = {} if metadata is None else metadata
         slots = [slot for slot in self._slots.values() if not slot.fixed and not slot.structural]
-        return {slot.address: self._start(slot, given, like) for slot in slots}
+        return {slot.address: self._start(slot, given, like) for slot in slots if slot.address not in besides}
 
     def check_addresses(self, addresses: Iterable[str]) -> None:
         """Make sure that these can be set.

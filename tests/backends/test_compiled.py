@@ -74,6 +74,16 @@ def test_arguments_are_those_of_the_call(folder: Path):
     agree(called(made, given), wanted)
 
 
+def test_metadata_that_a_setting_starts_at_may_be_missing_where_it_is_set():
+    made = scenes.composite("photo_finish")
+    given = example(made, (20, 30))
+    assert "as_shot_temperature" not in given.metadata
+    again = arguments(made, given.images, {**given.settings, **given.choices}, given.metadata)
+    assert again.settings == given.settings
+    with pytest.raises(RunError, match="starts at the metadata"):
+        arguments(made, given.images, given.choices, given.metadata)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

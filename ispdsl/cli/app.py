@@ -13,35 +13,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ispdsl.cli import (
-    attack,
-    build,
-    chart,
-    check,
-    compare,
-    compile,
-    demo,
-    distil,
-    doctor,
-    evaluate,
-    explain,
-    format,
-    frontend,
-    joint,
-    predict,
-    regress,
-    run,
-    runs,
-    sample,
-    show,
-    stages,
-    style,
-    sweep,
-    train,
-    trust,
-    tune,
-    verify,
-)
 from ispdsl.cli.console import emit
 from ispdsl.interrupts import terminated
 
@@ -73,6 +44,7 @@ COMMANDS = {
     "distil": "distil:distil",
     "attack": "attack:attack",
     "compile": "compile:compile",
+    "build": "build:build",
     "export": "export:export",
     "demo": "demo:demo",
     "doctor": "doctor:doctor",
@@ -104,70 +76,6 @@ class Command(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """The help page."""
         return ARGUMENT.sub(lambda match: match[1].ljust(len(match[0])), super().get_help(ctx))
-
-
-app = typer.Typer(
-    name="ispdsl",
-    help="A language for camera image signal processors, and its compiler.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-for name, command in {
-    "check": check.check,
-    "fmt": format.fmt,
-    "tree": show.tree,
-    "ir": show.ir,
-    "graph": show.graph,
-    "plan": show.plan,
-    "explain": explain.explain,
-    "stages": stages.stages,
-    "verify": verify.verify,
-    "trust": trust.trust,
-    "run": run.run,
-    "sweep": sweep.sweep,
-    "chart": chart.chart,
-    "sample": sample.sample,
-    "train": train.train,
-    "evaluate": evaluate.evaluate,
-    "compare": compare.compare,
-    "regress": regress.regress,
-    "tune": tune.tune,
-    "joint": joint.joint,
-    "distil": distil.distil,
-    "attack": attack.attack,
-    "compile": compile.compile,
-    "build": build.build,
-    "demo": demo.demo,
-    "doctor": doctor.doctor,
-    "version": doctor.version,
-}.items():
-    app.command(name, cls=Command)(command)
-
-runs_app = typer.Typer(name="runs", help="What was sampled: run directories.", no_args_is_help=True)
-for name, command in {
-    "ls": runs.ls,
-    "show": runs.show,
-    "resume": runs.resume,
-    "gc": runs.gc,
-    "export": runs.export,
-}.items():
-    runs_app.command(name, cls=Command)(command)
-app.add_typer(runs_app)
-
-predict_app = typer.Typer(name="predict", help="A network that gives every raw its own settings.", no_args_is_help=True)
-for name, command in {"train": predict.train, "run": predict.run}.items():
-    predict_app.command(name, cls=Command)(command)
-app.add_typer(predict_app)
-frontend_app = typer.Typer(name="frontend", help="Networks in the place of a demosaic.", no_args_is_help=True)
-frontend_app.command("train", cls=Command)(frontend.train)
-app.add_typer(frontend_app)
-style_app = typer.Typer(name="style", help="Raws finished in the style of other pictures.", no_args_is_help=True)
-for name, command in {"train": style.train, "run": style.run, "fit": style.fit}.items():
-    style_app.command(name, cls=Command)(command)
-app.add_typer(style_app)
 
 
 def _say_version(wanted: bool) -> None:

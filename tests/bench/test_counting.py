@@ -119,7 +119,7 @@ def test_a_large_picture_needs_no_memory(chain: Composite) -> None:
 
 @pytest.mark.parametrize("name", ["photo_finish", "learned_isp"])
 def test_every_operation_of_the_shipped_pipelines_is_counted(name: str) -> None:
-    from ispdsl.cli.compile import example_of
+    from ispdsl.export.example import example_of
 
     root = Path(__file__).parents[2]
     composite = compile(build(load(root / "pipelines" / f"{name}.isp")), cfa="rggb", taps=())

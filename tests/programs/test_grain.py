@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -67,7 +69,7 @@ def test_larger_grain_is_coarser() -> None:
 
 def test_grain_is_the_same_each_time_and_grows_with_the_image() -> None:
     """A larger image has the grain of the smaller one in its corner: there is no border."""
-    settings: dict[str, float] = {"amount": 0.1, "size": 1.2}
+    settings: dict[str, Any] = {"amount": 0.1, "size": 1.2}
     large = grain(flat(0.4, 40), **settings, colour=True, space=SPACE)
     small = grain(flat(0.4, 12), **settings, colour=True, space=SPACE)
     torch.testing.assert_close(large[:, :12, :12], small)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from ispdsl.programs import raw_correction as raw
 from tests.programs.checks import check_program
 from tests.programs.test_raw import BAYER, PHASES, mosaic, vector
 
-CENTRED = {"centre_x": 0.5, "centre_y": 0.5, "strength": 1.0}
-FALL_OFF = {"k0": 0.4, "k1": -0.3, "k2": 0.2, "k3": 0.1, "k4": -0.05}
-NO_FALL_OFF = dict.fromkeys(FALL_OFF, 0.0)
+CENTRED: dict[str, Any] = {"centre_x": 0.5, "centre_y": 0.5, "strength": 1.0}
+FALL_OFF: dict[str, Any] = {"k0": 0.4, "k1": -0.3, "k2": 0.2, "k3": 0.1, "k4": -0.05}
+NO_FALL_OFF: dict[str, Any] = dict.fromkeys(FALL_OFF, 0.0)
 
 
 def test_linearise_generic() -> None:

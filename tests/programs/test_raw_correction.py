@@ -19,6 +19,10 @@ FALL_OFF: dict[str, Any] = {"k0": 0.4, "k1": -0.3, "k2": 0.2, "k3": 0.1, "k4": -
 NO_FALL_OFF: dict[str, Any] = dict.fromkeys(FALL_OFF, 0.0)
 
 
+def _strength(strength: float) -> dict[str, Any]:
+    return CENTRED | {"strength": strength}
+
+
 def test_linearise_generic() -> None:
     codes = mosaic("rggb") * 60000
     table = torch.linspace(0, 1, 257, dtype=torch.float64) ** 2
@@ -85,7 +89,7 @@ def test_lens_shading_radial_is_the_polynomial_of_the_standard(
 ) -> None:
     height, width = size
     image = torch.ones(1, height, width, dtype=torch.float64)
-    settings = FALL_OFF | {"centre_x": centre[0], "centre_y": centre[1], "strength": 1.0}
+    settings: dict[str, Any] = {**FALL_OFF, "centre_x": centre[0], "centre_y": centre[1], "strength": 1.0}
     found = raw.lens_shading_radial(image, **settings)
     middle = (centre[0] * (width - 1), centre[1] * (height - 1))
     corners = [
@@ -101,11 +105,12 @@ def test_lens_shading_radial_is_the_polynomial_of_the_standard(
 def test_lens_shading_radial_strength_and_identities() -> None:
     image = mosaic("linear") - 0.2
     assert torch.equal(raw.lens_shading_radial(image, **NO_FALL_OFF, **CENTRED), image)
-    assert torch.equal(raw.lens_shading_radial(image, **FALL_OFF, **CENTRED | {"strength": 0.0}), image)
-    deep = NO_FALL_OFF | {"k0": -4.0}
-    for coefficients in (FALL_OFF, deep):
-        shaded = raw.lens_shading_radial(image, **coefficients, **CENTRED | {"strength": -2.0})
-        back = raw.lens_shading_radial(shaded, **coefficients, **CENTRED | {"strength": 2.0})
+    assert torch.equal(raw.lens_shading_radial(image, **FALL_OFF, **_strength(0.0)), image)
+    deep: dict[str, Any] = {**NO_FALL_OFF, "k0": -4.0}
+    tried: list[dict[str, Any]] = [FALL_OFF, deep]
+    for coefficients in tried:
+        shaded = raw.lens_shading_radial(image, **coefficients, **_strength(-2.0))
+        back = raw.lens_shading_radial(shaded, **coefficients, **_strength(2.0))
         assert torch.allclose(back, image, atol=1e-12)
 
 

@@ -99,6 +99,7 @@ def test_every_phase_and_odd_sizes(folder: Path, cfa: str, size: tuple[int, int]
     assert error < 1e-5
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_a_histogram_goes_on_after_it():
     composite = compile(build(load(PIPELINES / "photo_finish.isp")), cfa="grbg", taps=())
     compiled, error = made(composite, 26, 40, **{"demosaic.method": "malvar"})

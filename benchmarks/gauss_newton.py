@@ -143,7 +143,7 @@ def main() -> None:
     median = {name: statistics.median(turn[name] for turn in turns) for name in measured}
     base = "reverse, inductor" if inductor else "reverse, eager"
     ratios = {name: statistics.median(turn[name] / turn[base] for turn in turns) for name in measured}
-    found = {
+    found: dict[str, Any] = {
         "size": given.size,
         "free": point.numel(),
         "threads": given.threads,

@@ -12,8 +12,10 @@ from torch import Tensor
 pytest.importorskip("halide")
 
 from ispdsl.backends.composite import Composite, compile
+from ispdsl.backends.halide import compiled as halide
 from ispdsl.backends.halide.compiled import Compiled, lower
-from ispdsl.errors import RunError
+from ispdsl.backends.halide.rendering import coded, rendered
+from ispdsl.errors import CompileError, RunError
 from ispdsl.graph import build
 from ispdsl.ir.types import BAYER
 from ispdsl.lower.loader import load
@@ -127,3 +129,57 @@ def test_an_image_of_another_shape_is_refused(folder: Path):
         compiled(mosaic(16, 22))
     with pytest.raises(RunError, match="compiled for"):
         compiled(mosaic(16, 20).float())
+
+
+TINY = """
+from raw      import black_white
+from demosaic import bilinear
+from tone     import exposure
+
+pipeline tiny(mosaic: raw<C, u16>) -> (light: rgb<camera, f32>) {
+  meta black_level: vector<4>
+  meta white_level: real
+
+  light = mosaic
+    -> black_white(black_level = black_level, white_level = white_level)
+    -> bilinear
+    -> exposure(ev = 0.3ev)
+}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.isp"
+    path.write_text(TINY)
+    return path
+
+
+def test_one_image_is_rendered_as_by_torch(tiny: Path):
+    composite = compile(build(load(tiny)), cfa="rggb", taps=())
+    settings, raw = composite.start(METADATA, torch.float32), mosaic(20, 40)[0]
+    found = rendered(composite, raw, settings, METADATA)
+    assert list(found.outputs) == ["light"]
+    wanted = composite(raw.float(), settings, METADATA).outputs["light"]
+    torch.testing.assert_close(found.outputs["light"], wanted, rtol=0, atol=1e-5)
+
+
+def test_codes_stay_codes_and_others_stay_numbers():
+    assert coded(torch.tensor([[0.0, 65535.0]])).dtype == torch.uint16
+    for others in ([0.5], [-1.0], [65536.0]):
+        assert torch.equal(coded(torch.tensor([others])), torch.tensor([others]))
+
+
+def test_taps_are_for_torch(tiny: Path):
+    tiny.write_text(TINY.replace("(ev = 0.3ev)", "(ev = 0.3ev)\n    -> tap bright"))
+    composite = compile(build(load(tiny)), cfa="rggb")
+    with pytest.raises(RunError, match="without taps") as refused:
+        rendered(composite, mosaic(20, 40)[0], composite.start(METADATA, torch.float32), METADATA)
+    assert "--engine torch" in (refused.value.hint or "")
+
+
+def test_what_would_compile_for_minutes_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(halide, "MOST_IN_ALL", 0)
+    composite = compile(build(load(tiny)), cfa="rggb", taps=())
+    with pytest.raises(CompileError, match="keeps 2 values"):
+        lower(composite, composite.start(METADATA, torch.float32), METADATA, (1, 1, 40, 44))

@@ -28,7 +28,7 @@ from ispdsl.errors import CompileError, RunError
 Values = dict[int, Tensor]
 """What is computed so far, by node."""
 
-MOST_KEPT = 12
+MOST_KEPT = 5
 """Values that one program keeps: Halide's analysis of what is read takes longer than their number grows."""
 
 MOST_IN_ALL = 40

@@ -22,6 +22,7 @@ from ispdsl.backends.halide.index import Axis, Index, Merged, Place, Where
 from ispdsl.backends.halide.reading import Reader, UnloweredError
 from ispdsl.backends.halide.rules import costs, evaluated, renames
 from ispdsl.backends.halide.traced import Node, Trace
+from ispdsl.errors import CompileError
 
 X, Y, C = hl.Var("x"), hl.Var("y"), hl.Var("c")
 
@@ -30,6 +31,9 @@ WORTH = 2
 
 WORTH_TWICE = 24
 """Additions that what two kept values read must cost."""
+
+MOST_PLACES = 10_000
+"""Places of values that all of a stretch may read: a non-local filter reads hundreds of thousands."""
 
 Flat = tuple[int | None, ...]
 """The numbers of a place, None where it moves."""
@@ -138,6 +142,7 @@ def keep(trace: Trace, given: set[int], results: list[int]) -> Wanted:
 
     Raises:
         LeftError: a node that cannot be lowered.
+        CompileError: so much is read that compiling would take minutes.
     """
     turns: dict[int, set[str]] = {}
     forced: set[int] = set()
@@ -160,6 +165,7 @@ def _attempt(
 ) -> tuple[Wanted, set[tuple[int, str]]]:
     wanted = Wanted([{} for _ in trace.nodes])
     found: set[tuple[int, str]] = set()
+    read = 0
     for number, result in enumerate(results):
         for place in whole(trace.nodes[result].shape):
             wanted.places[result].setdefault(place, set()).add(-1 - number)
@@ -171,6 +177,10 @@ def _attempt(
         if kept is not None:
             wanted.kept[node.number] = kept
             places = {place: {node.number} for place in own_places(kept)}
+        read += len(places)
+        if read > MOST_PLACES:
+            what = f"{node.where}: Halide would compile for minutes, since it reads values at {read} places or more"
+            raise CompileError(what, "run it by torch")
         for place, owners in places.items():
             _ask(trace, node, place, owners, wanted, found)
     return wanted, found
@@ -189,8 +199,8 @@ def _ask(trace: Trace, node: Node, place: Place, owners: set[int], wanted: Wante
 
     try:
         evaluated(Reader(node, look, by_parity, trace.floors), place, trace)
-    except UnloweredError as error:
-        raise LeftError(node, str(error)) from error
+    except (UnloweredError, hl.HalideError) as error:
+        raise LeftError(node, str(error).strip()) from error
 
 
 def whole(shape: tuple[int, ...]) -> list[Place]:

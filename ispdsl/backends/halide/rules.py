@@ -62,6 +62,8 @@ def evaluated(reader: Reader, place: Place, trace: Trace) -> hl.Expr:
         return VIEWS[name](reader, place, shapes)
     if name in SUMS:
         return SUMS[name](reader, place, shapes)
+    if name not in ELEMENTWISE:
+        raise UnloweredError(f"no rule for {reader.node.target}")
     return _elementwise(name, reader, place, trace, shapes)
 
 
@@ -116,5 +118,7 @@ def _common(given: tuple[Any, ...], trace: Trace) -> torch.dtype:
 
 
 def _cast(expression: hl.Expr, dtype: torch.dtype) -> hl.Expr:
+    if dtype not in TYPES:
+        raise UnloweredError(f"numbers in {dtype}")
     wanted = TYPES[dtype]()
     return expression if expression.type() == wanted else hl.cast(wanted, expression)

@@ -15,6 +15,7 @@ from ispdsl.bench.job import Job
 from ispdsl.bench.recipe import (
     EV,
     GAMMA,
+    HABLE,
     HABLE_EV,
     HABLE_WHITE,
     LEVELS,
@@ -112,13 +113,17 @@ def _colour(hl: Any, sites: dict[tuple[int, int], Any], cfa: str, colour: str) -
         if here == colour:
             value = middle
         elif colour == "g":
-            value = hl.f32(1 / 8) * (4 * middle + 2 * (beside + above) - two_beside - two_above)
+            value = hl.f32(1 / 8) * (hl.f32(4) * middle + hl.f32(2) * (beside + above) - two_beside - two_above)
         elif here == "g" and colour in cfa[2 * down : 2 * down + 2]:
-            value = hl.f32(1 / 8) * (5 * middle + 4 * beside - two_beside + hl.f32(0.5) * two_above - corners)
+            value = hl.f32(1 / 8) * (
+                hl.f32(5) * middle + hl.f32(4) * beside - two_beside + hl.f32(0.5) * two_above - corners
+            )
         elif here == "g":
-            value = hl.f32(1 / 8) * (5 * middle + 4 * above - two_above + hl.f32(0.5) * two_beside - corners)
+            value = hl.f32(1 / 8) * (
+                hl.f32(5) * middle + hl.f32(4) * above - two_above + hl.f32(0.5) * two_beside - corners
+            )
         else:
-            value = hl.f32(1 / 8) * (6 * middle + 2 * corners - hl.f32(1.5) * (two_beside + two_above))
+            value = hl.f32(1 / 8) * (hl.f32(6) * middle + hl.f32(2) * corners - hl.f32(1.5) * (two_beside + two_above))
         part = hl.Func(f"{colour}{down}{right}")
         part[x, y] = value
         parts[down, right] = part
@@ -139,13 +144,20 @@ def _finished(hl: Any, planes: list[Any], matrix: Matrix) -> list[Any]:
 
 def _tone(hl: Any, plane: Any) -> Any:
     exposed = plane * hl.f32(2**HABLE_EV)
-    plane = exposed * rise(hl.max(exposed, hl.f32(0))) * hl.f32(1 / (HABLE_WHITE * rise(HABLE_WHITE)))
+    plane = exposed * _rise(hl, hl.max(exposed, hl.f32(0))) * hl.f32(1 / (HABLE_WHITE * rise(HABLE_WHITE)))
     low, high = LEVELS
     plane = (plane - hl.f32(low)) * hl.f32(1 / (high - low))
     plane = plane * hl.fast_pow(plane * plane + hl.f32(1e-8), hl.f32((GAMMA - 1) / 2))
     plane = hl.clamp(plane, hl.f32(0), hl.f32(1))
     curve = hl.f32(1.055) * hl.fast_pow(hl.max(plane, hl.f32(0.0031308)), hl.f32(1 / 2.4)) - hl.f32(0.055)
     return hl.select(plane <= hl.f32(0.0031308), hl.f32(12.92) * plane, curve)
+
+
+def _rise(hl: Any, x: Any) -> Any:
+    """Hable's curve over x, as one fraction; numbers are single, or Halide warns of each."""
+    a, b, c, d, e, f = HABLE
+    one, two, three, four, five = map(hl.f32, (a * (1 - e / f), b * (c - e / f), a, b, d * f))
+    return (one * x + two) / (x * (three * x + four) + five)
 
 
 def _summed(terms: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ispdsl.bench import by_hand, contender, ours
+from ispdsl.bench import by_hand, contender, halide_by_hand, ours
 from ispdsl.bench.contender import Contender, ContenderError, Package, missing
 from ispdsl.bench.job import Job, frame_of, middle, part_of, sized, write_raw
 from ispdsl.bench.libraw import develops
@@ -66,6 +66,11 @@ def test_by_hand_is_what_the_pipeline_does(job: Job) -> None:
     found = planes(by_hand.colour_demosaicing(job)())
     assert np.abs(found - wanted).max() < 2e-4
     assert wanted.std() > 0.05
+
+
+def test_halide_by_hand_is_what_the_pipeline_does(job: Job) -> None:
+    wanted, found = planes(ours.forward(job)()), planes(halide_by_hand.halide(job)())
+    assert np.abs(found - wanted).max() < 2e-4
 
 
 def test_kornias_picture_is_ours_but_for_the_demosaic(job: Job) -> None:

@@ -32,7 +32,7 @@ WORTH = 2
 WORTH_TWICE = 24
 """Additions that what two kept values read must cost."""
 
-MOST_PLACES = 10_000
+MOST_PLACES = 5_000
 """Places of values that all of a stretch may read: a non-local filter reads hundreds of thousands."""
 
 Flat = tuple[int | None, ...]

@@ -67,7 +67,6 @@ def _of_torch(trace: Trace, left: set[int]) -> set[int]:
     found: set[int] = set()
     users: dict[int, list[int]] = {node.number: [] for node in trace.nodes}
     outputs = {value.node for value in trace.outputs.values() if isinstance(value, Ref)}
-    several = {node.sources[0] for node in trace.nodes if node.target == "getitem"}
     for node in trace.nodes:
         for source in node.sources:
             users[source].append(node.number)
@@ -76,7 +75,7 @@ def _of_torch(trace: Trace, left: set[int]) -> set[int]:
         by_torch = bool(node.sources) and all(source in found for source in node.sources)
         small = by_torch and math.prod(node.shape) <= SMALL
         part = node.target == "getitem" and node.sources[0] in found
-        if node.number in left or small or part or not (has_rule(node) or node.number in several):
+        if node.number in left or small or part or not has_rule(node):
             found.add(node.number)
         if node.target == "getitem" and node.number in left:
             found.add(node.sources[0])

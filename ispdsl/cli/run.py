@@ -150,6 +150,7 @@ def run(
         return
     share_heap()
     reading = ahead(lambda: read_quietly(raw, describe))
+    check_engine(engine, backend, tile, taps)
     graph = build_graph(file, pipeline, inline=False)
     chosen_impl = dict(pairs(impl, "--impl", "STAGE=KIND"))
     check_doubles(doubles, backend)
@@ -202,6 +203,22 @@ def check_places(graph: Graph, file: Path, given: Iterable[Use], work: Work) -> 
     outputs += [Use("the contact sheet", work.sheet)] if work.sheet else []
     outputs += [Use(SETTINGS, work.sidecar)] if work.sidecar else []
     refuse_collisions((*inputs_of(graph, file), *given), outputs)
+
+
+def check_engine(engine: Engine, backend: Backend, tile: int | None, taps: Path | None) -> None:
+    """Refuse what goes not together with Halide.
+
+    Raises:
+        CommandError: a real thing, tiles or taps are asked for as well.
+    """
+    if engine is not Engine.HALIDE:
+        return
+    if backend is not Backend.COMPOSITE:
+        raise CommandError(f"--engine halide runs programs, and {backend.value} runs none", "leave one of the two out")
+    if tile is not None:
+        raise CommandError("--engine halide cuts images into strips of its own", "leave --tile out")
+    if taps is not None:
+        raise CommandError("--engine halide keeps nothing that a tap could see", "leave --taps or --engine out")
 
 
 def check_doubles(doubles: Path | None, *backends: Backend) -> None:

@@ -215,3 +215,16 @@ def test_libraries_do_not_talk_over_a_run(camera_raw: Path, tmp_path: Path) -> N
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Tiff" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [(("--backend", "libraw"), "libraw runs none"), (("--tile", "64"), "strips"), (("--taps", "."), "tap")],
+)
+def test_what_goes_not_together_with_halide(
+    invoke: Invoke, camera_raw: Path, output: Path, others: tuple[str, str], said: str
+) -> None:
+    result = invoke("run", "photo_finish", camera_raw, "-o", output, "--engine", "halide", *others)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not output.exists()

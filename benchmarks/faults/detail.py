@@ -111,8 +111,8 @@ FAULTS = (
         "off-by-one shift",
         "detail.lens_distortion",
         GEOMETRY,
-        "x = (torch.arange(width, dtype=image.dtype, device=image.device) - 0.5 * (width - 1)) / unit",
-        "x = (torch.arange(width, dtype=image.dtype, device=image.device) - 0.5 * width) / unit",
+        "x = (columns + (place.left - 0.5 * (place.width - 1))) / unit",
+        "x = (columns + (place.left - 0.5 * place.width)) / unit",
     ),
     Fault(
         "distortion-rows-for-columns",
@@ -151,8 +151,8 @@ FAULTS = (
         "dead branch",
         "detail.grain",
         "ispdsl.programs.grain",
-        "planes=3 if colour else 1)",
-        "planes=3)",
+        "_coarse(work, size, 3 if colour else 1, place",
+        "_coarse(work, size, 3, place",
     ),
     Fault(
         "bilateral-far-window",

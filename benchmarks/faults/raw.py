@@ -94,8 +94,10 @@ FAULTS = (
         "axis mixed up",
         "raw.lens_shading",
         RAW,
-        "hats(height, gain.shape[-2], mosaic), hats(width, gain.shape[-1], mosaic).mT",
-        "hats(height, gain.shape[-1], mosaic), hats(width, gain.shape[-2], mosaic).mT",
+        "place.height, gain.shape[-2], mosaic)\n"
+        "    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-1], mosaic).mT",
+        "place.height, gain.shape[-1], mosaic)\n"
+        "    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-2], mosaic).mT",
     ),
     Fault(
         "shading-plane-of-site",
@@ -110,8 +112,8 @@ FAULTS = (
         "off-by-one shift",
         "raw.lens_shading_radial",
         CORRECTION,
-        "constant(centre_x, image) * (width - 1)",
-        "constant(centre_x, image) * width",
+        "constant(centre_x, image) * (place.width - 1)",
+        "constant(centre_x, image) * place.width",
     ),
     Fault(
         "vignette-sign-of-k",

@@ -62,7 +62,7 @@ def test_size_threads_and_settings_are_those_that_were_asked_for(invoke: Invoke,
     ("words", "code", "message"),
     [
         (("--against", "opencw"), 2, "did you mean opencv?"),
-        (("--against", "nothing"), 2, "eager, compiled, libraw-linear"),
+        (("--against", "nothing"), 2, "halide, eager, compiled, halide-by-hand, libraw-linear"),
         (("--set", "exposure.ew=1ev"), 2, "exposure.ew"),
         (("--plot", "speed.gif"), 2, "speed.gif"),
         (("--size", "0"), 2, "--size"),

@@ -38,10 +38,6 @@ def _select(condition: hl.Expr, one: hl.Expr, other: hl.Expr) -> hl.Expr:
     return hl.select(condition, one, other)
 
 
-def _sign(x: hl.Expr) -> hl.Expr:
-    return hl.select(x > hl.f32(0), hl.f32(1), hl.select(x < hl.f32(0), hl.f32(-1), hl.f32(0)))
-
-
 def _remainder(one: hl.Expr, other: hl.Expr) -> hl.Expr:
     """With the sign of the divisor, as torch and Python have it."""
     if one.type().is_float():
@@ -49,35 +45,9 @@ def _remainder(one: hl.Expr, other: hl.Expr) -> hl.Expr:
     return one % other
 
 
-def _softplus(x: hl.Expr) -> hl.Expr:
-    """``log(1 + e^x)``, written so that neither end overflows."""
-    return hl.max(x, hl.f32(0)) + _log1p(powers.exp(-hl.abs(x)))
-
-
-def _log1p(x: hl.Expr) -> hl.Expr:
-    """The rounding of ``1 + x`` is put right by its first order (Goldberg 1991, theorem 4)."""
-    whole = hl.f32(1) + x
-    return powers.log(whole) + (x - (whole - hl.f32(1))) / whole
-
-
-def _expm1(x: hl.Expr) -> hl.Expr:
-    """By its series where the difference would lose digits."""
-    series = x * (1 + x * (hl.f32(1 / 2) + x * (hl.f32(1 / 6) + x * (hl.f32(1 / 24) + x * hl.f32(1 / 120)))))
-    return hl.select(hl.abs(x) < hl.f32(0.1), series, powers.exp(x) - hl.f32(1))
-
-
-def _tanh(x: hl.Expr) -> hl.Expr:
-    double = _expm1(-2 * hl.abs(x))
-    return _sign(x) * -double / (double + hl.f32(2))
-
-
 def _clamp(x: hl.Expr, low: hl.Expr | None = None, high: hl.Expr | None = None) -> hl.Expr:
     found = x if low is None else hl.max(x, low)
     return found if high is None else hl.min(found, high)
-
-
-def _round(x: hl.Expr) -> hl.Expr:
-    return hl.round(x)
 
 
 ELEMENTWISE: dict[str, Rule] = {
@@ -99,19 +69,19 @@ ELEMENTWISE: dict[str, Rule] = {
     "floor": hl.floor,
     "ceil": hl.ceil,
     "trunc": hl.trunc,
-    "round": _round,
+    "round": hl.round,
     "remainder": _remainder,
-    "sign": _sign,
+    "sign": powers.sign,
     "sqrt": hl.sqrt,
     "rsqrt": lambda a: hl.f32(1) / hl.sqrt(a),
     "reciprocal": lambda a: hl.f32(1) / a,
     "exp": powers.exp,
     "exp2": powers.exp2,
-    "expm1": _expm1,
-    "log1p": _log1p,
+    "expm1": powers.expm1,
+    "log1p": powers.log1p,
     "sigmoid": lambda a: hl.f32(1) / (hl.f32(1) + powers.exp(-a)),
-    "tanh": _tanh,
-    "softplus": _softplus,
+    "tanh": powers.tanh,
+    "softplus": powers.softplus,
     "sin": hl.sin,
     "cos": hl.cos,
     "tan": hl.tan,

@@ -113,3 +113,31 @@ def power(base: hl.Expr, exponent: float | hl.Expr, least: float = -math.inf) ->
     if isinstance(exponent, float):
         return exp2(log2(base, least) * hl.f32(exponent)) if exponent else hl.f32(1)
     return hl.select(exponent == hl.f32(0), hl.f32(1), exp2(log2(base, least) * exponent))
+
+
+def sign(x: hl.Expr) -> hl.Expr:
+    """1 above 0, -1 below, 0 at it."""
+    return hl.select(x > hl.f32(0), hl.f32(1), hl.select(x < hl.f32(0), hl.f32(-1), hl.f32(0)))
+
+
+def softplus(x: hl.Expr) -> hl.Expr:
+    """``log(1 + e^x)``, written so that neither end overflows."""
+    return hl.max(x, hl.f32(0)) + log1p(exp(-hl.abs(x)))
+
+
+def log1p(x: hl.Expr) -> hl.Expr:
+    """``log(1 + x)``: the rounding of ``1 + x`` is put right by its first order (Goldberg 1991, theorem 4)."""
+    whole = hl.f32(1) + x
+    return log(whole) + (x - (whole - hl.f32(1))) / whole
+
+
+def expm1(x: hl.Expr) -> hl.Expr:
+    """``e^x - 1``: by its series where the difference would lose digits."""
+    series = x * (1 + x * (hl.f32(1 / 2) + x * (hl.f32(1 / 6) + x * (hl.f32(1 / 24) + x * hl.f32(1 / 120)))))
+    return hl.select(hl.abs(x) < hl.f32(0.1), series, exp(x) - hl.f32(1))
+
+
+def tanh(x: hl.Expr) -> hl.Expr:
+    """The hyperbolic tangent, by `expm1`, so that small numbers keep their digits."""
+    double = expm1(-2 * hl.abs(x))
+    return sign(x) * -double / (double + hl.f32(2))

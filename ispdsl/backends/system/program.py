@@ -30,52 +30,27 @@ BLOCK = (5, 3)
 """Products that are summed at a time, as rows and columns: as many accumulators and factors as there are registers."""
 
 
-def _sign(x: hl.Expr) -> hl.Expr:
-    return hl.select(x > hl.f32(0), hl.f32(1), hl.select(x < hl.f32(0), hl.f32(-1), hl.f32(0)))
-
-
-def _log1p(x: hl.Expr) -> hl.Expr:
-    """The rounding of ``1 + x`` is put right by its first order (Goldberg 1991, theorem 4)."""
-    whole = hl.f32(1) + x
-    return powers.log(whole) + (x - (whole - hl.f32(1))) / whole
-
-
-def _expm1(x: hl.Expr) -> hl.Expr:
-    """By its series where the difference would lose digits."""
-    series = x * (1 + x * (hl.f32(1 / 2) + x * (hl.f32(1 / 6) + x * (hl.f32(1 / 24) + x * hl.f32(1 / 120)))))
-    return hl.select(hl.abs(x) < hl.f32(0.1), series, powers.exp(x) - hl.f32(1))
-
-
-def _tanh(x: hl.Expr) -> hl.Expr:
-    double = _expm1(-2 * hl.abs(x))
-    return _sign(x) * -double / (double + hl.f32(2))
-
-
-def _pow(base: hl.Expr, exponent: hl.Expr) -> hl.Expr:
-    return powers.power(base, exponent)
-
-
 LOWERED: Mapping[str, Callable[..., hl.Expr]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
-    "pow": _pow,
+    "pow": powers.power,
     "max": hl.max,
     "min": hl.min,
     "select": hl.select,
     "abs": hl.abs,
-    "sign": _sign,
+    "sign": powers.sign,
     "sqrt": hl.sqrt,
     "exp": powers.exp,
     "exp2": powers.exp2,
-    "expm1": _expm1,
+    "expm1": powers.expm1,
     "log": powers.log,
     "log2": powers.log2,
-    "log1p": _log1p,
+    "log1p": powers.log1p,
     "sigmoid": lambda a: hl.f32(1) / (hl.f32(1) + powers.exp(-a)),
-    "tanh": _tanh,
-    "softplus": lambda a: hl.max(a, hl.f32(0)) + _log1p(powers.exp(-hl.abs(a))),
+    "tanh": powers.tanh,
+    "softplus": lambda a: hl.max(a, hl.f32(0)) + powers.log1p(powers.exp(-hl.abs(a))),
     "sin": hl.sin,
     "cos": hl.cos,
     "atan": hl.atan,

@@ -32,7 +32,7 @@ MOST_KEPT = 5
 """Values that one program keeps: Halide's analysis of what is read takes longer than their number grows."""
 
 MOST_IN_ALL = 40
-"""Values that a stretch of a pipeline may keep: more take minutes to compile."""
+"""Values that a pipeline may keep: more take minutes to compile."""
 
 CLOSE = 16
 """Rows or columns that results of one program may differ by."""
@@ -131,6 +131,7 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
             refused[error.node.number] = error.reason
             continue
         break
+    _refuse_wide(sum(len(each.program.stored) for programs in made if programs is not None for each in programs))
     steps: list[Callable[[Values], None]] = []
     read: list[set[int]] = []
     for part, programs in zip(parts, made, strict=True):
@@ -149,6 +150,13 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
     lowered_programs = tuple(each.program for programs in made if programs is not None for each in programs)
     spent = _spent(read, outputs)
     return Compiled(traced.nodes[0].shape, dtype, tuple(left), lowered_programs, traced, tuple(steps), spent)
+
+
+def _refuse_wide(kept: int) -> None:
+    if kept > MOST_IN_ALL:
+        what = f"the pipeline keeps {kept} values between its stencils, up to {MOST_IN_ALL} are taken"
+        hint = "run it by torch, or choose simpler methods of its stages"
+        raise CompileError(f"{what}: Halide would compile for minutes", hint)
 
 
 def _spent(read: list[set[int]], outputs: set[int]) -> tuple[tuple[int, ...], ...]:
@@ -182,12 +190,7 @@ def _halide(trace_: Trace, part: Stretch, dtype: torch.dtype) -> list[_Group]:
 def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping[int, hl.Type]) -> list[_Group]:
     """One program, or where it would keep too much, one for what is kept first and others for the rest."""
     wanted = keep(trace_, given, results)
-    if len(wanted.kept) > MOST_IN_ALL:
-        what = (
-            f"the pipeline keeps {len(wanted.kept)} values between its stencils, and Halide would compile for minutes"
-        )
-        hint = "run it by torch, or choose simpler methods of its stages"
-        raise CompileError(f"{what}; up to {MOST_IN_ALL} are taken", hint)
+    _refuse_wide(len(wanted.kept))
     if len(wanted.kept) <= MOST_KEPT:
         return [_Group(lowered(trace_, wanted, given, results, types), tuple(results))]
     first = set(sorted(wanted.kept)[:MOST_KEPT])

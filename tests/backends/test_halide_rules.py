@@ -145,3 +145,36 @@ def test_a_program_that_looks_at_samples_is_refused():
 def test_a_program_that_writes_is_refused():
     with pytest.raises(CompileError, match="writes into"):
         traced(lambda x: x.add_(1), (1, 1, 4, 4))
+
+
+def test_planes_part_before_a_dear_curve_and_the_result_stays():
+    """The mixed planes are kept, so that each goes through the power alone; a cheap curve is computed where it is."""
+    mixing = torch.tensor([[1.2, -0.1, -0.1], [-0.2, 1.3, -0.1], [0.0, -0.3, 1.3]])
+
+    def mixed(x: Tensor) -> Tensor:
+        return torch.einsum("ij,bjhw->bihw", mixing, x) - 0.1 * x.mean(1, keepdim=True)
+
+    def dear(x: Tensor) -> Tensor:
+        return (mixed(x).clamp(1e-3, 1) * 0.9) ** 0.45 + 0.1
+
+    given = image(3, 0.0, 1.0)
+    made = compiled(traced(dear, tuple(given.shape)), torch.float32)
+    (program,) = made.programs
+    assert program.parted
+    assert [len(each.kept.planes) for each in program.stored] == [3]
+    torch.testing.assert_close(made(given), dear(given), rtol=2e-6, atol=2e-6)
+    (cheap,) = compiled(traced(lambda x: mixed(x) * 2, tuple(given.shape)), torch.float32).programs
+    assert not cheap.parted
+    assert not cheap.stored
+
+
+def test_planes_do_not_part_where_a_curve_looks_at_another_plane():
+    (program,) = compiled(traced(lambda x: x.abs() ** (0.4 + x[:, :1]), (1, 3, HEIGHT, WIDTH)), torch.float32).programs
+    assert not program.parted
+
+
+def test_even_powers_are_never_below_nothing():
+    recorded = traced(lambda x: (x**2 + 1e-8).log2() + (x**3).exp2(), (1, 1, 4, 4))
+    least = {node.target: node.least for node in recorded.nodes if node.target.startswith("aten.pow")}
+    assert [node.least for node in recorded.nodes if node.args[1:] == (2,)] == [0.0]
+    assert [node.least for node in recorded.nodes if node.args[1:] == (3,)] == [float("-inf")], least

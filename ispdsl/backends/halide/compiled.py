@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ispdsl.backends.composite import Composite
-from ispdsl.backends.halide.keeping import LeftError, keep
+from ispdsl.backends.halide.curve import before_curve
+from ispdsl.backends.halide.keeping import LeftError, Wanted, keep
 from ispdsl.backends.halide.lowering import Lowered, lowered
 from ispdsl.backends.halide.schedule import schedule
 from ispdsl.backends.halide.stretches import Stretch, flat, stretches
@@ -192,12 +193,23 @@ def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping
     wanted = keep(trace_, given, results)
     _refuse_wide(len(wanted.kept))
     if len(wanted.kept) <= MOST_KEPT:
-        return [_Group(lowered(trace_, wanted, given, results, types), tuple(results))]
+        return [_Group(_one_program(trace_, wanted, given, results, types), tuple(results))]
     first = set(sorted(wanted.kept)[:MOST_KEPT])
     rest = keep(trace_, given | first, results)
     read = tuple(number for number in sorted(first) if rest.places[number])
     early = [each for group in _by_size(trace_, read) for each in _programs(trace_, given, group, types)]
     return early + _programs(trace_, given | first, results, types)
+
+
+def _one_program(
+    trace_: Trace, wanted: Wanted, given: set[int], results: list[int], types: Mapping[int, hl.Type]
+) -> Lowered:
+    """A program whose planes part before its last curve, where they do and one more value may be kept."""
+    parting = before_curve(trace_, given, results[0]) if len(results) == 1 and len(wanted.kept) < MOST_KEPT else None
+    if parting is None or parting in wanted.kept:
+        return lowered(trace_, wanted, given, results, types, parted=parting is not None)
+    also = keep(trace_, given, results, frozenset({parting}))
+    return lowered(trace_, also, given, results, types, parted=True)
 
 
 def _by_size(trace_: Trace, results: Iterable[int]) -> list[list[int]]:

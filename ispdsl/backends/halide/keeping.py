@@ -132,20 +132,21 @@ class Wanted:
     kept: dict[int, Kept] = field(default_factory=dict)
 
 
-def keep(trace: Trace, given: set[int], results: list[int]) -> Wanted:
+def keep(trace: Trace, given: set[int], results: list[int], also: frozenset[int] = frozenset()) -> Wanted:
     """Decide what to keep.
 
     Args:
         trace: of the pipeline.
         given: nodes whose values are there: images, and what torch computed.
         results: nodes whose values are wanted, ``(..., H, W)``.
+        also: nodes that are kept whatever reads them.
 
     Raises:
         LeftError: a node that cannot be lowered.
         CompileError: so much is read that compiling would take minutes.
     """
     turns: dict[int, set[str]] = {}
-    forced: set[int] = set()
+    forced = set(also)
     cost = costs(trace)
     while True:
         wanted, found = _attempt(trace, given, results, turns, forced, cost)

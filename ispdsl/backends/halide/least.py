@@ -83,13 +83,17 @@ def least(target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], nodes: 
         case "sub" if len(args) == 2 and not kwargs and isinstance(args[1], int | float):
             return of(args[0]) - args[1]
         case "pow":
-            return 0.0 if of(args[0]) >= 0 else ANYTHING
+            return 0.0 if of(args[0]) >= 0 or _even(args[1]) else ANYTHING
         case _ if name in MOVING:
             return of(args[0])
         case "cat" | "stack":
             return min((of(each) for each in args[0]), default=ANYTHING)
         case _:
             return ANYTHING
+
+
+def _even(exponent: Any) -> bool:
+    return isinstance(exponent, int | float) and exponent % 2 == 0
 
 
 def _same(args: tuple[Any, ...]) -> bool:

@@ -39,9 +39,18 @@ class Lowered:
     result: hl.Func
     shape: tuple[int, int, int]
     """Planes, rows and columns."""
+    parted: bool = False
+    """Whether each plane of the result is computed from its own plane of what is kept."""
 
 
-def lowered(trace: Trace, wanted: Wanted, given: set[int], results: list[int], types: Mapping[int, hl.Type]) -> Lowered:
+def lowered(
+    trace: Trace,
+    wanted: Wanted,
+    given: set[int],
+    results: list[int],
+    types: Mapping[int, hl.Type],
+    parted: bool = False,
+) -> Lowered:
     """Lower what leads from given nodes to results.
 
     Args:
@@ -50,6 +59,7 @@ def lowered(trace: Trace, wanted: Wanted, given: set[int], results: list[int], t
         given: nodes whose values are there.
         results: nodes of about one height and width.
         types: of given images that come in another type than torch's.
+        parted: whether what is kept last has a plane for each plane of the result, which reads no other.
 
     Raises:
         LeftError: a node that cannot be lowered.
@@ -84,7 +94,7 @@ def lowered(trace: Trace, wanted: Wanted, given: set[int], results: list[int], t
     result[X, Y, C] = _planes([_handed_over(plane) for plane in planes])
     rows, columns = (max(trace.nodes[number].shape[axis] for number in results) for axis in (-2, -1))
     shape = (len(planes), rows, columns)
-    return Lowered(inputs, tuple(stored.values()), result, shape)
+    return Lowered(inputs, tuple(stored.values()), result, shape, parted)
 
 
 def _handed_over(value: hl.Expr) -> hl.Expr:

@@ -28,12 +28,13 @@ def schedule(program: Lowered, strip: int = STRIP, lanes: int = LANES) -> None:
     result.bound(C, 0, planes).bound(X, 0, columns).bound(Y, 0, rows)
     strip = min(strip, rows + rows % 2)
     guard = hl.TailStrategy.GuardWithIf
+    inner = (X, C) if program.parted else (C, X)
     if paired:
         result.split(Y, strips, within, strip, guard).split(within, pair, row, 2, guard)
-        result.reorder(C, X, row, pair, strips)
+        result.reorder(*inner, row, pair, strips)
         each_row = pair
     else:
-        result.split(Y, strips, within, strip, guard).reorder(C, X, within, strips)
+        result.split(Y, strips, within, strip, guard).reorder(*inner, within, strips)
         each_row = within
     result.unroll(C).parallel(strips)
     if columns >= lanes:

@@ -178,3 +178,16 @@ def test_even_powers_are_never_below_nothing():
     least = {node.target: node.least for node in recorded.nodes if node.target.startswith("aten.pow")}
     assert [node.least for node in recorded.nodes if node.args[1:] == (2,)] == [0.0]
     assert [node.least for node in recorded.nodes if node.args[1:] == (3,)] == [float("-inf")], least
+
+
+def test_a_long_chain_of_stencils_becomes_several_programs():
+    def chain(x: Tensor) -> Tensor:
+        for _ in range(5):
+            high = F.pad(x, (0, 0, 2, 2), mode="reflect")
+            x = sum((high[..., at : at + HEIGHT, :] * (0.1 + 0.05 * at) for at in range(5)), x * 0.1)
+        return x
+
+    given = image(1)
+    made = compiled(traced(chain, tuple(given.shape)), torch.float32)
+    assert [len(each.stored) for each in made.programs] == [2, 1]
+    torch.testing.assert_close(made(given), chain(given), rtol=2e-6, atol=2e-6)

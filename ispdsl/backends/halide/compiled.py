@@ -32,6 +32,9 @@ Values = dict[int, Tensor]
 MOST_KEPT = 5
 """Values that one program keeps: Halide's analysis of what is read takes longer than their number grows."""
 
+MOST_ROWS = 18
+"""Rows that what one program keeps is read at, one value after the other: borders make each a case of its own."""
+
 MOST_IN_ALL = 40
 """Values that a pipeline may keep: more take minutes to compile."""
 
@@ -192,13 +195,24 @@ def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping
     """One program, or where it would keep too much, one for what is kept first and others for the rest."""
     wanted = keep(trace_, given, results)
     _refuse_wide(len(wanted.kept))
-    if len(wanted.kept) <= MOST_KEPT:
+    first = _first(wanted)
+    if len(first) == len(wanted.kept):
         return [_Group(_one_program(trace_, wanted, given, results, types), tuple(results))]
-    first = set(sorted(wanted.kept)[:MOST_KEPT])
     rest = keep(trace_, given | first, results)
     read = tuple(number for number in sorted(first) if rest.places[number])
     early = [each for group in _by_size(trace_, read) for each in _programs(trace_, given, group, types)]
     return early + _programs(trace_, given | first, results, types)
+
+
+def _first(wanted: Wanted) -> set[int]:
+    """What one program keeps: as much as compiles in seconds, in the order in which it is computed, and one at least."""
+    found, rows = set[int](), 0
+    for number in sorted(wanted.kept):
+        rows += wanted.kept[number].rows_read
+        if found and (len(found) == MOST_KEPT or rows > MOST_ROWS):
+            break
+        found.add(number)
+    return found
 
 
 def _one_program(

@@ -64,6 +64,8 @@ class Kept:
     """Whether rows and columns are computed in turns, even and odd."""
     planes: Mapping[tuple[Flat, int, int], int] = field(default_factory=dict)
     """The number of each plane, by what of its place does not move and by the site."""
+    rows_read: int = 1
+    """How many rows of one plane are read for one row of what reads it."""
     border: Border | None = None
     """What lies beyond the ends of its rows; None where readers differ about it."""
 
@@ -243,7 +245,9 @@ def _decided(node: Node, places: Mapping[Place, set[int]], cost: int, forced: bo
         return None
     planes = {plane: number for number, plane in enumerate(sorted(groups, key=repr))}
     columns = [[column for _, column in groups[plane]] for plane in planes]
-    return replace(made, planes=planes, border=beyond(columns, [made.columns(plane) for plane in planes]))
+    rows_read = max(len({row for row, _ in group}) for group in groups.values())
+    border = beyond(columns, [made.columns(plane) for plane in planes])
+    return replace(made, planes=planes, rows_read=rows_read, border=border)
 
 
 def _kept(node: Node, pattern: tuple[tuple[int, ...] | None, ...], places: Iterable[Place], turns: set[str]) -> Kept:

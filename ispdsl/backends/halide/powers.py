@@ -2,7 +2,7 @@
 
 Halide calls the C library for these, a sample at a time, or takes its `fast_` forms, which are good to about 12 bits.
 The polynomials here interpolate at Chebyshev nodes, close to the best of their degree. Measured against float64 over
-all powers of two that float32 has: `log2` within 2e-7 relative or 1e-7 absolute, `exp2` and `exp` within 4e-7 relative.
+all powers of two that float32 has: `log2` within 3e-7 relative, or of 0.5 near 1; `exp2` and `exp` within 5e-7.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ EXP = _interpolated(np.exp, -0.5 * math.log(2.0), 0.5 * math.log(2.0), 5)
 
 
 def _polynomial(coefficients: list[float], x: hl.Expr) -> hl.Expr:
-    """Horner's rule."""
-    total = hl.f32(coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + hl.f32(coefficient)
-    return total
+    """By pairs, pairs of pairs and so on (Estrin 1960): fewer steps that wait for each other than by Horner's rule."""
+    terms = [hl.f32(coefficient) for coefficient in coefficients]
+    while len(terms) > 1:
+        pairs = [low + high * x for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[len(pairs) * 2 :]
+        x = x * x
+    return terms[0]
 
 
 def log2(x: hl.Expr, least: float = -math.inf) -> hl.Expr:

@@ -147,7 +147,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     keep_pages()
     with tempfile.TemporaryDirectory() as folder:
-        measured = works(*given.size, given.threads, Path(folder))
+        measured = works(given.size[0], given.size[1], given.threads, Path(folder))
         wanted = measured["eager"]().clone()
         apart = {name: float((work() - wanted).abs().max()) for name, work in measured.items()}
         turns = [{name: seconds(work) for name, work in measured.items()} for _ in range(given.turns)]

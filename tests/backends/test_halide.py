@@ -113,7 +113,7 @@ def test_a_pipeline_with_a_histogram_goes_on_after_it():
 
 
 def test_what_is_kept_is_what_stencils_read(folder: Path):
-    """The mosaic as planes of one site each, the picture that is sharpened, its blur along columns, and colours mixed."""
+    """Planes of one site each of the mosaic, the picture that is sharpened, its blur along columns, mixed colours."""
     compiled, _ = made(small(folder, "rggb"), 16, 20)
     (program,) = compiled.programs
     assert [(each.kept.steps, each.kept.turns, len(each.kept.planes)) for each in program.stored] == [

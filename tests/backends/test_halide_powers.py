@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-hl = pytest.importorskip("halide")
+pytest.importorskip("halide")
+
+import halide as hl
 
 from ispdsl.backends.halide import powers
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chain import by_cpp, scene
-from ispdsl.backends.vector import tensors
 from benchmarks.gauss_newton import METADATA
+from ispdsl.backends.vector import tensors
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")

@@ -205,7 +205,7 @@ def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping
 
 
 def _first(wanted: Wanted) -> set[int]:
-    """What one program keeps: as much as compiles in seconds, in the order in which it is computed, and one at least."""
+    """What one program keeps: as much as compiles in seconds, in the order of computing, and one at least."""
     found, rows = set[int](), 0
     for number in sorted(wanted.kept):
         rows += wanted.kept[number].rows_read

@@ -94,7 +94,15 @@ def made(composite: Composite, height: int, width: int, **settings: str) -> tupl
     return compiled, float((compiled(raw) - wanted).abs().max())
 
 
-@pytest.mark.parametrize(("cfa", "size"), list(zip(BAYER, [(48, 64), (47, 67), (33, 64), (48, 35)], strict=True)))
+SIZES = [(48, 64), (47, 67), (33, 64), (48, 35)]
+PHASES = [
+    pytest.param(cfa, size, marks=[pytest.mark.slow] if number > 1 else [])
+    for number, (cfa, size) in enumerate(zip(BAYER, SIZES, strict=True))
+]
+"""Every phase and every oddness; two of them compile in the time that the default tests have."""
+
+
+@pytest.mark.parametrize(("cfa", "size"), PHASES)
 def test_every_phase_and_odd_sizes(folder: Path, cfa: str, size: tuple[int, int]):
     compiled, error = made(small(folder, cfa), *size)
     assert compiled.left == ()

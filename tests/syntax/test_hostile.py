@@ -173,14 +173,15 @@ def mutated(dice: random.Random) -> str:
     return "".join(words)
 
 
-def test_ten_thousand_random_texts() -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_random_texts(count: int) -> None:
     dice = random.Random(1)
     good = 0
-    for _ in range(10_000):
+    for _ in range(count):
         text = mutated(dice)
         parsed = judged(text)
         if not any(d.code[0] == "E" for d in parsed.diagnostics):
             good += 1
             once = format_source(Source("x", text))
             assert format_source(Source("x", once)) == once
-    assert 500 < good < 5000  # most texts are broken, and some are not
+    assert count / 20 < good < count / 2  # most texts are broken, and some are not

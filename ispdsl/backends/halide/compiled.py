@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_map
 from ispdsl.backends.composite import Composite
 from ispdsl.backends.halide.curve import before_curve
 from ispdsl.backends.halide.keeping import LeftError, Wanted, keep
+from ispdsl.backends.halide.linear import merged
 from ispdsl.backends.halide.lowering import Lowered, lowered
 from ispdsl.backends.halide.schedule import schedule
 from ispdsl.backends.halide.stretches import Stretch, flat, stretches
@@ -122,6 +123,7 @@ def lower(
 
 def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
     """Compile a trace for images that come in a dtype."""
+    traced = merged(traced)
     refused: dict[int, str] = {}
     while True:
         parts = stretches(traced, refused)

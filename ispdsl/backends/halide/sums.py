@@ -87,6 +87,20 @@ def _product(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
     return _added(reader.read(one, (*left, k)) * reader.read(other, (*lead, k, *right)) for k in range(inner))
 
 
+def _mixed(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
+    """A pixel's planes by a row of a matrix, and an offset."""
+    source, matrix, offset = reader.node.args
+    *lead, plane, row, column = place
+    if not isinstance(plane, int):
+        raise UnloweredError("planes that are mixed, at a plane that is not known")
+    weights = [float(weight) for weight in matrix[plane]]
+    found = hl.f32(float(offset[plane]))
+    for each, weight in enumerate(weights):
+        if weight:
+            found = found + reader.read(source, (*lead, each, row, column)) * hl.f32(weight)
+    return found
+
+
 def _convolution(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
     source, weight, bias, stride, padding, dilation, transposed, _, groups = reader.node.args
     if transposed or not isinstance(weight, Tensor) or weight.dim() != 4:
@@ -214,6 +228,7 @@ SUMS: dict[str, Sum] = {
     "mm": _product,
     "bmm": _product,
     "mv": _product,
+    "mixed_planes": _mixed,
     "convolution": _convolution,
     "avg_pool2d": _avg_pool,
     "index": _indexed,

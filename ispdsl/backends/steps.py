@@ -18,6 +18,7 @@ from ispdsl.executors.faults import ExecutorError
 from ispdsl.graph import Graph
 from ispdsl.ir.model import Meta, Value
 from ispdsl.ir.types import Type, is_variable
+from ispdsl.programs.ops import broadcast_shapes
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _wrong(found: Any, type_: Type, images: tuple[Tensor, ...], keeps_size: bool
         return f"has the shape {shape}, {type_} has {type_.planes} planes"
     if not images:
         return None
-    lead = torch.broadcast_shapes(*(image.shape[:-3] for image in images))
+    lead = broadcast_shapes(*(image.shape[:-3] for image in images))
     if shape[:-3] != tuple(lead):
         return f"has the shape {shape}, and the batch that went in is {tuple(lead)}"
     if keeps_size and shape[-2:] != tuple(images[0].shape[-2:]):

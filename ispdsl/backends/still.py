@@ -15,6 +15,7 @@ from torch import Tensor
 from ispdsl.backends.composite import Composite
 from ispdsl.backends.programs import Program
 from ispdsl.backends.steps import Step
+from ispdsl.programs.ops import broadcast_shapes
 
 
 def with_still_steps(
@@ -69,7 +70,7 @@ def _needed(step: Step) -> tuple[str, ...]:
 
 def _lead(images: Iterable[Tensor]) -> torch.Size:
     """The batch that images are."""
-    return torch.broadcast_shapes(*(image.shape[:-3] for image in images))
+    return broadcast_shapes(*(image.shape[:-3] for image in images))
 
 
 def _recording(step: Step, kept: dict[str, tuple[torch.Size, tuple[Tensor, ...]]]) -> Step:

@@ -24,6 +24,7 @@ from ispdsl.backends.rendering import Inputs
 from ispdsl.backends.steps import Step, check_finite, run
 from ispdsl.backends.stretches import Part, Stretch, joins, parts_of, stretch_of
 from ispdsl.programs.cfa import LINEAR
+from ispdsl.programs.ops import broadcast_shapes
 from ispdsl.programs.tiling import Place, join, weight
 
 SIDE = 512
@@ -179,7 +180,7 @@ def _flush(
     stretch = stretch_of(waiting, later)
     last = [name for name in stretch.reads if name not in later and name in job.planes]
     found, height, width = job.frame.found, *sizes[stretch.reads[0]]
-    lead = torch.broadcast_shapes(*(found[name].shape[:-3] for name in stretch.reads))
+    lead = broadcast_shapes(*(found[name].shape[:-3] for name in stretch.reads))
     types = {name: type_ for part in stretch.parts for name, type_ in part.step.outputs}
     planes = {name: new_plane((*lead, types[name].planes, height, width), job.dtype) for name in stretch.keeps}
     keywords = {part.step.node: job.composite.keywords(part.step, job.frame) for part in stretch.parts}

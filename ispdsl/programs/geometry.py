@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant
+from ispdsl.programs.ops import Scalar, at_least_single, broadcast_shapes, constant
 from ispdsl.programs.tiling import Place
 
 STEPS = {"bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}
@@ -123,6 +123,6 @@ def _weight(distance: Tensor, interpolation: str) -> Tensor:
 def _gather(flat: Tensor, place: Tensor) -> Tensor:
     """Samples of ``(..., C, H * W)`` at places ``(..., 1, H, W)`` or ``(H, W)``, as ``(..., C, H, W)``."""
     index = place.flatten(-2)
-    batch = torch.broadcast_shapes(flat.shape[:-1], index.shape[:-1])
+    batch = broadcast_shapes(flat.shape[:-1], index.shape[:-1])
     samples = torch.gather(flat.expand(*batch, flat.shape[-1]), -1, index.expand(*batch, index.shape[-1]))
     return samples.reshape(*batch, *place.shape[-2:])

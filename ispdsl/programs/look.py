@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.colour import srgb_decode, srgb_encode_unbounded
-from ispdsl.programs.ops import Scalar, at_least_single, constant
+from ispdsl.programs.ops import Scalar, at_least_single, broadcast_shapes, constant
 
 LINEAR_SPACES = ("camera", "xyz", "linear_srgb", "linear_prophoto", "linear_rec2020")
 """Spaces whose values a look encodes before it looks them up; all others are encoded already."""
@@ -126,6 +126,6 @@ def _axis(position: Tensor, size: int, stride: int, circular: bool) -> tuple[tup
 
 def _entries(planes: Tensor, index: Tensor) -> Tensor:
     """``planes[..., c, index]`` for `planes` ``(..., 3, N)`` and `index` ``(..., H, W)``, batches broadcast."""
-    batch = torch.broadcast_shapes(planes.shape[:-2], index.shape[:-2])
+    batch = broadcast_shapes(planes.shape[:-2], index.shape[:-2])
     flat = index.flatten(-2).unsqueeze(-2).expand(*batch, 3, -1)
     return torch.gather(planes.expand(*batch, -1, -1), -1, flat).unflatten(-1, index.shape[-2:])

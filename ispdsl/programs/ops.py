@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 import torch
 from torch import Tensor
 
@@ -25,6 +28,20 @@ def constant(value: Tensor | float | list[float] | list[list[float]], like: Tens
     if isinstance(value, Tensor):
         return value.to(like)
     return torch.tensor(value, dtype=like.dtype, device=like.device)
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> torch.Size:
+    """As torch's own, which the first time imports sympy: as long as the development of a small raw takes.
+
+    Raises:
+        RuntimeError: the shapes do not go together.
+    """
+    if torch.compiler.is_compiling() or not all(type(size) is int for shape in shapes for size in shape):
+        return torch.broadcast_shapes(*shapes)
+    axes = [set(sizes) - {1} for sizes in zip_longest(*map(reversed, shapes), fillvalue=1)]
+    if any(len(sizes) > 1 for sizes in axes):
+        raise RuntimeError(f"the shapes {', '.join(str(tuple(shape)) for shape in shapes)} do not go together")
+    return torch.Size([max(sizes, default=1) for sizes in reversed(axes)])
 
 
 def at_least_single(image: Tensor) -> Tensor:

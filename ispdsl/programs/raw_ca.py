@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.cfa import COLOURS, LINEAR, parities
-from ispdsl.programs.ops import Scalar, at_least_single, constant, sum_terms
+from ispdsl.programs.ops import Scalar, at_least_single, broadcast_shapes, constant, sum_terms
 from ispdsl.programs.raw_correction import from_centre
 from ispdsl.programs.tiling import Place
 
@@ -52,7 +52,7 @@ def sites(mosaic: Tensor, cfa: str, colour: int) -> Tensor:
 def resample(image: Tensor, offset: Tensor, step: int, axis: int) -> Tensor:
     """Read the image at `offset` samples (each `step` px) beyond every pixel along an axis, by cubic convolution."""
     size = image.shape[axis]
-    shape = torch.broadcast_shapes(image.shape, offset.shape)
+    shape = broadcast_shapes(image.shape, offset.shape)
     image, offset = image.expand(shape), offset.expand(shape)
     whole = offset.detach().floor()
     part = offset - whole

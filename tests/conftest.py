@@ -21,6 +21,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # The runner would put all commands together again at each call of one.
 setattr(typer.testing, "_get_command", cache(get_command))  # noqa: B010
 
+# Trees are parsed anew, and nothing is written to the home of whoever runs the tests.
+os.environ["ISPDSL_KEEP_TREES"] = "0"
+
 # Exported programs would note for every node where it came from, which takes a third of the time of exporting.
 torch.fx.config.do_not_emit_stack_traces = True
 

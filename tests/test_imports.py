@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ispdsl"
 
-FRONT = {"errors", "source", "diagnostics", "syntax", "catalogue", "ir", "lower", "render"}
+FRONT = {"errors", "source", "caches", "diagnostics", "syntax", "catalogue", "ir", "lower", "render"}
 """What `ispdsl check` consists of besides the command line."""
 
 HEAVY = {"torch", "numpy", "networkx", "rich", "kornia", "rawpy", "tifffile", "PIL", "skimage"}

@@ -16,7 +16,6 @@ performance model for multicore architectures", Communications of the ACM 52(4),
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 import time
@@ -26,6 +25,8 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+
+from ispdsl import caches
 
 SHARE = 0.1
 """Seconds for each of the three."""
@@ -100,9 +101,7 @@ def processor() -> str:
 
 def store() -> Path:
     """The file of what was measured: ``ispdsl/machine.json`` below XDG_CACHE_HOME."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
-    return base / "ispdsl" / "machine.json"
+    return caches.folder() / "machine.json"
 
 
 def known_roofs(anew: bool = False, keep: bool = True) -> Roofs:

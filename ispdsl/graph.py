@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
 from typing import Any
-
-import networkx as nx
 
 from ispdsl.calls import Call, Given, Scope, expand, flatten, from_frame, slot_of
 from ispdsl.diagnostics import nearest
@@ -31,12 +30,13 @@ from ispdsl.runtime.slots import Slot, is_structural
 
 @dataclass(frozen=True)
 class Graph:
-    """One pipeline as a directed graph of calls. `network` holds a `Call` as ``call`` of every node."""
+    """One pipeline as a directed graph of calls; the edges are what each call reads, its `sources`."""
 
     name: str
     sha256: str
     module: Module = field(repr=False)
-    network: nx.DiGraph[str] = field(repr=False)
+    network: Mapping[str, Call] = field(repr=False)
+    """The calls by address, in the order of the text."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     results: Mapping[str, Value]
@@ -53,14 +53,36 @@ class Graph:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The calls, each after all whose values it reads; otherwise in the order of the text."""
-        place = {address: index for index, address in enumerate(self.network)}
-        order = nx.lexicographical_topological_sort(same_frame(self.network), key=place.__getitem__)
-        return tuple(self.call(address) for address in order)
+        """The calls, each after all whose values it reads; otherwise in the order of the text.
+
+        Raises:
+            PlanError: values go round in a circle.
+        """
+        addresses = list(self.network)
+        waits = [same_frame(self, call) for call in self.network.values()]
+        readers: dict[str, list[int]] = {address: [] for address in addresses}
+        for index, read in enumerate(waits):
+            for address in read:
+                readers[address].append(index)
+        left = list(map(len, waits))
+        ready = [index for index, count in enumerate(left) if not count]
+        heapify(ready)
+        order: list[Call] = []
+        while ready:
+            address = addresses[heappop(ready)]
+            order.append(self.network[address])
+            for reader in readers[address]:
+                left[reader] -= 1
+                if not left[reader]:
+                    heappush(ready, reader)
+        if len(order) < len(addresses):
+            circle = _circle({addresses[index]: waits[index] for index, count in enumerate(left) if count})
+            raise PlanError(f"values of {self.name} go round in a circle: {' -> '.join(circle)}")
+        return tuple(order)
 
     def call(self, address: str) -> Call:
         """The call at an address."""
-        return self.network.nodes[address]["call"]
+        return self.network[address]
 
     def type_of(self, value: Value) -> Type:
         """The type of a value of this graph."""
@@ -100,7 +122,7 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         name=signature.name,
         sha256=_hash(module, signature.key),
         module=module,
-        network=nx.DiGraph(),
+        network={},
         inputs=(*signature.inputs, *needs),
         outputs=signature.outputs,
         results=chosen.results,
@@ -141,16 +163,6 @@ def _hash(module: Module, key: str) -> str:
 def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
     """The graph with other calls: its edges and what each parameter drives, inside sub-pipelines too, follow."""
     calls = _typed(graph, tuple(calls))
-    previous = {call.address for call in calls if call.previous}
-    network: nx.DiGraph[str] = nx.DiGraph()
-    for call in calls:
-        network.add_node(call.address, call=call)
-    for call in calls:
-        for value in call.sources:
-            if value.node is not None:
-                ports = network.get_edge_data(value.node, call.address, {"ports": ()})["ports"]
-                ports = ports if value.port in ports else (*ports, value.port)
-                network.add_edge(value.node, call.address, ports=ports, previous=value.node in previous)
     drives: dict[str, list[tuple[str, str]]] = {}
     structural: set[str] = set()
     opened = flatten(((call, ()) for call in calls), graph.module, {meta.name: meta for meta in graph.metas})
@@ -162,7 +174,7 @@ def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
                 drives.setdefault(given.slot, []).append((call.address, name))
         sizes = (parameter.name for parameter in call.signature.parameters if is_structural(parameter))
         structural.update(call.parameters[name] for name in sizes)
-    changed = replace(graph, network=nx.freeze(network), **changes)
+    changed = replace(graph, network={call.address: call for call in calls}, **changes)
     slots = (
         replace(
             slot,
@@ -190,13 +202,20 @@ def _typed(graph: Graph, calls: tuple[Call, ...]) -> tuple[Call, ...]:
     return tuple(completed(call) if call.previous else call for call in calls)
 
 
-def same_frame(network: nx.DiGraph[str]) -> nx.DiGraph[str]:
-    """The network without the edges that carry a value over from the frame before."""
+def same_frame(graph: Graph, call: Call) -> list[str]:
+    """The addresses whose values a call reads, without those that it has from the frame before."""
+    read = dict.fromkeys(value.node for value in call.sources)
+    return [address for address in read if address is not None and not graph.network[address].previous]
 
-    def stays(source: str, target: str) -> bool:
-        return not network.edges[source, target]["previous"]
 
-    return nx.subgraph_view(network, filter_edge=stays)
+def _circle(waits: Mapping[str, Iterable[str]]) -> list[str]:
+    """One circle of addresses, in the order of the values; each of `waits` reads another of them."""
+    path: list[str] = []
+    address = next(iter(waits))
+    while address not in path:
+        path.append(address)
+        address = next(each for each in waits[address] if each in waits)
+    return path[path.index(address) :][::-1]
 
 
 def verify(graph: Graph) -> Graph:
@@ -205,12 +224,10 @@ def verify(graph: Graph) -> Graph:
     Raises:
         PlanError: values go round in a circle, an input or statistic is unbound, or a reference leads nowhere.
     """
-    for name, data in graph.network.nodes(data=True):
-        if "call" not in data:
+    for name in (value.node for call in graph.network.values() for value in call.sources):
+        if name is not None and name not in graph.network:
             raise PlanError(f"{name} is used but is no node of {graph.name}")
-    if not nx.is_directed_acyclic_graph(same_frame(graph.network)):
-        circle = " -> ".join(edge[0] for edge in nx.find_cycle(same_frame(graph.network)))
-        raise PlanError(f"values of {graph.name} go round in a circle: {circle}")
+    calls = graph.calls
     inputs = {port.name for port in graph.inputs}
     slots = {slot.address for slot in graph.slots}
 
@@ -219,7 +236,7 @@ def verify(graph: Graph) -> Graph:
             return value.port in inputs
         return value.node in graph.network and value.port in graph.call(value.node).outputs
 
-    for call in graph.calls:
+    for call in calls:
         wanted = [port.name for port in (*call.signature.inputs, *call.signature.needs)]
         unbound = [name for name in wanted if name not in {**call.inputs, **call.needs}]
         if unbound:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+GIVES_BACK = sys.platform == "linux"
+"""Whether the system takes pages back at once. Those of a shared mapping it would keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +23,7 @@ class Plane:
 
     def forget(self, above: int) -> None:
         """Give the memory of the rows before row `above` back; they read as zeros from then on."""
-        if not hasattr(mmap, "MADV_DONTNEED") or not hasattr(self.memory, "madvise"):
+        if not GIVES_BACK:
             return  # the system has no such call: the memory goes back with the image
         height, width = self.image.shape[-2:]
         row, plane = width * self.image.element_size(), height * width * self.image.element_size()
@@ -34,5 +38,5 @@ def new_plane(shape: tuple[int, ...], dtype: torch.dtype) -> Plane:
     """An image of zeros of a shape and floating dtype."""
     kind = torch.empty(0, dtype=dtype)
     size = int(np.prod(shape)) * kind.element_size()
-    memory = mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) if GIVES_BACK else mmap.mmap(-1, size)
     return Plane(torch.frombuffer(memory, dtype=dtype).reshape(shape), memory)

@@ -35,7 +35,6 @@ PACKAGES = (
     "numpy",
     "scikit-image",
     "pillow",
-    "networkx",
     "pydantic",
     "lark",
     "typer",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import networkx as nx
-
 from ispdsl.diagnostics import nearest
 from ispdsl.errors import PlanError
 from ispdsl.graph import Graph, rebuilt, verify
@@ -26,8 +24,13 @@ def prune(graph: Graph, taps: Iterable[str] | None = None) -> Graph:
     """
     verify(graph)
     wanted = {name: watched(graph, name) for name in (graph.taps if taps is None else taps)}
-    roots = {value.node for value in (*graph.results.values(), *wanted.values()) if value.node is not None}
-    keep = roots.union(*(nx.ancestors(graph.network, root) for root in roots)) if roots else roots
+    keep: set[str | None] = set()
+    waiting = [value.node for value in (*graph.results.values(), *wanted.values())]
+    while waiting:
+        address = waiting.pop()
+        if address is not None and address not in keep:
+            keep.add(address)
+            waiting += [value.node for value in graph.call(address).sources]
     calls = [call for call in graph.calls if call.address in keep]
     names = {name: value for name, value in graph.names.items() if value.node is None or value.node in keep}
     return verify(rebuilt(graph, calls, taps=wanted, names=names))

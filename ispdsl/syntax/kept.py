@@ -1,4 +1,4 @@
-"""Trees of texts that had no mistakes, kept in the user's cache folder: parsing takes ten times as long as reading them.
+"""Trees of texts that had no mistakes, kept in the user's cache folder: to parse them takes ten times as long.
 
 A file holds one tree as JSON, under a name that is the hash of the text and of the code that parses; another text or
 another version has another name. It begins with a hash of itself, so that a damaged one is found and made again. Only a
@@ -25,7 +25,9 @@ from ispdsl.syntax import tree
 MOST = 512
 """Trees that are kept; the oldest go first."""
 
-KINDS: tuple[Any, ...] = tuple(each for each in vars(tree).values() if is_dataclass(each) and each is not Span)
+KINDS: tuple[Any, ...] = tuple(
+    each for each in vars(tree).values() if is_dataclass(each) and each.__module__ == tree.__name__
+)
 """The classes of nodes. The last field of each is its span."""
 
 NUMBERS = {kind: number for number, kind in enumerate(KINDS)}

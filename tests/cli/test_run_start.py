@@ -19,7 +19,7 @@ def test_a_raw_is_developed_in_tiles_without_sympy(pipeline: str, tmp_path: Path
         "import sys\n"
         "from ispdsl.cli.app import app\n"
         f"app({words!r}, standalone_mode=False)\n"
-        "slow = {'sympy', 'rich', 'kornia', 'scipy', 'torchvision', 'onnx'} & set(sys.modules)\n"
+        "slow = {'sympy', 'networkx', 'rich', 'kornia', 'scipy', 'torchvision', 'onnx'} & set(sys.modules)\n"
         "sys.exit(f'imported {slow}' if slow else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line. An interrupt ends it with one line and exit code 130, even while it is being imported."""
+    codes: list[int] = []
+    atexit.register(_end, codes)  # before all others, so that it is called after them
     try:
         from ispdsl.cli.app import main as run
 
@@ -14,6 +18,23 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    except SystemExit as stop:
+        codes += [stop.code or 0] if stop.code is None or isinstance(stop.code, int) else []
+        raise
+
+
+def _end(codes: list[int]) -> None:
+    """End the process once its exit code is known, after its threads: to take torch and large images apart takes longer.
+
+    Where stdout or stderr cannot be written to, Python ends it its own way, and says so.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    if codes:
+        os._exit(codes[0])
 
 
 if __name__ == "__main__":

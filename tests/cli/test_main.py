@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 SCRIPT = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 import ispdsl.cli.app
 from ispdsl.__main__ import main
 
@@ -18,7 +19,7 @@ class Left:
 
 def run(command=ispdsl.cli.app.main):
     atexit.register(print, "registered")
-    threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+    threading.Thread(target=lambda: (threading.main_thread().join(), print("thread"))).start()
     command()
 
 left = Left()
@@ -42,7 +43,7 @@ def test_what_was_begun_is_ended_and_the_code_is_kept(words: list[str], code: in
 
 def test_an_output_that_cannot_be_written_is_told() -> None:
     script = "import sys; from ispdsl.__main__ import main; sys.argv = ['ispdsl', '--help']; main()"
-    with open("/dev/full", "w", encoding="utf-8") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )

@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _end(codes: list[int]) -> None:
-    """End the process once its exit code is known, after its threads: to take torch and large images apart takes longer.
+    """End the process after its threads, once its exit code is known: to take torch and images apart takes longer.
 
     Where stdout or stderr cannot be written to, Python ends it its own way, and says so.
     """

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from heapq import heapify, heappop, heappush
-from typing import Any
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
 
 from ispdsl.calls import Call, Given, Scope, expand, flatten, from_frame, slot_of
 from ispdsl.diagnostics import nearest
@@ -27,6 +29,9 @@ from ispdsl.ir.model import (
 from ispdsl.ir.types import Type, is_variable
 from ispdsl.runtime.slots import Slot, is_structural
 
+if TYPE_CHECKING:
+    import networkx as nx
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -35,7 +40,7 @@ class Graph:
     name: str
     sha256: str
     module: Module = field(repr=False)
-    network: Mapping[str, Call] = field(repr=False)
+    nodes: Mapping[str, Call] = field(repr=False)
     """The calls by address, in the order of the text."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -58,31 +63,46 @@ class Graph:
         Raises:
             PlanError: values go round in a circle.
         """
-        addresses = list(self.network)
-        waits = [same_frame(self, call) for call in self.network.values()]
-        readers: dict[str, list[int]] = {address: [] for address in addresses}
-        for index, read in enumerate(waits):
-            for address in read:
-                readers[address].append(index)
-        left = list(map(len, waits))
-        ready = [index for index, count in enumerate(left) if not count]
-        heapify(ready)
-        order: list[Call] = []
-        while ready:
-            address = addresses[heappop(ready)]
-            order.append(self.network[address])
-            for reader in readers[address]:
-                left[reader] -= 1
-                if not left[reader]:
-                    heappush(ready, reader)
-        if len(order) < len(addresses):
-            circle = _circle({addresses[index]: waits[index] for index, count in enumerate(left) if count})
-            raise PlanError(f"values of {self.name} go round in a circle: {' -> '.join(circle)}")
-        return tuple(order)
+        place = {address: index for index, address in enumerate(self.nodes)}
+        order = TopologicalSorter({address: same_frame(self, call) for address, call in self.nodes.items()})
+        try:
+            order.prepare()
+        except CycleError as error:
+            circle = " -> ".join(error.args[1])
+            raise PlanError(f"values of {self.name} go round in a circle: {circle}") from None
+        found, ready = list[Call](), list[tuple[int, str]]()
+        while order.is_active():
+            for address in order.get_ready():
+                heappush(ready, (place[address], address))
+            address = heappop(ready)[1]
+            order.done(address)
+            found.append(self.nodes[address])
+        return tuple(found)
+
+    @cached_property
+    def network(self) -> nx.DiGraph[str]:
+        """The same as a graph of networkx, for its algorithms; it cannot be changed.
+
+        Nodes have their `Call` as ``call``; edges have the ``ports`` that are read, and whether the value is that of
+        the frame before, as ``previous``.
+        """
+        import networkx as nx  # takes a third of a second, and no compiler pass needs it
+
+        network: nx.DiGraph[str] = nx.DiGraph()
+        for call in self.nodes.values():
+            network.add_node(call.address, call=call)
+        for call in self.nodes.values():
+            for value in call.sources:
+                if value.node is not None:
+                    ports = network.get_edge_data(value.node, call.address, {"ports": ()})["ports"]
+                    ports = ports if value.port in ports else (*ports, value.port)
+                    previous = self.nodes[value.node].previous
+                    network.add_edge(value.node, call.address, ports=ports, previous=previous)
+        return nx.freeze(network)
 
     def call(self, address: str) -> Call:
         """The call at an address."""
-        return self.network[address]
+        return self.nodes[address]
 
     def type_of(self, value: Value) -> Type:
         """The type of a value of this graph."""
@@ -122,7 +142,7 @@ def build(module: Module, pipeline: str | None = None) -> Graph:
         name=signature.name,
         sha256=_hash(module, signature.key),
         module=module,
-        network={},
+        nodes={},
         inputs=(*signature.inputs, *needs),
         outputs=signature.outputs,
         results=chosen.results,
@@ -174,7 +194,7 @@ def rebuilt(graph: Graph, calls: Iterable[Call], **changes: Any) -> Graph:
                 drives.setdefault(given.slot, []).append((call.address, name))
         sizes = (parameter.name for parameter in call.signature.parameters if is_structural(parameter))
         structural.update(call.parameters[name] for name in sizes)
-    changed = replace(graph, network={call.address: call for call in calls}, **changes)
+    changed = replace(graph, nodes={call.address: call for call in calls}, **changes)
     slots = (
         replace(
             slot,
@@ -205,17 +225,7 @@ def _typed(graph: Graph, calls: tuple[Call, ...]) -> tuple[Call, ...]:
 def same_frame(graph: Graph, call: Call) -> list[str]:
     """The addresses whose values a call reads, without those that it has from the frame before."""
     read = dict.fromkeys(value.node for value in call.sources)
-    return [address for address in read if address is not None and not graph.network[address].previous]
-
-
-def _circle(waits: Mapping[str, Iterable[str]]) -> list[str]:
-    """One circle of addresses, in the order of the values; each of `waits` reads another of them."""
-    path: list[str] = []
-    address = next(iter(waits))
-    while address not in path:
-        path.append(address)
-        address = next(each for each in waits[address] if each in waits)
-    return path[path.index(address) :][::-1]
+    return [address for address in read if address is not None and not graph.nodes[address].previous]
 
 
 def verify(graph: Graph) -> Graph:
@@ -224,8 +234,8 @@ def verify(graph: Graph) -> Graph:
     Raises:
         PlanError: values go round in a circle, an input or statistic is unbound, or a reference leads nowhere.
     """
-    for name in (value.node for call in graph.network.values() for value in call.sources):
-        if name is not None and name not in graph.network:
+    for name in (value.node for call in graph.nodes.values() for value in call.sources):
+        if name is not None and name not in graph.nodes:
             raise PlanError(f"{name} is used but is no node of {graph.name}")
     calls = graph.calls
     inputs = {port.name for port in graph.inputs}
@@ -234,7 +244,7 @@ def verify(graph: Graph) -> Graph:
     def exists(value: Value) -> bool:
         if value.node is None:
             return value.port in inputs
-        return value.node in graph.network and value.port in graph.call(value.node).outputs
+        return value.node in graph.nodes and value.port in graph.call(value.node).outputs
 
     for call in calls:
         wanted = [port.name for port in (*call.signature.inputs, *call.signature.needs)]

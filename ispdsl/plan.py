@@ -106,7 +106,7 @@ def prepared(
     used = wanted(doubles, impl or {})
     taken, flat = None if taps is None else tuple(taps), flattened(graph, types, None, cfa)
     replaced = place(flat, used, taken)
-    left_out = doubles.keys() - replaced.network.keys()
+    left_out = doubles.keys() - replaced.nodes.keys()
     choice = {address: kind for address, kind in (impl or {}).items() if address not in left_out}
     return select(replaced, choice, {address: card.network for address, card in used.items()})
 

@@ -16,7 +16,7 @@ def test_build_orders_calls_and_binds_values():
     assert [call.address for call in graph.calls] == ["exposure", "level", "denoise", "adapt", "nothing", "small"]
     assert graph.call("adapt").inputs == {"image": Value(node="denoise", port="result")}
     assert graph.call("adapt").needs == {"level": Value(node="level", port="out")}
-    assert Value(node="denoise", port="result") in graph.network["adapt"].sources
+    assert graph.network.edges["denoise", "adapt"]["ports"] == ("result",)
     assert str(graph.type_of(Value(node="level", port="out"))) == "vector<3>"
     assert str(graph.type_of(Value(node=None, port="linear"))) == "rgb<S, f32>"
 
@@ -133,7 +133,7 @@ def test_a_statistic_of_the_frame_before_makes_no_circle():
     )
     graph = verify(build(m.module(m.ADAPT, m.MEAN, main)))
     assert [call.address for call in graph.calls] == ["adapt", "level"]
-    assert graph.network["level"].previous
+    assert graph.network.edges["level", "adapt"]["previous"]
 
 
 def test_metadata_that_only_a_sub_pipeline_asks_for_is_asked_from_the_frame():

@@ -35,6 +35,7 @@ PACKAGES = (
     "numpy",
     "scikit-image",
     "pillow",
+    "networkx",
     "pydantic",
     "lark",
     "typer",

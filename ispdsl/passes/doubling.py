@@ -69,7 +69,7 @@ def place(graph: Graph, doubles: Mapping[str, Card], taps: Collection[str] | Non
             raise PlanError(f"{name} lies inside a double", hint)
     placed = prune(collapsed, taps)
     for address in doubles:
-        if address in placed.network:
+        if address in placed.nodes:
             _check_types(placed.call(address), placed, doubles[address])
             placed = levelled(placed, address)
     return placed
@@ -86,7 +86,7 @@ def _segment(graph: Graph, address: str, card: Card) -> Segment:
     Raises:
         PlanError: there is none.
     """
-    if len(card.nodes) == 1 and card.stage is not None and address in graph.network:
+    if len(card.nodes) == 1 and card.stage is not None and address in graph.nodes:
         return Segment(address, (address,), *card.watched)
     seen = {**_ends(graph), **watched(graph)}
     reads, gives = card.watched

@@ -128,7 +128,7 @@ def _outer(graph: Graph, stops: frozenset[Value]) -> set[str]:
 
 def _unused(graph: Graph, name: str) -> str:
     """A name that no node has."""
-    while name in graph.network:
+    while name in graph.nodes:
         name += "_"
     return name
 
@@ -142,7 +142,7 @@ def collapse(graph: Graph, chosen: Iterable[Segment]) -> Graph:
     Nodes that something else needs stay too. Taps and names of values inside are gone.
     """
     verify(graph)
-    several = [segment for segment in chosen if segment.address not in graph.network]
+    several = [segment for segment in chosen if segment.address not in graph.nodes]
     seen = watched(replace(graph, taps={})) | watched(graph) if several else {}
     made = {
         segment.address: single(
@@ -178,8 +178,8 @@ def cut(graph: Graph, address: str) -> Graph:
     Raises:
         PlanError: there is no such call, or it reads an image that is not watched.
     """
-    if address not in graph.network:
-        raise PlanError(f"{graph.name} has no node {address}", f"its nodes are {', '.join(graph.network)}")
+    if address not in graph.nodes:
+        raise PlanError(f"{graph.name} has no node {address}", f"its nodes are {', '.join(graph.nodes)}")
     names = {value: name for name, value in watched(graph).items()}
     call = graph.call(address)
     kept = [replace(each, previous=False) for each in _statistics(graph, call)]

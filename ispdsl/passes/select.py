@@ -126,9 +126,9 @@ def select(graph: Graph, choice: Mapping[str, str] | None = None, doubles: Mappi
     verify(graph)
     choice, doubles = choice or {}, doubles or {}
     for address in choice:
-        if address != EVERY and address not in graph.network:
-            near = nearest(address, graph.network)
-            hint = f"did you mean {near}?" if near else f"its nodes are {', '.join(graph.network)}"
+        if address != EVERY and address not in graph.nodes:
+            near = nearest(address, graph.nodes)
+            hint = f"did you mean {near}?" if near else f"its nodes are {', '.join(graph.nodes)}"
             raise PlanError(f"{graph.name} has no node {address}", hint)
 
     def chosen(call: Call) -> Implementation:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,10 +38,10 @@ def broadcast_shapes(*shapes: Sequence[int]) -> torch.Size:
     """
     if torch.compiler.is_compiling() or not all(type(size) is int for shape in shapes for size in shape):
         return torch.broadcast_shapes(*shapes)
-    axes = [set(sizes) - {1} for sizes in zip_longest(*map(reversed, shapes), fillvalue=1)]
-    if any(len(sizes) > 1 for sizes in axes):
-        raise RuntimeError(f"the shapes {', '.join(str(tuple(shape)) for shape in shapes)} do not go together")
-    return torch.Size([max(sizes, default=1) for sizes in reversed(axes)])
+    try:
+        return torch.Size(np.broadcast_shapes(*map(tuple, shapes)))
+    except ValueError as error:
+        raise RuntimeError(str(error)) from None
 
 
 def at_least_single(image: Tensor) -> Tensor:

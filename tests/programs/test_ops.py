@@ -20,7 +20,7 @@ def test_shapes_are_broadcast_as_torch_does(shapes: tuple[tuple[int, ...], ...])
 
 @pytest.mark.parametrize("shapes", [((2,), (3,)), ((0,), (5,)), ((4, 2), (3, 1))], ids=str)
 def test_shapes_that_do_not_go_together_are_refused_as_by_torch(shapes: tuple[tuple[int, ...], ...]) -> None:
-    with pytest.raises(RuntimeError, match="do not go together"):
+    with pytest.raises(RuntimeError, match="shape mismatch"):
         broadcast_shapes(*shapes)
     with pytest.raises(RuntimeError):
         torch.broadcast_shapes(*shapes)

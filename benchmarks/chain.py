@@ -33,7 +33,7 @@ from ispdsl.cli.memory import keep_pages
 from ispdsl.programs import tone
 from ispdsl.runtime.values import Settings
 
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", "-pthread")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-ffast-math", "-fPIC", "-pthread")
 
 LINEAR = "mixed"
 """The tap after the linear stages."""
@@ -93,9 +93,11 @@ def constants(settings: Settings) -> str:
 
 def by_cpp(settings: Settings, image: Tensor, threads: int, folder: Path) -> Work:
     """The loop of C++ over the picture; its result is written to the same memory each time."""
-    source, library = folder / "chain.cpp", folder / "chain.so"
+    source, code, library = (folder / f"chain.{suffix}" for suffix in ("cpp", "o", "so"))
     source.write_text(constants(settings) + (Path(__file__).parent / "chain.cpp").read_text())
-    subprocess.run(["g++", *FLAGS, str(source), "-o", str(library)], check=True)
+    subprocess.run(["g++", *FLAGS, "-c", str(source), "-o", str(code)], check=True)
+    # Linked without -ffast-math, which would make all of the process take tiny numbers for 0.
+    subprocess.run(["g++", "-shared", "-pthread", str(code), "-o", str(library)], check=True)
     function = ctypes.CDLL(str(library)).chain
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int]
     found = torch.empty_like(image)

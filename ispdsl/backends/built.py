@@ -23,7 +23,18 @@ from torch._C._aoti import AOTIModelPackageLoader
 from ispdsl.backends import values
 from ispdsl.backends.composite import Rendering
 from ispdsl.backends.conditions import broken
-from ispdsl.backends.package import BEFORE, LARGEST_PACKAGE, PICTURE, SUFFIX, Number, Record, check_machine, known, read
+from ispdsl.backends.package import (
+    BEFORE,
+    LARGEST_PACKAGE,
+    PICTURE,
+    SUFFIX,
+    Number,
+    Record,
+    check_archive,
+    check_machine,
+    known,
+    read,
+)
 from ispdsl.errors import FileError, RunError
 from ispdsl.runtime.slots import Slot, find, is_table
 from ispdsl.runtime.values import Settings, SettingsError
@@ -224,13 +235,14 @@ def load_built(path: Path | str, *, trust: bool = False) -> Built:
         trust: run the native code in it although it is not on this user's list of packages built here.
 
     Raises:
-        FileError: missing, damaged, not trusted, or built for another machine, processor or version of torch.
+        FileError: missing, damaged, no package, not trusted, or of another machine, processor or version of torch.
     """
     path = Path(path)
     folder = Path(tempfile.mkdtemp(prefix="ispdsl-"))  # 0700: nobody can change what was hashed before it is loaded
     try:
         copy = folder / f"package{SUFFIX}"
         digest = _copied(path, copy)
+        check_archive(copy, path)
         if not trust and digest not in {each.sha256 for each in known()}:
             message = f"{path} holds native code, and is no package that you have built on this machine"
             raise FileError(message, "where you know who built it: --trust-package, or load_built(path, trust=True)")

@@ -25,6 +25,9 @@ from ispdsl.runtime.slots import Slot, find
 
 SUFFIX = ".pt2"
 RECORD = "ispdsl.json"
+EXPORTED = "models/model.json"
+"""What a file of torch.export holds, and a package does not."""
+
 LARGEST_RECORD = 64 << 20
 LARGEST_PACKAGE = 4 << 30
 PICTURE, BEFORE = "picture", "before"
@@ -142,13 +145,32 @@ def record_of(path: Path | str) -> Record:
     return read(path, path)
 
 
+MAKE = "`ispdsl build PIPELINE -o FILE.pt2` makes one"
+
+
+def check_archive(file: Path, path: Path) -> None:
+    """Refuse what cannot be a package, without loading any of it; `path` is what the user calls it.
+
+    Raises:
+        FileError: it is another kind of file, or what `ispdsl export` makes.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [each.filename for each in archive.infolist()]
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+        raise FileError(f"{path} is no package, or a damaged one", MAKE) from None
+    if any(name.endswith(EXPORTED) for name in names):
+        hint = "torch runs it, without ispdsl: torch.export.load(FILE).module()(image); " + MAKE
+        raise FileError(f"{path} is a pipeline that was exported, and no package", hint)
+
+
 def read(file: Path, path: Path) -> Record:
     """The record in a package; `path` is what the user calls it."""
     try:
         with zipfile.ZipFile(file) as archive:
             entry = next((each for each in archive.infolist() if each.filename.endswith(f"/{RECORD}")), None)
             if entry is None:
-                raise FileError(f"{path} is no package of ispdsl", "`ispdsl build PIPELINE -o FILE.pt2` makes one")
+                raise FileError(f"{path} is no package of ispdsl", MAKE)
             if entry.file_size > LARGEST_RECORD:
                 raise FileError(f"{path} is damaged: its record has {entry.file_size} bytes")
             content = archive.read(entry)

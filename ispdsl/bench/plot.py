@@ -7,14 +7,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ispdsl.bench.measure import Field
+from ispdsl.bench.registry import CONTENDERS
 from ispdsl.evaluation.plots import BLUE, FAINT, GRID, INK, ORANGE, Axes, Sheet
 
-COLOURS = (BLUE, ORANGE, (70, 150, 90), (150, 90, 170), (190, 60, 80), (110, 110, 110), (40, 150, 160), (170, 130, 30))
-"""Of contenders, in their order."""
+COLOURS = (
+    *(BLUE, ORANGE, (70, 150, 90), (150, 90, 170), (190, 60, 80), (110, 110, 110), (40, 150, 160), (170, 130, 30)),
+    *((120, 80, 50), (230, 130, 180), (60, 60, 60)),
+)
+"""Of contenders, in the order of the registry."""
+
+
+def colour_of(name: str) -> tuple[int, int, int]:
+    """The colour of a contender in every picture."""
+    names = [each.name for each in CONTENDERS]
+    return COLOURS[names.index(name) % len(COLOURS)] if name in names else INK
 
 
 def plot_contenders(path: Path, title: str, forward: Field, gradient: Field | None) -> None:
     """A bar of megapixels a second for each contender, with its quartiles; those with gradients below.
+
+    Args:
+        path: the picture.
+        title: what was measured; a second line is written smaller.
+        forward: the contenders.
+        gradient: those with gradients, where they were measured.
 
     Raises:
         ValueError: nobody took part.
@@ -24,9 +40,11 @@ def plot_contenders(path: Path, title: str, forward: Field, gradient: Field | No
     fields = [(name, field) for name, field in shown if field is not None and field.measured]
     if not fields:
         raise ValueError("nobody took part")
-    sheet = Sheet(820, 60 + sum(50 + 24 * len(field.measured) for _, field in fields))
-    sheet.text((20, 30), title, size=16)
-    top = 60.0
+    first, _, second = title.partition("\n")
+    sheet = Sheet(820, 80 + sum(50 + 24 * len(field.measured) for _, field in fields))
+    sheet.text((20, 30), first, size=16)
+    sheet.text((20, 52), second, colour=FAINT, size=12)
+    top = 80.0
     for name, field in fields:
         sheet.text((20, top + 14), f"{name}: MP/s, and quartiles", colour=FAINT, size=12)
         _bars(sheet, top + 24, field)
@@ -43,7 +61,7 @@ def _bars(sheet: Sheet, top: float, field: Field) -> None:
         rates = [pixels / seconds for seconds in (each.spread.high, each.spread.median, each.spread.low)]
         low, middle, high = (left + full * rate / most for rate in rates)
         sheet.text((160, y + 12), each.name, "rm", INK, 12)
-        sheet.bar((left, y + 4, max(middle, left + 1), y + 20), COLOURS[place % len(COLOURS)])
+        sheet.bar((left, y + 4, max(middle, left + 1), y + 20), colour_of(each.name))
         sheet.line([(low, y + 12), (high, y + 12)], INK, 1.4)
         sheet.text((high + 8, y + 12), f"{rates[1]:.1f}", "lm", FAINT, 11)
 
@@ -78,7 +96,7 @@ def plot_sizes(path: Path, title: str, rates: Mapping[str, Mapping[float, float]
     sheet.text((64, 52), "MP/s", colour=FAINT, size=12)
     sheet.text((700, 504), "MP", "rs", FAINT, 12)
     for place, (name, each) in enumerate(known.items()):
-        colour = COLOURS[place % len(COLOURS)]
+        colour = colour_of(name)
         points = [axes.at(math.log10(size), math.log10(rate)) for size, rate in sorted(each.items())]
         sheet.line(points if len(points) > 1 else points * 2, colour, 2.0)
         for point in points:

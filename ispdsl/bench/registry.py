@@ -10,9 +10,12 @@ from ispdsl.bench.contender import Contender, Package
 
 BY_HAND = "an unsharp mask and eight pointwise stages by hand"
 
+PLAIN = Contender("eager", "the pipeline's composite in plain torch", ours.forward, ours.gradient)
+"""What runs every pipeline of programs."""
+
 OURS = (
     Contender("halide", "the pipeline lowered to Halide, for this size and these settings", lowered.forward),
-    Contender("eager", "the pipeline's composite in plain torch", ours.forward, ours.gradient),
+    PLAIN,
     Contender(
         "compiled",
         "the pipeline's composite by torch.compile, for this size",

@@ -15,15 +15,22 @@ PACKAGES = ("torch", "numpy", "rawpy", "kornia", "opencv-python-headless", "colo
 """Whose versions times hang on."""
 
 
-def table(found: Measured, processor: str) -> str:
-    """Everything, for people."""
+def heading(found: Measured, processor: str) -> str:
+    """What was measured, and on what; two lines."""
     height, width = found.forward.size
     threads = found.job.threads
-    head = (
-        f"{found.pipeline} on {found.raw}: {height} x {width} px, {height * width / 1e6:.1f} MP\n"
-        f"{processor}, {threads} {'thread' if threads == 1 else 'threads'}\n"
+    megapixels = f"{height * width / 1e6:.2f}".rstrip("0").rstrip(".")
+    return (
+        f"{found.pipeline} on {found.raw}: {height} x {width} px, {megapixels} MP\n"
+        f"{processor}, {threads} {'thread' if threads == 1 else 'threads'}"
     )
-    parts = [head, _field("from raw to picture", found.forward, cold=True)]
+
+
+def table(found: Measured, processor: str) -> str:
+    """Everything, for people."""
+    cold = any(each.cold is not None for each in found.forward.outcomes)
+    head = f"{heading(found, processor)}\n"
+    parts = [head, _field("from raw to picture", found.forward, cold)]
     if found.gradient is not None:
         rows, columns = found.gradient.size
         title = f"gradient of a mean square to all free numbers, on {rows} x {columns} px"

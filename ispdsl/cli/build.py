@@ -12,7 +12,7 @@ from ispdsl.cli.boundary import CommandError, as_usage, guarded, writing
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.compile import SIZE, SUFFIX
 from ispdsl.cli.console import emit, note
-from ispdsl.cli.files import find_pipeline
+from ispdsl.cli.files import check_place, find_pipeline
 from ispdsl.cli.options import (
     DoublesOption,
     Implementations,
@@ -66,6 +66,7 @@ def build(
 
     if output.suffix != SUFFIX:
         raise CommandError(f"{output} is no {SUFFIX} file", f"call it {output.with_suffix(SUFFIX)}")
+    check_place(output)
     if cfa is not None and cfa not in CFAS:
         raise CommandError(f"--cfa {cfa} is no CFA", f"it is one of {', '.join(CFAS)}")
     sides = _sides(size)

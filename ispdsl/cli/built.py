@@ -127,12 +127,12 @@ def _check_frame(wanted: str, frame: Frame, pipeline: str) -> None:
         raise CommandError(message, f"build one with --cfa {frame.cfa}")
 
 
-def refuse_others(given: Mapping[str, object]) -> None:
-    """Refuse options that decide what is compiled.
+def refuse_others(given: Mapping[str, object], hint: str) -> None:
+    """Refuse options that say what is compiled or how it runs.
 
     Raises:
         CommandError: one was given.
     """
     for option, value in given.items():
         if value:
-            raise CommandError(f"{option} does not go with a package, whose code is made", "give it to `ispdsl build`")
+            raise CommandError(f"{option} does not go with a package, whose code is made", hint)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ispdsl.cli.boundary import CommandError, ExitCode, as_usage, writing
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.compile import size_of
-from ispdsl.cli.files import find_pipeline
+from ispdsl.cli.files import check_place, find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import pairs
 from ispdsl.cli.run import check_trust, cropped, parse_crop, read_quietly
@@ -97,14 +97,10 @@ def check_wanted(wanted: Wanted) -> None:
         raise CommandError(
             f"--to {form.value} writes {' or '.join(SUFFIXES[form])}, and not {output}", f"call it {names}"
         )
-    if output.is_dir():
-        raise CommandError(f"cannot write {output}: it is a folder", "name a file in it", ExitCode.OUTPUT)
+    check_place(output)
     if form is Form.XMP and output.exists():
         hint = "give another name, or move it away first"
         raise CommandError(f"{output} is there already, and may hold an edit made in darktable", hint, ExitCode.OUTPUT)
-    if not output.parent.is_dir():
-        message = f"cannot write {output}: there is no folder {output.parent}"
-        raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
     _check_options(wanted)
     if wanted.raw is None and wanted.size is None and form in MODULES:
         hint = "--raw RAW holds its metadata; --size HxW takes random images, and metadata are inputs"

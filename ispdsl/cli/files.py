@@ -47,6 +47,19 @@ def find_pipeline(argument: str) -> Path:
     )
 
 
+def check_place(output: Path) -> None:
+    """Find out before the work whether there is a folder for its result.
+
+    Raises:
+        CommandError: there is none, or the result itself is one.
+    """
+    if output.is_dir():
+        raise CommandError(f"cannot write {output}: it is a folder", "name a file in it", ExitCode.OUTPUT)
+    if not output.parent.is_dir():
+        message = f"cannot write {output}: there is no folder {output.parent}"
+        raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
+
+
 def isp_files(paths: Iterable[Path]) -> list[Path]:
     """The files as they are named, and every `.isp` file under the folders, in order; hidden folders are left out.
 

@@ -21,7 +21,7 @@ from ispdsl.cli.believed import SEEN, believed, of
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
-from ispdsl.cli.files import find_pipeline
+from ispdsl.cli.files import check_place, find_pipeline
 from ispdsl.cli.memory import keep_pages, share_heap
 from ispdsl.cli.options import (
     AllowExec,
@@ -142,7 +142,10 @@ def run(
     part = parse_crop(crop) if crop else None
     if file.endswith(built.SUFFIX):
         made = {"--pipeline": pipeline, "--taps": taps, "--impl": impl, "--doubles": doubles, "--trust": trust}
-        built.refuse_others({**made, "--backend": backend is not Backend.COMPOSITE, "--allow-exec": allow_exec})
+        built.refuse_others(made, "give it to `ispdsl build`")
+        run_by = {"--backend": backend is not Backend.COMPOSITE, "--allow-exec": allow_exec}
+        run_by |= {"--engine": engine is not Engine.TORCH, "--tile": tile is not None}
+        built.refuse_others(run_by, "leave it out")
         near = None if no_sidecar else sidecar.path_of(raw)
         kept = save_settings or (None if no_sidecar else sidecar.path_of(output))
         given = built.Given(raw, describe, presets or [], values, near, part)
@@ -306,13 +309,9 @@ def check_output(output: Path, bits: int | None, taps: Path | None = None) -> No
         raise CommandError(
             f"{output.suffix} holds no {bits} bits a sample", f"it holds {', '.join(map(str, form.bits))}"
         )
-    if output.is_dir():
-        raise CommandError(f"cannot write {output}: it is a folder", "name a file in it", ExitCode.OUTPUT)
+    check_place(output)
     if taps is not None and taps.exists() and not taps.is_dir():
         raise CommandError(f"cannot write taps into {taps}: it is no folder", "name a folder", ExitCode.OUTPUT)
-    if not output.parent.is_dir():
-        message = f"cannot write {output}: there is no folder {output.parent}"
-        raise CommandError(message, "make the folder first", ExitCode.OUTPUT)
 
 
 def check_folder(folder: Path) -> None:

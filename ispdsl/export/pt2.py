@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ispdsl.export.drafts import drafted
 from ispdsl.export.faults import ExportError
 from ispdsl.export.module import Whole, whole_of
 from ispdsl.export.source import Call, Source, call_of, composite_of, rendered
-from ispdsl.export.trace import Traced, traced, traced_at
+from ispdsl.export.trace import SIDES, Traced, traced, traced_at
 
 LEAST = 60.0
 """dB that a traced pipeline must reach against the composite."""
@@ -89,12 +89,12 @@ def export_pt2(
         try:
             trial = _verified(ready, found, draft)
         except AssertionError as error:  # a guard of the trace that this size does not meet
-            why = str(error).partition("\n")[0]
+            why = _why_fixed(ready.call.image, error)
             found = traced_at(ready.whole, ready.call.image, found.inputs, source.graph.name, why)
             _save(found, draft, record)
             trial = _verified(ready, found, draft)
         held_to(trial.closeness, least, ".pt2 file")
-    return trial
+        return replace(trial, traced=_as_taken(ready, trial.traced, draft))
 
 
 def prepare(source: Source, free: bool, free_metadata: bool) -> Ready:
@@ -122,6 +122,54 @@ def size_of(image: Any) -> tuple[int, int]:
     """Height and width of an image, or of the first of several."""
     first = next(iter(image.values())) if isinstance(image, Mapping) else image
     return int(first.shape[-2]), int(first.shape[-1])
+
+
+def _why_fixed(image: Any, error: AssertionError) -> str:
+    """Why a trace does not take the size that it was made for."""
+    if any(side % 2 for side in size_of(image)):
+        return "one of its sides is odd; an image of even sides, as by --crop, gives a file for all even sizes"
+    guard = str(error).partition("\n")[0]
+    return f"a stage does what hangs on the size of its image ({guard})"
+
+
+def _as_taken(ready: Ready, found: Traced, path: Path) -> Traced:
+    """The trace with the sides that its file takes, as found by trying small images.
+
+    torch tells the range of a side, but neither that only even ones are taken, nor which are too small for a stage.
+    """
+    if not found.flexible:
+        return found
+    module = torch.export.load(path).module()
+
+    def takes(height: int, width: int) -> bool:
+        try:
+            with torch.no_grad():
+                module(_blank(ready.call.image, height, width), **found.inputs.keywords)
+        except (AssertionError, RuntimeError):
+            return False
+        return True
+
+    large = size_of(ready.call.image)
+    even, step = tuple(max(side // 2 * 2, 2) for side in large), 2
+    if takes(even[0] + 1, even[1]) and takes(even[0], even[1] + 1) and takes(even[0] + 1, even[1] + 1):
+        step = 1
+    least = [
+        next((side for side in range(step, large[axis], step) if takes(*_with(even, axis, side))), large[axis])
+        for axis in (0, 1)
+    ]
+    says = "" if step == 1 else ", even"
+    return replace(found, sides={name: f"{side}..{says}" for name, side in zip(SIDES, least, strict=True)})
+
+
+def _with(sides: tuple[int, ...], axis: int, side: int) -> tuple[int, int]:
+    return (side, sides[1]) if axis == 0 else (sides[0], side)
+
+
+def _blank(image: Any, height: int, width: int) -> Any:
+    """Images as those that are given, of other sides and all grey."""
+    if isinstance(image, Mapping):
+        return {name: _blank(each, height, width) for name, each in image.items()}
+    return image.new_full((image.shape[0], height, width), 0.5)
 
 
 def _part(image: Any) -> Any:

@@ -211,7 +211,8 @@ def _wrong(found: Any) -> list[tuple[str, str | None]]:
     if not isinstance(found, dict):
         return [("is no sidecar: it holds no object", None)]
     if "ispdsl" not in found:
-        return [(f'is no sidecar: the key "ispdsl": "{VERSION}" is missing', None)]
+        hint = "`ispdsl run --save-settings FILE` writes one"
+        return [(f'is no sidecar: the key "ispdsl": "{VERSION}" is missing', hint)]
     if found["ispdsl"] != VERSION:
         return [(f'is no sidecar of version {VERSION}: "ispdsl" is {str(found["ispdsl"])[:20]}', None)]
     wrong: list[tuple[str, str | None]] = []

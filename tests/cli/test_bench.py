@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ispdsl.bench import contender
-from ispdsl.bench.contender import missing
-from ispdsl.bench.registry import CONTENDERS
+from ispdsl.bench.contender import ContenderError, missing
+from ispdsl.bench.registry import CONTENDERS, OURS
 from ispdsl.cli.bench import THREADS, bounded, choose
 from ispdsl.cli.memory import environment
+from ispdsl.errors import CompileError
 from ispdsl.synthetic.samples import write_demo_raw
 from tests.bench.test_contenders import SMALL
 from tests.cli.conftest import Invoke
@@ -66,6 +68,7 @@ def test_size_threads_and_settings_are_those_that_were_asked_for(invoke: Invoke,
         (("--set", "exposure.ew=1ev"), 2, "exposure.ew"),
         (("--plot", "speed.gif"), 2, "speed.gif"),
         (("--size", "0"), 2, "--size"),
+        (("-o", "nowhere/speed.json"), 5, "there is no folder nowhere"),
         (("--trust", "no_such_package"), 2, "no_such_package"),
     ],
 )
@@ -75,6 +78,32 @@ def test_what_is_wrong_is_said_before_the_work(
     result = invoke("bench", SMALL, raw, *BRIEF, *words)
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_plain_torch_stands_for_a_pipeline_that_halide_refuses(
+    invoke: Invoke, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise CompileError("it is too wide", "take torch")
+
+    monkeypatch.setattr("ispdsl.backends.halide.compiled.trace", refused)
+    result = invoke("bench", SMALL, raw, *BRIEF, "--against", "libraw-linear", "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = {each["name"]: each for each in json.loads(result.stdout)["forward"]["contenders"]}
+    assert list(rows) == ["eager", "halide", "libraw-linear"]
+    assert "too wide" in rows["halide"]["failed"]
+    assert len(rows["eager"]["seconds"]) >= 3
+
+
+def test_a_pipeline_that_nothing_runs_is_an_error(invoke: Invoke, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise ContenderError("not today", "try tomorrow")
+
+    monkeypatch.setattr("ispdsl.cli.bench.choose", lambda _: [replace(each, prepare=refused) for each in OURS])
+    result = invoke("bench", SMALL, raw, *BRIEF, "--plot", raw.with_name("speed.png"))
+    assert result.exit_code == 4
+    assert "small itself could not be measured" in result.stderr
+    assert "speed.png is not written" in result.stderr
 
 
 def test_results_overwrite_no_input(invoke: Invoke, raw: Path) -> None:

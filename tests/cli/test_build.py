@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ def own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ("words", "message", "code"),
     [
         (("-o", "out.zip"), "out.zip is no .pt2 file", 2),
+        (("-o", "nowhere/out.pt2"), "there is no folder nowhere", 5),
         (("-o", "out.pt2", "--cfa", "rgbw"), "--cfa rgbw is no CFA", 2),
         (("-o", "out.pt2", "--size", "1x9"), "--size 1x9 is no size", 2),
         (("-o", "out.pt2", "--fix", "nothing.*"), "small has no parameter nothing.*", 2),
@@ -58,8 +60,28 @@ def test_a_stranger_s_package_is_refused(invoke: Invoke, tmp_path: Path):
     assert "--trust-package" in result.stderr
 
 
-@pytest.mark.parametrize("option", [("--taps", "taps"), ("--impl", "a=proxy"), ("--pipeline", "x"), ("--allow-exec",)])
-def test_options_that_decide_what_is_compiled_do_not_go_with_a_package(
+@pytest.mark.parametrize("inside", ["", "some words", "models/model.json"])
+def test_what_is_no_package_is_not_taken_for_native_code(invoke: Invoke, tmp_path: Path, inside: str):
+    path = tmp_path / "one.pt2"
+    if inside.endswith(".json"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"one/{inside}", "{}")
+    else:
+        path.write_text(inside)
+    result = invoke("run", path, tmp_path / "cat.dng", "-o", tmp_path / "out.png", "--trust-package")
+    assert result.exit_code == 3
+    assert ("was exported" if inside.endswith(".json") else "is no package, or a damaged one") in result.stderr
+    assert "ispdsl build" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--taps", "taps"), ("--impl", "a=proxy"), ("--pipeline", "x"), ("--allow-exec",)),
+        *(("--engine", "halide"), ("--tile", "64")),
+    ],
+)
+def test_options_that_decide_what_is_compiled_or_how_it_runs_do_not_go_with_a_package(
     invoke: Invoke, tmp_path: Path, option: tuple[str, ...]
 ):
     words = ("run", package(tmp_path / "one.pt2"), "cat.dng", "-o", tmp_path / "out.png", *option)

@@ -32,3 +32,14 @@ def untold(image: Tensor) -> Tensor:
 def looks(image: Tensor) -> Tensor:
     """What no trace follows: it decides by the data."""
     return image * 2 if float(image.mean().sqrt()) > 0.1 else image
+
+
+def brighter(image: Tensor) -> Tensor:
+    """Something for images of any size."""
+    return image * 1.5
+
+
+def halves(image: Tensor) -> Tensor:
+    """Each two rows and columns by themselves, as the cells of a mosaic: odd sides do not fit."""
+    cells = image.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
+    return (cells * 1.5).flatten(-4, -3).flatten(-2, -1)

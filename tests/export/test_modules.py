@@ -41,6 +41,7 @@ def test_a_raw_of_another_size_is_developed_as_the_composite_develops_it(tmp_pat
     trial = export_pt2(source, tmp_path / "a.pt2")
     assert trial.traced.flexible
     assert trial.sizes == ((32, 48), (16, 24))
+    assert set(trial.traced.sides.values()) <= {"2.., even", "4.., even"}
     assert trial.closeness.largest == 0
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     part = frame.crop(4, 2, 26, 30)
@@ -180,3 +181,22 @@ def test_measurements_of_parts_are_one_of_the_whole():
     assert "--at-least 7" in (caught.value.hint or "")
     with pytest.raises(ExportError, match="not finite"):
         closeness(np.array([np.nan]), np.array([0.0]))
+
+
+SIDES = """
+stage {name}(image: rgb<linear_srgb, f32>) -> rgb<linear_srgb, f32> {{
+  program "tests.export.programs:{name}"
+}}
+
+pipeline small(image: rgb<linear_srgb, f32>) -> (out: rgb<linear_srgb, f32>) {{
+  out = image -> {name} as last
+}}
+"""
+
+
+@pytest.mark.parametrize(("name", "sides"), [("halves", "4.., even"), ("brighter", "1..")])
+def test_the_sides_that_a_file_takes_are_those_that_were_tried(tmp_path: Path, name: str, sides: str):
+    trial = export_pt2(
+        small.source(tmp_path, SIDES.format(name=name), trust=("tests",), size=(24, 32)), tmp_path / "a.pt2"
+    )
+    assert dict(trial.traced.sides) == {"height": sides, "width": sides}

@@ -12,6 +12,7 @@ from torch import Tensor
 pytest.importorskip("halide")
 
 from ispdsl.backends.halide.compiled import compiled
+from ispdsl.backends.halide.schedule import FOLDED
 from ispdsl.backends.halide.traced import Recorder, Trace
 from ispdsl.errors import CompileError
 
@@ -191,3 +192,15 @@ def test_a_long_chain_of_stencils_becomes_several_programs():
     made = compiled(traced(chain, tuple(given.shape)), torch.float32)
     assert [len(each.stored) for each in made.programs] == [2, 1]
     torch.testing.assert_close(made(given), chain(given), rtol=2e-6, atol=2e-6)
+
+
+def test_rows_are_kept_whole_where_a_stencil_reaches_beyond_the_folded_ones():
+    def far(x: Tensor) -> Tensor:
+        high = F.pad(x.square() * 0.5 + x, (0, 0, 12, 12), mode="reflect")
+        return high[..., :40, :] + high[..., 24:, :] * 2 + high[..., 12:52, :]
+
+    assert FOLDED < 2 * 12 + 1
+    given = torch.rand(1, 1, 40, WIDTH, generator=torch.Generator().manual_seed(1))
+    made = compiled(traced(far, tuple(given.shape)), torch.float32)
+    assert [len(each.stored) for each in made.programs] == [1]
+    torch.testing.assert_close(made(given), far(given), rtol=2e-6, atol=2e-6)

@@ -7,7 +7,8 @@ picture = compiled(mosaic)  # (1, 3, 3000, 4000), float32
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import halide as hl
@@ -138,6 +139,7 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
             continue
         break
     _refuse_wide(sum(len(each.program.stored) for programs in made if programs is not None for each in programs))
+    made = [programs and [_ready(each, traced, dtype) for each in programs] for programs in made]
     steps: list[Callable[[Values], None]] = []
     read: list[set[int]] = []
     for part, programs in zip(parts, made, strict=True):
@@ -179,6 +181,8 @@ class _Group:
     """A program, and the nodes whose planes it gives."""
 
     program: Lowered
+    again: Callable[[], Lowered]
+    """Lowers it anew: a program can be scheduled once."""
     results: tuple[int, ...]
 
 
@@ -199,7 +203,8 @@ def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping
     _refuse_wide(len(wanted.kept))
     first = _first(wanted)
     if len(first) == len(wanted.kept):
-        return [_Group(_one_program(trace_, wanted, given, results, types), tuple(results))]
+        lower_it = partial(_one_program, trace_, wanted, given, results, types)
+        return [_Group(lower_it(), lower_it, tuple(results))]
     rest = keep(trace_, given | first, results)
     read = tuple(number for number in sorted(first) if rest.places[number])
     early = [each for group in _by_size(trace_, read) for each in _programs(trace_, given, group, types)]
@@ -246,18 +251,42 @@ def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(abs(a - b) <= CLOSE for a, b in zip(one[-2:], other[-2:], strict=True))
 
 
+def _ready(group: _Group, trace_: Trace, dtype: torch.dtype) -> _Group:
+    """Schedule and compile a program, with folded rows where all that it reads is within them.
+
+    Whether it is hangs on sizes alone, which are those of the image for good: one run tells.
+    """
+    try:
+        schedule(group.program)
+        group.program.result.compile_jit(hl.get_jit_target_from_environment())
+        blank = {
+            number: torch.zeros(trace_.nodes[number].shape, dtype=trace_.nodes[number].dtype if number else dtype)
+            for number in group.program.inputs
+        }
+        _realised(group.program, blank)
+    except hl.HalideError:
+        group = replace(group, program=group.again())
+        schedule(group.program, folded=None)
+        group.program.result.compile_jit(hl.get_jit_target_from_environment())
+    return group
+
+
+def _realised(program: Lowered, values: Values) -> Tensor:
+    """The planes of all results."""
+    given = {number: values[number].contiguous() for number in program.inputs}  # there until the program has run
+    for number, tensor in given.items():
+        program.inputs[number].set(hl.Buffer(tensor.numpy() if tensor.dim() else tensor.numpy().reshape(1)))
+    found = torch.empty(program.shape, dtype=torch.float32)
+    program.result.realize(hl.Buffer(found.numpy()))
+    return found
+
+
 def _compiled(group: _Group, trace_: Trace) -> Callable[[Values], None]:
     program = group.program
-    schedule(program)
-    program.result.compile_jit(hl.get_jit_target_from_environment())
     nodes = [trace_.nodes[number] for number in group.results]
 
     def step(values: Values) -> None:
-        given = {number: values[number].contiguous() for number in program.inputs}
-        for number, tensor in given.items():
-            program.inputs[number].set(hl.Buffer(tensor.numpy() if tensor.dim() else tensor.numpy().reshape(1)))
-        found = torch.empty(program.shape, dtype=torch.float32)
-        program.result.realize(hl.Buffer(found.numpy()))
+        found = _realised(program, values)
         start = 0
         for node in nodes:
             count, rows, columns = int(np.prod(node.shape[:-2], dtype=np.int64)), *node.shape[-2:]

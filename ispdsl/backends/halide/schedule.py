@@ -19,8 +19,20 @@ LANES = 32
 """Samples of a vector: four registers of AVX2, so that polynomials, whose steps wait for each other, overlap."""
 
 
-def schedule(program: Lowered, strip: int = STRIP, lanes: int = LANES) -> None:
-    """Schedule a program in place."""
+FOLDED = 8
+"""Rows that are there of each plane of a kept value: they fit into the cache, and a whole strip does not."""
+
+
+def schedule(program: Lowered, strip: int = STRIP, lanes: int = LANES, folded: int | None = FOLDED) -> None:
+    """Schedule a program in place.
+
+    Args:
+        program: as it was lowered.
+        strip: rows that run on one core.
+        lanes: samples of a vector.
+        folded: rows of what is kept that are there at a time; None for all of a strip. Where a stencil reaches
+            further, Halide says so when the program is compiled or run.
+    """
     planes, rows, columns = program.shape
     strips, within, pair, row = hl.Var("strips"), hl.Var("within"), hl.Var("pair"), hl.Var("row")
     paired = any(any(each.kept.turns) or each.kept.steps != (1, 1) for each in program.stored)
@@ -50,5 +62,7 @@ def schedule(program: Lowered, strip: int = STRIP, lanes: int = LANES) -> None:
             function.align_bounds(Y, 2).unroll(Y, 2)
         if columns // each.kept.steps[1] >= lanes:
             function.vectorize(X, lanes)
+        if folded is not None:
+            function.fold_storage(Y, folded)
         for number in range(function.num_update_definitions()):
             function.update(number).unscheduled()

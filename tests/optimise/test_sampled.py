@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.backends.composite import Composite, compile
+from ispdsl.backends.system import fused
 from ispdsl.backends.vector import tensors
 from ispdsl.graph import build
 from ispdsl.lower.loader import load
@@ -133,6 +134,7 @@ def test_a_program_takes_the_place_of_torch_where_there_are_many_pixels(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, vector = view_of(look(folder, ""), 100, 120)
+    monkeypatch.setattr(fused, "is_compiled", lambda _: False)  # other tests may have compiled this one
     apart = taken(view, vector, 300, 0.05)
     assert apart.sources[0].program is None, "torch is faster than compiling"
     monkeypatch.setattr(normal, "FUSED", 10_000)

@@ -75,7 +75,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measure, and write the figures after every size."""
+    """Measure, and write the figures and their plot after every size."""
     given = parsed(words)
     given.output.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, Any]] = {}
@@ -99,9 +99,9 @@ def main(words: Sequence[str] | None = None) -> None:
             found[f"{size:g}"] = measured([*common, "--size", str(size)])
             (given.output / "sizes.json").write_text(json.dumps(found, indent=1) + "\n")
             print(f"{size:g} MP: {summary(found[f'{size:g}'])}", flush=True)
-    shown = rates(found, "forward")
-    if shown:
-        plot_sizes(given.output / "sizes.png", f"{Path(given.pipeline).stem}: speed against size", shown)
+            shown = rates(found, "forward")
+            if shown:
+                plot_sizes(given.output / "sizes.png", f"{Path(given.pipeline).stem}: speed against size", shown)
 
 
 def summary(result: Mapping[str, Any]) -> str:

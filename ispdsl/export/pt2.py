@@ -24,6 +24,9 @@ from ispdsl.export.trace import SIDES, Traced, traced, traced_at
 LEAST = 60.0
 """dB that a traced pipeline must reach against the composite."""
 
+TRIED = (64, 96)
+"""Height and width, at most, of the image that is tried with other sides. They differ, for a square may be a special case."""
+
 RECORD = "ispdsl.json"
 """The file inside of a .pt2 that says what it is."""
 
@@ -149,16 +152,17 @@ def _as_taken(ready: Ready, found: Traced, path: Path) -> Traced:
             return False
         return True
 
-    large = size_of(ready.call.image)
-    even, step = tuple(max(side // 2 * 2, 2) for side in large), 2
-    if takes(even[0] + 1, even[1]) and takes(even[0], even[1] + 1) and takes(even[0] + 1, even[1] + 1):
-        step = 1
-    least = [
-        next((side for side in range(step, large[axis], step) if takes(*_with(even, axis, side))), large[axis])
-        for axis in (0, 1)
-    ]
-    says = "" if step == 1 else ", even"
-    return replace(found, sides={name: f"{side}..{says}" for name, side in zip(SIDES, least, strict=True)})
+    large = tuple(max(side // 2 * 2, 2) for side in size_of(ready.call.image))
+    small = tuple(min(side, most) for side, most in zip(large, TRIED, strict=True))
+    even = small if takes(*small) else large
+    odd = all(takes(even[0] + down, even[1] + right) for down, right in ((1, 0), (0, 1), (1, 1)))
+    step, says = (1, "") if odd else (2, ", even")
+    sides: dict[str, str] = {}
+    for axis, name in enumerate(SIDES):
+        fitting = (side for side in range(step, even[axis], step) if takes(*_with(even, axis, side)))
+        most = found.sides[name].partition("..")[2]
+        sides[name] = f"{next(fitting, even[axis])}..{most}{says}"
+    return replace(found, sides=sides)
 
 
 def _with(sides: tuple[int, ...], axis: int, side: int) -> tuple[int, int]:

@@ -97,6 +97,8 @@ def _tail(graph: Graph, calls: Sequence[Call], begin: int) -> Tail | None:
     made = verify(rebuilt(graph, moved, inputs=(port,), taps={}, names={}))
     before = tuple(call.address for call in graph.calls if call.address not in addresses)
     stopped = (
-        (why_not(calls[begin - 1]) or f"{calls[begin - 1].address} takes more than one colour image") if begin else ""
+        (why_not(calls[begin - 1]) or f"{calls[begin - 1].address} is not fed by one colour image alone")
+        if begin
+        else ""
     )
     return Tail(made, enters, type_, tuple(call.address for call in inside), before, stopped)

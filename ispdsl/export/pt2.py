@@ -25,7 +25,7 @@ LEAST = 60.0
 """dB that a traced pipeline must reach against the composite."""
 
 TRIED = (64, 96)
-"""Height and width, at most, of the image that is tried with other sides. They differ, for a square may be a special case."""
+"""Height and width, at most, of the image that is tried with other sides. They differ: a square may be a case apart."""
 
 RECORD = "ispdsl.json"
 """The file inside of a .pt2 that says what it is."""

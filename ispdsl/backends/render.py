@@ -16,9 +16,6 @@ from ispdsl.backends.composite import Composite
 from ispdsl.backends.rendering import Inputs, Rendering
 from ispdsl.backends.tiles import Tiling, run_in_tiles
 
-ROWS = 256
-"""Rows of an output that are looked at together."""
-
 SAMPLE = 256
 """Height and width at most of the flat grey that stands for the frame before: its statistics are those of any size."""
 
@@ -61,8 +58,8 @@ def render(
 
 
 def _finite(image: Tensor) -> bool:
-    """Whether all of an image is finite; looked at in parts, for it may fill half the memory."""
-    return all(bool(rows.isfinite().all()) for rows in image.split(ROWS, -2))
+    """Whether all of an image is finite: its ends are, and one is no number where a sample is none."""
+    return bool(torch.stack(image.aminmax()).isfinite().all()) if image.numel() else True
 
 
 def _dtype(image: Tensor) -> torch.dtype:

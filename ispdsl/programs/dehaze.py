@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.joint_guided import joint_guided
-from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, mirror
+from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, luma
 
 PATCH = 7
 """Half the patch of the dark channel: 15x15 pixels, as in the paper."""
@@ -45,7 +45,7 @@ def dark_channel(image: Tensor) -> Tensor:
 def _minimum(image: Tensor, axis: int) -> Tensor:
     """The minimum of 15 samples along an axis, from minima of 2, 4 and 8."""
     size = image.shape[axis]
-    image = image.index_select(axis, mirror(size, PATCH, PATCH, image.device))
+    image = extend(image, axis, PATCH, PATCH)
     for step in (1, 2, 4, 7):
         length = image.shape[axis] - step
         image = torch.minimum(image.narrow(axis, 0, length), image.narrow(axis, step, length))

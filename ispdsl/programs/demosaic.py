@@ -7,9 +7,10 @@ bit. Nothing is clipped: values outside 0..1 go through, and stencils with negat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ispdsl.programs.ahd import ahd
@@ -91,25 +92,51 @@ def interpolate(mosaic: Tensor, cfa: str, kernels: dict[str, Kernel]) -> Tensor:
     if cfa == LINEAR:
         return mosaic
     planes = cells(mosaic, cfa, margin=1)
+    whole = mosaic.dtype == torch.float32 and mosaic.device.type == "cpu" and not torch.compiler.is_compiling()
+    missing = iter(convolved(planes, kernels).unbind(-3) if whole else stencils(planes, kernels))
     sites = [
-        neighbour(planes, site, 0, 0) if where is None else stencil(planes, site, kernels[where])
+        neighbour(planes, site, 0, 0) if where is None else next(missing)
         for colour in WANTED
         for site, where in enumerate(colour)
     ]
     return uncells(torch.stack(sites, -3), cfa, mosaic.shape[-2], mosaic.shape[-1])
 
 
-def stencil(planes: Tensor, site: int, kernel: Kernel) -> Tensor:
-    """The weighted sum of the neighbourhood of one site of every cell."""
-    radius = len(kernel) // 2
-    return sum_terms(
-        [
-            weight * neighbour(planes, site, row - radius, column - radius)
-            for row, weights in enumerate(kernel)
-            for column, weight in enumerate(weights)
-            if weight
-        ]
-    )
+def stencils(planes: Tensor, kernels: dict[str, Kernel]) -> list[Tensor]:
+    """What is missing at each site, in the order of `WANTED`, from the planes that `cells` gives."""
+    return [
+        sum_terms([weight * neighbour(planes, site, down, right) for down, right, weight in terms])
+        for site, terms in _missing(kernels)
+    ]
+
+
+def convolved(planes: Tensor, kernels: dict[str, Kernel]) -> Tensor:
+    """As `stencils`, in one operation: on a processor a fifth of the time of sums. A GPU might round to ten bits."""
+    sites = list(_missing(kernels))
+    weights = torch.zeros(len(sites), 4, 3, 3, dtype=planes.dtype)
+    for number, (site, terms) in enumerate(sites):
+        for down, right, weight in terms:
+            row, column = site // 2 + down, site % 2 + right
+            weights[number, 2 * (row % 2) + column % 2, row // 2 + 1, column // 2 + 1] = weight
+    return F.conv2d(planes, weights)
+
+
+def _missing(kernels: dict[str, Kernel]) -> Iterator[tuple[int, list[tuple[int, int, float]]]]:
+    """Each site that lacks a colour, with what its stencil reads: rows down, columns to the right, and the weight."""
+    for colour in WANTED:
+        for site, where in enumerate(colour):
+            if where is not None:
+                kernel = kernels[where]
+                radius = len(kernel) // 2
+                yield (
+                    site,
+                    [
+                        (row - radius, column - radius, weight)
+                        for row, weights in enumerate(kernel)
+                        for column, weight in enumerate(weights)
+                        if weight
+                    ],
+                )
 
 
 METHODS: dict[str, Callable[..., Tensor]] = {

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, shift, triweight
+from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, pad_mirror, shift, triweight
 from ispdsl.programs.ops import luma as luma_of
 from ispdsl.programs.pairs import compared, offsets, shared
 
@@ -109,6 +109,6 @@ def half(image: Tensor) -> Tensor:
 def _pairs(image: Tensor, axis: int) -> Tensor:
     """The mean of samples 0 and 1, 2 and 3, ... along an axis."""
     size = image.shape[axis]
-    padded = image.index_select(axis, mirror(size, 0, 1, image.device))
+    padded = extend(image, axis, 0, 1)
     first = torch.arange(0, size, 2, device=image.device)
     return 0.5 * (padded.index_select(axis, first) + padded.index_select(axis, first + 1))

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant, luma, mirror, pad_mirror, shift, triweight
+from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, luma, pad_mirror, plus, shift, triweight
 
 WIDEST_TEXTURE = 8.0
 WIDEST_SHARPEN = 3.0
@@ -58,7 +58,7 @@ def sharpen(image: Tensor, *, amount: Scalar, radius: Scalar, threshold: Scalar)
     """
     work = at_least_single(image)
     detail = work - blur(work, radius, WIDEST_SHARPEN if isinstance(radius, Tensor) else radius)
-    return (work + constant(amount, work) * soft_threshold(detail, constant(threshold, work))).to(image.dtype)
+    return (work + constant(amount, work) * soft_threshold(detail, threshold)).to(image.dtype)
 
 
 def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor:
@@ -84,9 +84,12 @@ def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor
     return result
 
 
-def soft_threshold(detail: Tensor, threshold: Tensor) -> Tensor:
+def soft_threshold(detail: Tensor, threshold: Scalar) -> Tensor:
     """Pull values towards zero by `threshold`, and to zero what is smaller (Donoho 1995)."""
-    return (detail - threshold).clamp(min=0) - (-detail - threshold).clamp(min=0)
+    if not isinstance(threshold, Tensor) and threshold == 0:
+        return detail
+    limit = constant(threshold, detail)
+    return (detail - limit).clamp(min=0) - (-detail - limit).clamp(min=0)
 
 
 def blur(image: Tensor, sigma: Scalar, widest: float) -> Tensor:
@@ -101,11 +104,11 @@ def blur(image: Tensor, sigma: Scalar, widest: float) -> Tensor:
 
 def _blur_axis(image: Tensor, reach: Scalar, window: int, axis: int) -> Tensor:
     size = image.shape[axis]
-    padded = image.index_select(axis, mirror(size, window, window, image.device))
+    padded = extend(image, axis, window, window)
     result, total = image, constant(1.0, image)
     for offset in range(1, window + 1):
         weight = triweight(float(offset), reach)
         before, after = padded.narrow(axis, window - offset, size), padded.narrow(axis, window + offset, size)
-        result = result + weight * (before + after)
+        result = plus(result, weight, before + after)
         total = total + 2 * weight
     return result / total

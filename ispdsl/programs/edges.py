@@ -33,7 +33,7 @@ def edge_enhance(
     work = at_least_single(image)
     light = luma(work, space)
     padded = pad_mirror(light, 1)
-    across = soft_threshold(_across(light, padded, constant(threshold, work)), constant(coring, work))
+    across = soft_threshold(_across(light, padded, constant(threshold, work)), coring)
     low, high = _extremes(padded)
     room = constant(overshoot, work) * (high - low)
     sharp = light + constant(amount, work) * across

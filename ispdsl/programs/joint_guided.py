@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, constant, mirror
+from ispdsl.programs.ops import Scalar, constant, extend, plus
 
 SPLINE = (6 / 16, 4 / 16, 1 / 16)
 """Half the cubic B-spline at whole numbers."""
@@ -46,7 +46,7 @@ def smooth(image: Tensor, levels: int) -> Tensor:
 
 def _spline(image: Tensor, step: int, axis: int) -> Tensor:
     size = image.shape[axis]
-    padded = image.index_select(axis, mirror(size, 2 * step, 2 * step, image.device))
+    padded = extend(image, axis, 2 * step, 2 * step)
     near = padded.narrow(axis, step, size) + padded.narrow(axis, 3 * step, size)
     far = padded.narrow(axis, 0, size) + padded.narrow(axis, 4 * step, size)
-    return SPLINE[0] * image + SPLINE[1] * near + SPLINE[2] * far
+    return plus(plus(SPLINE[0] * image, SPLINE[1], near), SPLINE[2], far)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.cfa import red_site
-from ispdsl.programs.ops import mirror, sum_terms
+from ispdsl.programs.ops import mirror, reflected, sum_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def extend(mosaic: Tensor, cfa: str, margin: int) -> Sites:
     height, width = mosaic.shape[-2:]
     rows = mirror(height, margin + top, margin, mosaic.device)
     columns = mirror(width, margin + left, margin, mosaic.device)
-    plane = mosaic.index_select(-2, rows).index_select(-1, columns)
+    plane = reflected(mosaic, (margin + top, margin), (margin + left, margin))
     red_rows, red_columns = (torch.arange(len(index), device=mosaic.device) % 2 == 0 for index in (rows, columns))
     return Sites(
         mosaic=plane,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Scalar = Tensor | float
@@ -70,11 +71,29 @@ def mirror(size: int, before: int, after: int, device: torch.device) -> Tensor:
     return torch.where(index < size, index, period - index)
 
 
+def extend(image: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Extend ``(..., H, W)`` along an axis, -2 or -1, by its reflection about the end samples, at any size."""
+    rows, columns = ((before, after), (0, 0)) if axis == -2 else ((0, 0), (before, after))
+    return reflected(image, rows, columns)
+
+
 def pad_mirror(image: Tensor, radius: int) -> Tensor:
     """Extend ``(..., H, W)`` by `radius` samples on all sides by reflection; unlike `F.pad`, at any size."""
-    rows = mirror(image.shape[-2], radius, radius, image.device)
-    columns = mirror(image.shape[-1], radius, radius, image.device)
-    return image.index_select(-2, rows).index_select(-1, columns)
+    return reflected(image, (radius, radius), (radius, radius))
+
+
+def reflected(image: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """By torch's own padding where it can, which takes a tenth of the time of picking columns one by one.
+
+    A compiler is given indices: it makes the same code of both, and no size has to be known.
+    """
+    height, width = image.shape[-2:]
+    if torch.compiler.is_compiling() or max(rows) >= height or max(columns) >= width or image.dim() not in (3, 4):
+        for axis, (before, after) in ((-2, rows), (-1, columns)):
+            if before or after:
+                image = image.index_select(axis, mirror(image.shape[axis], before, after, image.device))
+        return image
+    return F.pad(image, (*columns, *rows), mode="reflect")
 
 
 def shift(padded: Tensor, radius: int, down: int, right: int) -> Tensor:
@@ -93,10 +112,10 @@ def gaussian_blur(image: Tensor, sigma: Scalar, radius: int) -> Tensor:
     offsets = range(-radius, radius + 1)
     weights = [torch.exp(-0.5 * (offset / sigma) ** 2) for offset in offsets]
     total = torch.stack(weights).sum(0)
-    rows = image.index_select(-2, mirror(image.shape[-2], radius, radius, image.device))
+    rows = extend(image, -2, radius, radius)
     height, width = image.shape[-2:]
     blurred = sum_terms([w * rows[..., k : k + height, :] for k, w in enumerate(weights)]) / total
-    columns = blurred.index_select(-1, mirror(width, radius, radius, image.device))
+    columns = extend(blurred, -1, radius, radius)
     return sum_terms([w * columns[..., k : k + width] for k, w in enumerate(weights)]) / total
 
 
@@ -106,6 +125,11 @@ def sum_terms(terms: list[Tensor]) -> Tensor:
     for term in terms[1:]:
         total = total + term
     return total
+
+
+def plus(total: Tensor, weight: Scalar, term: Tensor) -> Tensor:
+    """``total + weight * term``, in one pass over memory where the weight is a number."""
+    return total + weight * term if isinstance(weight, Tensor) else torch.add(total, term, alpha=weight)
 
 
 def piecewise_linear(x: Tensor, values: Tensor) -> Tensor:

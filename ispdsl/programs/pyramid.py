@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import mirror, sum_terms
+from ispdsl.programs.ops import extend, sum_terms
 
 SPLINE = (1 / 16, 1 / 4, 3 / 8, 1 / 4, 1 / 16)
 """The cubic B-spline, and Burt and Adelson's generating kernel with a = 3/8."""
@@ -84,14 +84,14 @@ def a_trous(image: Tensor, count: int) -> list[Tensor]:
 def _reduce_axis(image: Tensor, axis: int) -> Tensor:
     size = image.shape[axis]
     kernel, before = (SPLINE, 2) if size % 2 else (BETWEEN, 1)
-    padded = image.index_select(axis, mirror(size, before, before, image.device))
+    padded = extend(image, axis, before, before)
     starts = torch.arange(0, size, 2, device=image.device)
     return sum_terms([weight * padded.index_select(axis, starts + tap) for tap, weight in enumerate(kernel)])
 
 
 def _expand_axis(small: Tensor, size: int, axis: int) -> Tensor:
     count = small.shape[axis]
-    padded = small.index_select(axis, mirror(count, 1, 1, small.device))
+    padded = extend(small, axis, 1, 1)
     before, after = padded.narrow(axis, 0, count), padded.narrow(axis, 2, count)
     if size % 2:
         pair = 0.75 * small + 0.125 * (before + after), 0.5 * (small + after)

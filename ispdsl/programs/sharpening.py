@@ -30,7 +30,7 @@ def unsharp_mask(image: Tensor, *, radius: Scalar, amount: Scalar, threshold: Sc
     """
     work = at_least_single(image)
     light = luma(work, space)
-    soft = soft_threshold(light - _blur(light, radius), constant(threshold, work))
+    soft = soft_threshold(light - _blur(light, radius), threshold)
     return (work + constant(amount, work) * soft).to(image.dtype)
 
 

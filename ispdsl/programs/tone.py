@@ -134,6 +134,8 @@ def gamma(image: Tensor, *, gamma: Scalar) -> Tensor:
     Computed as ``x * (x^2 + 1e-8) ** ((gamma - 1) / 2)``: within 1e-4 of the power law from x = 0.01 up for gammas up
     to 2, rising everywhere, and of finite slope at 0.
     """
+    if not isinstance(gamma, Tensor) and gamma == 1:
+        return image
     work = at_least_single(image)
     exponent = 0.5 * (constant(gamma, work) - 1.0)
     return (work * torch.exp2(exponent * torch.log2(work.square() + GAMMA_GUARD**2))).to(image.dtype)

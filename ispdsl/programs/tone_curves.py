@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -28,7 +29,7 @@ def levels(image: Tensor, *, black: Scalar, mid: Scalar, white: Scalar) -> Tenso
     """
     work = at_least_single(image)
     low, high = constant(black, work), constant(white, work)
-    exponent = -1 / torch.log2(constant(mid, work))
+    exponent = -1 / torch.log2(mid) if isinstance(mid, Tensor) else -1 / math.log2(mid)
     return gamma((work - low) / (high - low), gamma=exponent).to(image.dtype)
 
 

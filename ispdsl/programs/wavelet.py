@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, at_least_single, constant, mirror
+from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, at_least_single, constant, extend, plus
 from ispdsl.programs.ops import luma as luma_of
 
 LEVELS = {"l1": 1, "l2": 2, "l3": 3, "l4": 4}
@@ -72,8 +72,8 @@ def _below(image: Tensor, threshold: Tensor, levels: int) -> Tensor:
 def _smooth(image: Tensor, gap: int, axis: int) -> Tensor:
     """The B3 spline along an axis, its taps `gap` samples apart."""
     size = image.shape[axis]
-    padded = image.index_select(axis, mirror(size, 2 * gap, 2 * gap, image.device))
+    padded = extend(image, axis, 2 * gap, 2 * gap)
     total = B3_SPLINE[0] * padded.narrow(axis, 0, size)
     for tap, weight in enumerate(B3_SPLINE[1:], start=1):
-        total = total + weight * padded.narrow(axis, tap * gap, size)
+        total = plus(total, weight, padded.narrow(axis, tap * gap, size))
     return total

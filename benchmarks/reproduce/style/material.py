@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.reproduce.style.looks import Look, Picture, afterwards
 from ispdsl.graph import Graph
@@ -27,8 +28,12 @@ NOISE = (4e-4, 1e-7)
 SIDE = 128
 """Px of the longer side of all that is rendered and compared."""
 
-STYLE, TEST = 28, 16
-"""Photographs that make the style, and raws of photographs that are tested; what is left is trained on."""
+STYLE, TEST = 0.3, 0.25
+"""Parts of the photographs: what makes the style, and what is tested; raws of what is left are trained on. Few tested
+ones would differ from the style in what they show more than in how they look."""
+
+FEWEST = 40
+"""Photographs with which that makes sense."""
 
 TESTED_CROPS = 2
 """Crops of real raws that are tested; the others are trained on."""
@@ -47,15 +52,21 @@ class Material:
 
 
 def photographs(data: Path) -> list[Path]:
-    """All that raws are made of, in a fixed order.
+    """All that raws are made of, in a fixed order; grey ones are left out.
 
     Raises:
         FileNotFoundError: there are too few.
     """
-    found = sorted([*(data / "images/bsds500/train").glob("*.jpg"), *(data / "images/kodak").glob("*.png")])
-    if len(found) < STYLE + TEST + 8:
-        raise FileNotFoundError(f"{data / 'images'} holds {len(found)} photographs in bsds500/train and kodak")
+    places = ("images/bsds500/train/*.jpg", "images/kodak/*.png", "vision/coco128/images/train2017/*.jpg")
+    found = sorted(path for place in places for path in data.glob(place) if _in_colour(path))
+    if len(found) < FEWEST:
+        raise FileNotFoundError(f"{data} holds {len(found)} photographs in {', '.join(places)}, not {FEWEST} or more")
     return found
+
+
+def _in_colour(path: Path) -> bool:
+    with Image.open(path) as picture:
+        return picture.mode == "RGB"
 
 
 def material(graph: Graph, data: Path, seed: int, most: int | None = None) -> Material:
@@ -81,11 +92,12 @@ def material(graph: Graph, data: Path, seed: int, most: int | None = None) -> Ma
     def shot(some: list[Path]) -> list[Scene]:
         return [scene(path.stem, read(path), start, side=SIDE) for path in some]
 
-    ends = STYLE + TEST
+    style = round(STYLE * len(drawn))
+    ends = style + round(TEST * len(drawn))
     return Material(
-        tuple(synthetic(drawn[:STYLE], 0)),
+        tuple(synthetic(drawn[:style], 0)),
         tuple(synthetic(drawn[ends:][:most], ends) + shot(real[TESTED_CROPS:])),
-        tuple(synthetic(drawn[STYLE:ends], STYLE) + shot(real[:TESTED_CROPS])),
+        tuple(synthetic(drawn[style:ends], style) + shot(real[:TESTED_CROPS])),
     )
 
 

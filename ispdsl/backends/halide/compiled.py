@@ -25,6 +25,7 @@ from ispdsl.backends.halide.linear import merged
 from ispdsl.backends.halide.lowering import Lowered, lowered
 from ispdsl.backends.halide.schedule import schedule
 from ispdsl.backends.halide.stretches import Stretch, flat, stretches
+from ispdsl.backends.halide.tabulated import tabled
 from ispdsl.backends.halide.traced import Ref, Trace, trace
 from ispdsl.errors import CompileError, RunError
 
@@ -124,7 +125,7 @@ def lower(
 
 def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
     """Compile a trace for images that come in a dtype."""
-    traced = merged(traced)
+    traced = tabled(merged(traced))
     refused: dict[int, str] = {}
     while True:
         parts = stretches(traced, refused)

@@ -120,6 +120,7 @@ LOGICAL = frozenset({"bitwise_and", "bitwise_or", "bitwise_not"})
 COST = {
     **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sigmoid", "tanh"), 16),
     **dict.fromkeys(("softplus", "sin", "cos", "tan", "asin", "acos", "atan", "atan2"), 40),
+    "curve": 16,
     **dict.fromkeys(("div", "sqrt", "rsqrt", "reciprocal", "hypot"), 6),
     **dict.fromkeys(("_to_copy", "clone", "detach", "alias", "lift_fresh_copy"), 0),
 }

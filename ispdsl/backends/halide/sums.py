@@ -12,7 +12,7 @@ import halide as hl
 import torch
 from torch import Tensor
 
-from ispdsl.backends.halide import powers
+from ispdsl.backends.halide import powers, table
 from ispdsl.backends.halide.elementwise import TYPES, literal
 from ispdsl.backends.halide.index import Place, Where
 from ispdsl.backends.halide.reading import FEW, Reader, UnloweredError, opaque
@@ -229,6 +229,7 @@ SUMS: dict[str, Sum] = {
     "bmm": _product,
     "mv": _product,
     "mixed_planes": _mixed,
+    "curve": table.curve,
     "convolution": _convolution,
     "avg_pool2d": _avg_pool,
     "index": _indexed,

@@ -40,6 +40,9 @@ LOOKING = (
 )
 """Operations whose results are numbers for Python, or as large as the samples say."""
 
+SCALED = ("aten.add.Tensor", "aten.sub.Tensor")
+"""Operations that can multiply what they add; here that is an operation of its own."""
+
 VIEWED = ("aten.view.default", "aten._unsafe_view.default")
 
 
@@ -152,6 +155,10 @@ class Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        target = str(func)
+        if target in SCALED and kwargs.get("alpha", 1) != 1:
+            scaled = self.__torch_dispatch__(torch.ops.aten.mul.Tensor, types, (args[1], kwargs["alpha"]))
+            return self.__torch_dispatch__(func, types, (args[0], scaled))
         live = False
 
         def seen(value: Any) -> Any:
@@ -165,7 +172,6 @@ class Recorder(TorchDispatchMode):
         refs, named = tree_map(seen, args), tree_map(seen, kwargs)
         if not live:
             return func(*args, **kwargs)
-        target = str(func)
         if target == "aten.as_strided.default":
             raise CompileError(f"{self.where}: {target} depends on how samples lie in memory")
         if target in LOOKING:

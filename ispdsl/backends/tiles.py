@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.backends.composite import Composite
+from ispdsl.backends.mixing import Mix, mixed
 from ispdsl.backends.planes import Plane, new_plane
 from ispdsl.backends.programs import PLACE
 from ispdsl.backends.rendering import Inputs
@@ -185,7 +186,10 @@ def _flush(
     planes = {name: new_plane((*lead, types[name].planes, height, width), job.dtype) for name in stretch.keeps}
     keywords = {part.step.node: job.composite.keywords(part.step, job.frame) for part in stretch.parts}
     tiles = cut(height, width, stretch, job.tiling)
-    work = partial(_run_tile, job, stretch, keywords, planes, (height, width))
+    units = stretch.parts if job.inspects else mixed(stretch.parts, keywords, stretch.keeps, job.dtype)
+    work = partial(
+        _run_tile, job, stretch, list(zip(units, _spent(units), strict=True)), keywords, planes, (height, width)
+    )
     measured: dict[str, list[tuple[Tensor, Tensor]]] = {}
     first, names = index - len(waiting), [part.step.node for part in waiting]
     for number, (tile, statistics) in enumerate(zip(tiles, _each(work, tiles, job.tiling), strict=True)):
@@ -227,6 +231,7 @@ def _window(span: slice, size: int, stretch: Stretch) -> slice:
 def _run_tile(
     job: Job,
     stretch: Stretch,
+    units: Iterable[tuple[Part | Mix, Collection[str]]],
     keywords: Mapping[str, Mapping[str, Any]],
     planes: Mapping[str, Plane],
     size: tuple[int, int],
@@ -238,25 +243,52 @@ def _run_tile(
     place = Place(tile.window_rows.start, tile.window_columns.start, *size)
     measured: dict[str, tuple[Tensor, Tensor]] = {}
     with torch.no_grad():  # each thread has a mode of its own
-        for part in stretch.parts:
-            step = part.step
-            images = [values[name] for name in step.images]
-            given = keywords[step.node]
-            if part.mean is not None:
-                images = [tile.inner(image).contiguous() for image in images]
-            elif step.program.placed:
-                given = {**given, PLACE: place}
-            results = run(step, images, given)
-            if job.inspects:
-                check_finite(step, results)
-            for (name, _), result in zip(step.outputs, results, strict=True):
-                if part.mean is not None:
-                    measured[name] = result, weight(part.mean, images[0], step.program.layout.get("cfa", LINEAR))
-                    continue
-                values[name] = result
-                if name in planes:
-                    planes[name].image[..., tile.rows, tile.columns] = tile.inner(result)
+        for unit, spent in units:
+            if isinstance(unit, Mix):
+                made = {unit.result: unit.of(values[unit.image])}
+            else:
+                made = _made(job, unit, [values[name] for name in unit.step.images], keywords, place, tile)
+            if isinstance(unit, Part) and unit.mean is not None:
+                given = tile.inner(values[unit.step.images[0]])
+                share = weight(unit.mean, given, unit.step.program.layout.get("cfa", LINEAR))
+                measured.update({name: (result, share) for name, result in made.items()})
+                made = {}
+            for name in made.keys() & planes.keys():
+                planes[name].image[..., tile.rows, tile.columns] = tile.inner(made[name])
+            values.update(made)
+            for name in spent:
+                del values[name]
     return measured
+
+
+def _made(
+    job: Job,
+    part: Part,
+    images: Sequence[Tensor],
+    keywords: Mapping[str, Mapping[str, Any]],
+    place: Place,
+    tile: Tile,
+) -> dict[str, Tensor]:
+    """What a step makes of a tile, by name."""
+    step, given = part.step, keywords[part.step.node]
+    if part.mean is not None:
+        images = [tile.inner(image).contiguous() for image in images]
+    elif step.program.placed:
+        given = {**given, PLACE: place}
+    results = run(step, images, given)
+    if job.inspects:
+        check_finite(step, results)
+    return {name: result for (name, _), result in zip(step.outputs, results, strict=True)}
+
+
+def _spent(units: Sequence[Part | Mix]) -> list[set[str]]:
+    """What nothing after each unit reads: to let go of it keeps a tile's memory within the cache."""
+    later, found = set[str](), list[set[str]]()
+    for unit in reversed(units):
+        read = {unit.image} if isinstance(unit, Mix) else set(unit.step.images)
+        found.insert(0, read - later)
+        later |= read
+    return found
 
 
 def _each(work: Callable[[Tile], Any], tiles: Sequence[Tile], tiling: Tiling) -> Iterator[Any]:

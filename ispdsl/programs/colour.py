@@ -147,7 +147,7 @@ def srgb_encode_unbounded(image: Tensor) -> Tensor:
     """The sRGB curve without limits: its straight segment goes on below 0, its power law above 1."""
     light = at_least_single(image)
     power = 1.055 * torch.exp2(torch.log2(light.clamp(min=0.0031308)) / 2.4) - 0.055
-    return torch.where(light <= 0.0031308, 12.92 * light, power).to(image)
+    return torch.minimum(12.92 * light, power).to(image)  # the lower one of both is the curve, on either side
 
 
 def srgb_decode(image: Tensor) -> Tensor:

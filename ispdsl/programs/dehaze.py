@@ -44,7 +44,6 @@ def dark_channel(image: Tensor) -> Tensor:
 
 def _minimum(image: Tensor, axis: int) -> Tensor:
     """The minimum of 15 samples along an axis, from minima of 2, 4 and 8."""
-    size = image.shape[axis]
     image = extend(image, axis, PATCH, PATCH)
     for step in (1, 2, 4, 7):
         length = image.shape[axis] - step

@@ -60,8 +60,7 @@ def mixed(
     last: Mix | None = None
     for part in parts:
         mix = _mix(part, keywords[part.step.node], dtype)
-        follows = mix is not None and last is not None and last.result == mix.image
-        if follows and read.count(mix.image) == 1 and mix.image not in keeps:
+        if mix and last and last.result == mix.image and read.count(mix.image) == 1 and mix.image not in keeps:
             found[-1] = last = mix.after(last)
         else:
             found.append(part)

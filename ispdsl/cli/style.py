@@ -39,6 +39,7 @@ from ispdsl.cli.style_given import (
     DeviceOption,
     Features,
     FeaturesOption,
+    HardOption,
     LumaOption,
     OnlyOption,
     PullOption,
@@ -73,6 +74,7 @@ def train(
     chroma: ChromaOption = 1.0,
     pull: PullOption = 0.02,
     only: OnlyOption = None,
+    hard: HardOption = None,
     held_out: Annotated[
         list[Path] | None, typer.Option("--held-out", metavar="RAW", help="Judge by this raw. May be repeated.")
     ] = None,
@@ -106,7 +108,7 @@ def train(
     graph = build_graph(file, pipeline, inline=False)
     _, ways = ways_of(graph, impl, doubles, trust)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    check_addresses(graph, chosen, only or [], numbers=True)
+    check_addresses(graph, chosen, [*(only or []), *(hard or [])], numbers=True)
     judges, kept = held_out or [], output.with_suffix(".checkpoint")
     raws = list(learnt_from(raws, judges))
     say_where_it_begins(kept, resume)
@@ -121,7 +123,7 @@ def train(
 
     with progress() as bar:
         examples = examples_of(styles, side, bar)
-        scenes = scenes_of([*raws, *judges], describe, chosen, only, side, bar)
+        scenes = scenes_of([*raws, *judges], describe, chosen, only, side, bar, hard or [])
         style = wanted.style(examples, side, device)
         shot = shoots(graph, scenes[: len(raws)], ways, device.value)
         judged = shoots(graph, scenes[len(raws) :], ways, device.value)
@@ -131,7 +133,8 @@ def train(
             {"file": each.path.name, "sha256": each.sha256} for each in examples
         ]}  # fmt: skip
         card = learn(
-            job, output, kept, resume, about=about, wanted=wanted.told() | {"side": side, "device": device.value},
+            job, output, kept, resume, about=about,
+            wanted=wanted.told() | {"side": side, "hard": hard or [], "device": device.value},
             told=lambda each: bar(each.step, each.steps, f"loss {each.loss:.3f}"),
         )  # fmt: skip
     scores, seconds = card.scores, time.monotonic() - begun
@@ -207,7 +210,7 @@ def run(
         asked = ready(graph, network, chosen, device.value)
         for text in asked.notes:
             note(f"note: {clean(text)}")
-        scenes = scenes_of(raws, describe, asked.chosen, asked.free, asked.side, bar)
+        scenes = scenes_of(raws, describe, asked.chosen, asked.free, asked.side, bar, asked.hard)
         found, measured = chosen_by(asked.encoder, scenes), None
         if key_frames is not None:
             found, measured = sequence(graph, scenes, found, ways, device.value, key_frames, between.value)
@@ -233,6 +236,7 @@ def fit(
     chroma: ChromaOption = 1.0,
     pull: PullOption = 0.02,
     only: OnlyOption = None,
+    hard: HardOption = None,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Of Adam.")] = 100,
     rate: Annotated[float, typer.Option("--rate", metavar="R", help="Of Adam, as a part of the soft ranges.")] = 0.03,
     tried: Annotated[
@@ -264,7 +268,7 @@ def fit(
     graph = build_graph(file, pipeline, inline=False)
     _, ways = ways_of(graph, impl, doubles, trust)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    check_addresses(graph, chosen, only or [], numbers=True)
+    check_addresses(graph, chosen, [*(only or []), *(hard or [])], numbers=True)
     others = {"a picture of the style": files_of(styles), "the weights": [weights]}
     written = [Use(SETTINGS, output), *([] if sheet is None else [Use("the sheet", sheet)])]
     refuse_collisions(inputs_read(graph, file, chosen, [raw], presets or [], describe, others), written)
@@ -276,7 +280,7 @@ def fit(
 
     with progress() as bar:
         examples = examples_of(styles, side, bar)
-        scenes = scenes_of([raw], describe, chosen, only, side, bar)
+        scenes = scenes_of([raw], describe, chosen, only, side, bar, hard or [])
         style = wanted.style(examples, side, device)
         (shoot,) = shoots(graph, scenes, ways, device.value)
         answer = fitted(

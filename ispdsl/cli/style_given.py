@@ -88,6 +88,13 @@ OnlyOption = Annotated[
     ),
 ]
 
+HardOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hard", metavar="ADDRESS", help="Search all that is legal of this one, not the soft range. May be repeated."
+    ),
+]
+
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where it is computed.")]
 
 SheetOption = Annotated[
@@ -251,7 +258,13 @@ def frames_of(raws: Sequence[Path], describe: Path | None, bar: Step) -> Iterato
 
 
 def scenes_of(
-    raws: Sequence[Path], describe: Path | None, chosen: Settings, only: Sequence[str] | None, side: int, bar: Step
+    raws: Sequence[Path],
+    describe: Path | None,
+    chosen: Settings,
+    only: Sequence[str] | None,
+    side: int,
+    bar: Step,
+    hard: Sequence[str] = (),
 ) -> list[Scene]:
     """Raws made ready.
 
@@ -261,4 +274,4 @@ def scenes_of(
     """
     from ispdsl.learned.scenes import scene
 
-    return [scene(name, frame, chosen, only, side) for name, frame in frames_of(raws, describe, bar)]
+    return [scene(name, frame, chosen, only, side, hard) for name, frame in frames_of(raws, describe, bar)]

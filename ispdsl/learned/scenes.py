@@ -143,7 +143,14 @@ class Shoot:
         return replace(self, composite=with_still_steps(self.composite, self.images, values, self.metadata, addresses))
 
 
-def scene(name: str, frame: Frame, chosen: Settings, free: Sequence[str] | None = None, side: int = WORKING) -> Scene:
+def scene(
+    name: str,
+    frame: Frame,
+    chosen: Settings,
+    free: Sequence[str] | None = None,
+    side: int = WORKING,
+    hard: Sequence[str] = (),
+) -> Scene:
     """A raw made ready.
 
     Args:
@@ -152,13 +159,15 @@ def scene(name: str, frame: Frame, chosen: Settings, free: Sequence[str] | None 
         chosen: where it begins; what waits for metadata takes it from the frame.
         free: addresses; default: every free number.
         side: px of the longer side that it is made small to.
+        hard: addresses, or patterns, whose whole legal range is searched; of the others, the soft range.
 
     Raises:
         SettingsError: metadata of a start is missing, or an address cannot be free.
     """
     settings = chosen.resolved(frame.metadata)
     small = shrunk(frame, side)
-    return Scene(name, small, settings, Box.around(Vector.of(settings, only=free), settings), seen(small))
+    whole = {slot.address for slot in Vector.of(settings, only=hard).slots} if hard else ()
+    return Scene(name, small, settings, Box.around(Vector.of(settings, only=free), settings, whole), seen(small))
 
 
 def shoots(graph: Graph, scenes: Sequence[Scene], means: Means, device: str = "cpu") -> list[Shoot]:

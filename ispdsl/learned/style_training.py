@@ -78,7 +78,7 @@ def learn(
     torch.manual_seed(job.recipe.seed)
     encoder = Encoder(first.start.shape[1]).to(first.images.device)
     names = [name for each in job.shot for name in each.names]
-    where = f"{job.graph.sha256} {digest(job.style.target)} {names} {job.together} {job.stops}"
+    where = f"{job.graph.sha256} {digest(job.style.target)} {names} {job.together} {job.stops} {wanted.get('hard', [])}"
     recipe = replace(job.recipe, about=f"style {where} {job.style.luma} {job.style.chroma} {job.style.pull}")
     judges = job.held_out or job.shot
     before = mean_loss(encoder, job.style, judges, job.together)
@@ -118,6 +118,7 @@ class Ready:
         chosen: where settings begin: those that were held in training are as they were there.
         free: addresses that it gives.
         side: px of what it was trained at.
+        hard: addresses, or patterns, of which it gives all that is legal.
         notes: what its user should know.
     """
 
@@ -125,6 +126,7 @@ class Ready:
     chosen: Settings
     free: tuple[str, ...]
     side: int
+    hard: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -155,7 +157,10 @@ def ready(graph: Graph, path: Path, chosen: Settings, device: str = "cpu") -> Re
     notes = [f"{path} was trained with another version of {graph.name}"] * (card.pipeline_sha256 != graph.sha256)
     side = card.training.get("side", WORKING)
     side = side if isinstance(side, int) and 32 <= side <= 1024 else WORKING
-    return Ready(encoder.to(device), begun, card.addresses, side, tuple(notes))
+    hard = card.training.get("hard", [])
+    if not isinstance(hard, list) or not all(isinstance(each, str) for each in hard):
+        raise CompileError(f"{path}: the card does not say what was searched", "train it again")
+    return Ready(encoder.to(device), begun, card.addresses, side, tuple(hard), tuple(notes))
 
 
 def chosen_by(encoder: Encoder, scenes: Sequence[Scene]) -> list[Settings]:

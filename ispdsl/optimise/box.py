@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -28,10 +28,11 @@ class Box:
     high: Numbers
 
     @staticmethod
-    def around(vector: Vector, settings: Settings) -> Box:
-        """The box of what is free, where a search begins at these settings."""
+    def around(vector: Vector, settings: Settings, hard: Collection[str] = ()) -> Box:
+        """The box of what is free, where a search begins at these settings; of `hard` addresses all that is legal."""
         start = np.array(vector.to_vector(settings))
-        low, high = np.array(vector.soft_bounds).T
+        whole = np.repeat([slot.address in hard for slot in vector.slots], [size(slot) for slot in vector.slots])
+        low, high = np.where(whole, np.array(vector.bounds).T, np.array(vector.soft_bounds).T)
         return Box(vector, np.minimum(low, start), np.maximum(high, start))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ MATRIX = "colour_matrix(coefficients = [[1.2, -0.1, -0.1], [-0.2, 1.3, -0.1], [0
 LINEAR = f"exposure(ev = 0.7ev) -> {MATRIX} -> saturation(amount = 130%)"
 
 
-def made(folder: Path, chain: str) -> tuple[Composite, dict[str, torch.Tensor]]:
+def made(folder: Path, chain: str) -> tuple[Composite, dict[str, Any]]:
     file = folder / "p.isp"
     file.write_text(TEXT.format(chain=chain))
     graph = ispdsl.build(ispdsl.load(file))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ispdsl.learned import weights
-from ispdsl.learned.style import Encoder
+from ispdsl.learned.style import Encoder, opened
 from ispdsl.runtime.pictures import read_picture, write_picture
 from ispdsl.runtime.sidecar import load
 from ispdsl.synthetic import sample_photo
@@ -62,6 +62,47 @@ def test_settings_are_fitted_to_one_raw(invoke: Invoke, folder: Path, tmp_path: 
     assert set(load(preset).settings) == {"exposure.ev", "saturation.amount"} == set(told["settings"])
     assert float(told["settings"]["exposure.ev"].removesuffix("ev")) < 0
     assert read_picture(sheet)[0].shape[2] > 3 * 420
+
+
+def test_what_is_legal_is_searched_where_it_is_asked_for(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    found: dict[str, float] = {}
+    for name, more in (("soft", ()), ("hard", ("--hard", "saturation.*"))):
+        preset = tmp_path / f"{name}.json"
+        result = invoke(
+            "style", "fit", "photo_finish", folder / "a.dng", "--style", folder / "looks", *ONLY, *more, "--steps", 30,
+            "--rate", 0.1, "--pull", 0, "--luma", 0, "--tried", 8, "--side", 48, "-o", preset,
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        found[name] = float(str(load(preset).settings["saturation.amount"]).removesuffix("%"))
+    assert found["soft"] == pytest.approx(50, abs=0.5)  # the end of the soft range
+    assert found["hard"] < 45
+
+
+def test_a_network_searches_what_it_was_trained_to_search(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "grey.safetensors", tmp_path / "out"
+    words = ("--style", folder / "looks", *ONLY, "--hard", "saturation.amount", "--steps", 2, "--side", 48)
+    made = invoke("style", "train", "photo_finish", folder / "a.dng", *words, "-o", path)
+    assert made.exit_code == 0, made.stderr
+    assert weights.read_card(path, "style").training["hard"] == ["saturation.amount"]
+    encoder, card = opened(path)
+    encoder.last.bias.data[:] = -30.0
+    weights.write(path, encoder, card)
+    result = invoke(
+        "style", "run", "photo_finish", folder / "a.dng", "--style-file", path, "-o", out, "--format", "none"
+    )
+    assert result.exit_code == 0, result.stderr
+    (settings,) = out.iterdir()
+    kept = load(settings)
+    assert float(str(kept.settings["saturation.amount"]).removesuffix("%")) < 10
+
+
+def test_a_pattern_that_names_nothing_is_refused(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    result = invoke(
+        "style", "fit", "photo_finish", folder / "a.dng", "--style", folder / "looks", "--hard", "saturation.amuont",
+        "-o", tmp_path / "found.json",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "saturation.amuont" in result.stderr
 
 
 def test_a_network_is_trained_and_goes_on(invoke: Invoke, folder: Path, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ STYLE, TEST = 0.3, 0.25
 """Parts of the photographs: what makes the style, and what is tested; raws of what is left are trained on. Few tested
 ones would differ from the style in what they show more than in how they look."""
 
+HARD = ("saturation.amount", "contrast.amount")
+"""Searched through all that is legal: a style may be nearly grey."""
+
 FEWEST = 40
 """Photographs with which that makes sense."""
 
@@ -87,10 +90,13 @@ def material(graph: Graph, data: Path, seed: int, most: int | None = None) -> Ma
 
     def synthetic(some: list[Path], first: int) -> list[Scene]:
         camera = FIRST_CAMERA * (seed + 1) + first
-        return [scene(path.stem, raw_of(path, camera + place), start, side=SIDE) for place, path in enumerate(some)]
+        return [
+            scene(path.stem, raw_of(path, camera + place), start, side=SIDE, hard=HARD)
+            for place, path in enumerate(some)
+        ]
 
     def shot(some: list[Path]) -> list[Scene]:
-        return [scene(path.stem, read(path), start, side=SIDE) for path in some]
+        return [scene(path.stem, read(path), start, side=SIDE, hard=HARD) for path in some]
 
     style = round(STYLE * len(drawn))
     ends = style + round(TEST * len(drawn))

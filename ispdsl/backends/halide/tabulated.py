@@ -195,8 +195,10 @@ def _made(curve: Curve, low: Floats, high: Floats, rests: Floats, doublings: int
     rise, rises = _coded(np.diff(values) / np.diff(edges), RISE_BITS)
     words = (start << RISE_BITS | rise).astype(np.uint32).view(np.int32)
     ends = np.stack([values.min(1), values.max(1)])
-    single = (torch.from_numpy(each.astype(np.float32)) for each in (low, scale, starts, rises, ends))
-    table = Table(torch.from_numpy(words), *single, first, last, shift)
+    table = Table(
+        torch.from_numpy(words), _single(low), _single(scale), _single(starts), _single(rises), _single(ends),
+        first, last, shift,
+    )  # fmt: skip
     return _shared(table) if all(_apart(table, curve, knots, inside) <= NEAR for inside in INSIDE) else None
 
 
@@ -206,6 +208,10 @@ def _apart(table: Table, curve: Curve, knots: Floats, inside: int) -> float:
     samples = (knots[:, :-1, None] + np.diff(knots)[..., None] * shares).reshape(len(knots), -1).astype(np.float32)
     found = looked_up(torch.from_numpy(samples)[:, None], table)[:, 0].double().numpy()
     return float(np.abs(found - curve(samples.astype(np.float64))).max())
+
+
+def _single(numbers: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(numbers.astype(np.float32))
 
 
 def _coded(values: Floats, bits: int) -> tuple[NDArray[np.int64], Floats]:

@@ -12,7 +12,7 @@ import typer
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading
 from ispdsl.cli.console import Colour, complain, emit, note, show
 from ispdsl.cli.doctor import ispdsl_version
-from ispdsl.cli.files import STDIN, isp_files, named_or_shipped, require_file
+from ispdsl.cli.files import STDIN, isp_files, named_or_shipped, refuse_other, require_file
 from ispdsl.cli.options import ColourOption, Json, complete_file
 from ispdsl.diagnostics import Diagnostic, Report
 from ispdsl.render import human, json, sarif
@@ -84,5 +84,6 @@ def _examine(path: Path, library: Library) -> Report:
         with reading("stdin"):
             return load_text(Source("<stdin>", sys.stdin.read()), library)[1]
     require_file(path)
+    refuse_other(path)
     with reading(path):
         return load_report(path, library)[1]

@@ -11,6 +11,18 @@ from ispdsl.cli.boundary import CommandError, ExitCode, writing
 from ispdsl.diagnostics import nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
+OTHERS = {
+    ".json": "settings, a description or a record",
+    ".pt2": "a compiled package, which `ispdsl run` takes",
+    ".cube": "a table of colours",
+    ".safetensors": "a network",
+    ".onnx": "a network",
+    ".xmp": "settings of darktable",
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".pfm"), "a picture"),
+    **dict.fromkeys((".dng", ".nef", ".cr2", ".cr3", ".crw", ".arw", ".raf", ".rw2", ".orf", ".raw"), "a raw file"),
+}
+"""What files with other suffixes are, that are given in the place of a pipeline."""
+
 STDIN = Path("-")
 """The name that stands for stdin."""
 
@@ -34,6 +46,7 @@ def find_pipeline(argument: str) -> Path:
     """
     path = Path(argument)
     if path.is_file():
+        refuse_other(path)
         return path
     if argument in shipped_pipelines():
         return shipped("pipelines") / f"{argument}.isp"
@@ -45,6 +58,17 @@ def find_pipeline(argument: str) -> Path:
     raise CommandError(
         f"cannot read {argument}: there is no such file", near and f"did you mean {near}?", ExitCode.UNREADABLE
     )
+
+
+def refuse_other(path: Path) -> None:
+    """Say of a file that is something else than a text that it is none, instead of what is wrong with its first line.
+
+    Raises:
+        CommandError: its suffix says what it is.
+    """
+    kind = OTHERS.get(path.suffix.lower())
+    if kind is not None:
+        raise CommandError(f"{path} is no pipeline: {path.suffix} is {kind}", "name a text, such as isp.isp")
 
 
 def check_place(output: Path) -> None:

@@ -144,3 +144,13 @@ def test_help_shows_names_and_no_python_types(invoke: Invoke) -> None:
         assert "Usage:" in text
         assert not re.search(r"list\[|<str>|<path>|<Path>|range>", text), text
     assert "70 a fault of ispdsl" in " ".join(invoke("--help").stdout.split())
+
+
+@pytest.mark.parametrize("command", [("check",), ("plan",), ("run", "a.dng", "-o", "a.png")])
+def test_a_file_of_another_kind_is_told_by_what_it_is(invoke: Invoke, tmp_path: Path, command: tuple[str, ...]) -> None:
+    cube = tmp_path / "look.cube"
+    cube.write_text("LUT_3D_SIZE 2\n", encoding="utf-8")
+    name, *rest = command
+    result = invoke(name, cube, *rest)
+    assert result.exit_code in (2, 3)
+    assert "look.cube is no pipeline: .cube is a table of colours" in result.stderr

@@ -27,7 +27,8 @@ def look(seed: int, run: float, fit: float) -> dict[str, Any]:
         for name in ("burst", "pan")
     }
     return {
-        "title": "A look", "seed": seed, "style": 9, "train": 8, "test": ["a", "b"], "sequences": sequences,
+        "title": "A look", "hard": ["contrast.amount"], "seed": seed, "style": 9, "train": 8,
+        "test": ["a", "b"], "sequences": sequences,
         "scores": {"default": scores(1.0), "run": scores(run), "fit": scores(fit)}, "floor": scores(0.2),
         "settings": {way: {"exposure.ev": 0.5} for way in ("default", "run", "fit")},
         "seconds": {"training": 5.0, "fit_of_one": 1.0},
@@ -40,7 +41,6 @@ def result(*seeds: dict[str, Any]) -> dict[str, Any]:
         "steps": 5,
         "together": 4,
         "side": 64,
-        "hard": ["saturation.amount"],
         "tried": 3,
         "descent": 6,
     }
@@ -52,6 +52,7 @@ def test_the_page_says_by_how_much_distances_fall() -> None:
     seeds = [{"one": look(0, 0.4, 0.2)}, {"one": look(1, 0.6, 0.2)}]
     assert fallen([seed["one"] for seed in seeds], "run", "luma", "of_all").value == pytest.approx(0.5)
     text = page(result(*seeds))
+    assert "Searched in all that is legal: `contrast.amount`." in text
     assert "| luma histogram, of the set | 1.000 | 0.500 | 0.200 | 0.200 | **50 %** (40 to 60) |" in text
     assert "| burst | key frames, linear | 0.00100 (0.00100 to 0.00100) | 1.000" in text
 

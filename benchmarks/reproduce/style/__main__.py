@@ -16,7 +16,6 @@ from typing import Any
 
 from benchmarks.reproduce import record
 from benchmarks.reproduce.style import play
-from benchmarks.reproduce.style.material import HARD
 from benchmarks.reproduce.style.page import page
 from benchmarks.reproduce.style.process import NAME, ask
 
@@ -50,7 +49,6 @@ def main() -> None:
         "descent": play.DESCENT,
         "tried": play.TRIED,
         "every": play.EVERY,
-        "hard": list(HARD),
         "weights": record.sha256(play.weights(given.data)),
         "machine": record.machine(given.device),
         "seconds": round(time.perf_counter() - begun, 1),

@@ -26,6 +26,7 @@ class Look:
         lift: code of black, and of white, of each plane after the pipeline.
         gamma: of each plane, between.
         vignette: the part of the light that the corners lose.
+        hard: addresses of which all that is legal is searched, since the look lies beyond the soft range.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Look:
     lift: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
     gamma: tuple[float, float, float]
     vignette: float
+    hard: tuple[str, ...] = ()
 
 
 LOOKS = {
@@ -52,6 +54,7 @@ LOOKS = {
         ((0.0, 1.0), (0.0, 0.99), (0.01, 0.97)),
         (1.05, 1.05, 1.05),
         0.25,
+        ("saturation.amount", "contrast.amount"),
     ),
     "teal-night": Look(
         "Cold, dark and green-blue, with strong colours",

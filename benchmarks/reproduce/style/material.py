@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ispdsl.graph import Graph
 from ispdsl.ir.params import Slider
 from ispdsl.learned.scenes import Means, Scene, scene
 from ispdsl.learned.style_training import rendered
+from ispdsl.optimise.box import Box
 from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.pictures import read_picture
 from ispdsl.runtime.rawfile import read
@@ -31,9 +33,6 @@ SIDE = 128
 STYLE, TEST = 0.3, 0.25
 """Parts of the photographs: what makes the style, and what is tested; raws of what is left are trained on. Few tested
 ones would differ from the style in what they show more than in how they look."""
-
-HARD = ("saturation.amount", "contrast.amount")
-"""Searched through all that is legal: a style may be nearly grey."""
 
 FEWEST = 40
 """Photographs with which that makes sense."""
@@ -90,13 +89,10 @@ def material(graph: Graph, data: Path, seed: int, most: int | None = None) -> Ma
 
     def synthetic(some: list[Path], first: int) -> list[Scene]:
         camera = FIRST_CAMERA * (seed + 1) + first
-        return [
-            scene(path.stem, raw_of(path, camera + place), start, side=SIDE, hard=HARD)
-            for place, path in enumerate(some)
-        ]
+        return [scene(path.stem, raw_of(path, camera + place), start, side=SIDE) for place, path in enumerate(some)]
 
     def shot(some: list[Path]) -> list[Scene]:
-        return [scene(path.stem, read(path), start, side=SIDE, hard=HARD) for path in some]
+        return [scene(path.stem, read(path), start, side=SIDE) for path in some]
 
     style = round(STYLE * len(drawn))
     ends = style + round(TEST * len(drawn))
@@ -120,6 +116,11 @@ def frame_of(picture: NDArray[np.float32], camera: int, **more: Any) -> Frame:
         path = Path(folder) / "shot.dng"
         write_dng(path, synthesise(picture[:, :rows, :columns], seed=camera, cfa="rggb", noise=NOISE, **more))
         return read(path)
+
+
+def widened(scenes: Sequence[Scene], hard: Collection[str]) -> tuple[Scene, ...]:
+    """Scenes in which all that is legal of some addresses is searched."""
+    return tuple(replace(each, box=Box.around(each.box.vector, each.settings, hard)) for each in scenes)
 
 
 def pictures_of(graph: Graph, scenes: tuple[Scene, ...], look: Look, device: str) -> list[Picture]:

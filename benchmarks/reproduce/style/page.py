@@ -15,8 +15,8 @@ Made by `make reproduce-style DATA=folder`. Each seed draws photographs anew: {s
 {train} others train an encoder, raws of {test} others, two of them of real cameras, are finished and measured. The
 style's pictures are photographs at a preset of `{pipeline}`, then with a curve of each plane and a vignette that
 the pipeline does not have (`benchmarks/reproduce/style/looks.py`). Raws of photographs come from a synthetic camera
-with noise; the encoder never sees what they look like when finished. Settings are searched in their soft ranges, {hard}
-in all that is legal (`--hard`): a style may be nearly grey.
+with noise; the encoder never sees what they look like when finished. Settings are searched in their soft ranges, but
+for those that a look says lie beyond (`--hard`).
 
 - `default`: the pipeline's own settings.
 - `run`: the encoder, trained {steps} steps on batches of {together} raws ({training:.0f} s, median), looks at the
@@ -54,7 +54,6 @@ def page(result: Mapping[str, Any]) -> str:
     every = [each for seed in seeds for each in seed.values()]
     head = HEAD.format(
         **{key: result[key] for key in ("pipeline", "steps", "together", "tried", "descent", "side")},
-        hard=" and ".join(f"`{each}`" for each in result["hard"]),
         style=every[0]["style"],
         train=every[0]["train"],
         test=len(every[0]["test"]),
@@ -107,9 +106,11 @@ def verdict(seeds: Answers) -> str:
 
 
 def _look(answers: Answers) -> list[str]:
+    beyond = " and ".join(f"`{address}`" for address in answers[0]["hard"])
     rows = [
         f"## {answers[0]['title']}",
         "",
+        *([f"Searched in all that is legal: {beyond}.", ""] if beyond else []),
         "| distance | default | run | fit | style itself | run: fallen by | fit: fallen by |",
         "|---" * 7 + "|",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.reproduce.style.looks import LOOKS, Look
-from benchmarks.reproduce.style.material import SIDE, Material, material, pictures_of
+from benchmarks.reproduce.style.material import SIDE, Material, material, pictures_of, widened
 from benchmarks.reproduce.style.sequences import burst, pan
 from ispdsl.graph import Graph, build
 from ispdsl.learned.fit import Recipe
@@ -65,6 +65,7 @@ def play(data: Path, seed: int, device: str = "cpu") -> dict[str, Any]:
 
 def one(graph: Graph, data: Path, drawn: Material, look: Look, seed: int, device: str) -> dict[str, Any]:
     """Train for a look, finish and measure."""
+    drawn = replace(drawn, train=widened(drawn.train, look.hard), test=widened(drawn.test, look.hard))
     begun = time.perf_counter()
     examples = pictures_of(graph, drawn.style, look, device)
     style = Style(target_of(examples, GaborBank(), SIDE), GaborBank()).to(device)
@@ -80,6 +81,7 @@ def one(graph: Graph, data: Path, drawn: Material, look: Look, seed: int, device
     networks = {"gabor": GaborBank(), "resnet": load_resnet(weights(data))}
     return {
         "title": look.title,
+        "hard": look.hard,
         "seed": seed,
         "style": len(examples),
         "train": len(drawn.train),
@@ -88,7 +90,7 @@ def one(graph: Graph, data: Path, drawn: Material, look: Look, seed: int, device
         "scores": {way: distances(pictures[way], examples, networks) for way in WAYS},
         "floor": distances(examples[::2], examples[1::2], networks),
         "settings": {way: shown(found) for way, found in settings.items()},
-        "sequences": sequences(graph, data, encoder, seed, device),
+        "sequences": sequences(graph, data, encoder, look, seed, device),
         "seconds": {
             "training": training["seconds"], "fit_of_one": fitting / len(drawn.test),
             "all": time.perf_counter() - begun,
@@ -167,10 +169,11 @@ def shown(found: Sequence[Settings]) -> dict[str, float]:
     return {each: float(np.median([float(one[each]) for one in found])) for each in addresses}  # type: ignore[arg-type]
 
 
-def sequences(graph: Graph, data: Path, encoder: Encoder, seed: int, device: str) -> dict[str, Any]:
+def sequences(graph: Graph, data: Path, encoder: Encoder, look: Look, seed: int, device: str) -> dict[str, Any]:
     """How much two sequences flicker: settings of every frame, and of key frames with lines or curves between."""
     start, told = Settings.of(graph), dict[str, Any]()
-    for name, scenes in {"burst": burst(data, start), "pan": pan(data, start, seed)}.items():
+    for name, shot in {"burst": burst(data, start), "pan": pan(data, start, seed)}.items():
+        scenes = widened(shot, look.hard)
         found = chosen_by(encoder, scenes)
         ways = {"every frame": measured(graph, scenes, found, Means(), device)}
         for way in ("linear", "monotone"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.reproduce.style.material import HARD, SIDE, frame_of
+from benchmarks.reproduce.style.material import SIDE, frame_of
 from ispdsl.learned.scenes import Scene, scene
 from ispdsl.runtime.contact_sheet import shrink
 from ispdsl.runtime.pictures import read_picture
@@ -43,7 +43,7 @@ def burst(data: Path, start: Settings) -> list[Scene]:
         path.write_bytes(codes[0].tobytes())
         first = read(path, about)
     frames = [replace(first, image=each[None].astype(first.image.dtype)) for each in codes[:FRAMES]]
-    return [scene(f"{number:02d}", frame, start, side=SIDE, hard=HARD) for number, frame in enumerate(frames)]
+    return [scene(f"{number:02d}", frame, start, side=SIDE) for number, frame in enumerate(frames)]
 
 
 def pan(data: Path, start: Settings, seed: int) -> list[Scene]:
@@ -55,11 +55,7 @@ def pan(data: Path, start: Settings, seed: int) -> list[Scene]:
     picture, _ = read_picture(paths[seed % len(paths)])
     return [
         scene(
-            f"{number:02d}",
-            frame_of(view(picture, number), 1000 * (seed + 1) + number, **camera()),
-            start,
-            side=SIDE,
-            hard=HARD,
+            f"{number:02d}", frame_of(view(picture, number), 1000 * (seed + 1) + number, **camera()), start, side=SIDE
         )
         for number in range(FRAMES)
     ]

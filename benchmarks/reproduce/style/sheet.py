@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.reproduce.style.looks import LOOKS
-from benchmarks.reproduce.style.material import SIDE, material, pictures_of
+from benchmarks.reproduce.style.material import SIDE, material, pictures_of, widened
 from benchmarks.reproduce.style.play import direct, photo_finish, trained
 from ispdsl.learned.scenes import Means
 from ispdsl.learned.style import Style, target_of
@@ -21,13 +22,14 @@ def draw(path: Path, data: Path, device: str = "cpu") -> None:
     """Four rows for each look: default, by the encoder, by the direct way, and pictures of the style."""
     graph = photo_finish()
     drawn = material(graph, data, SEED)
-    scenes = (*drawn.test[: COLUMNS - 2], *drawn.test[-2:])
-    before = rendered(graph, scenes, [each.settings for each in scenes], Means(), device)
+    shot = (*drawn.test[: COLUMNS - 2], *drawn.test[-2:])
+    before = rendered(graph, shot, [each.settings for each in shot], Means(), device)
     tiles: list[Tile] = [("default", each, "srgb") for each in before]
     for name, look in LOOKS.items():
+        scenes, train = widened(shot, look.hard), widened(drawn.train, look.hard)
         examples = pictures_of(graph, drawn.style, look, device)
         style = Style(target_of(examples, GaborBank(), SIDE), GaborBank()).to(device)
-        encoder, _ = trained(graph, drawn, style, SEED, device)
+        encoder, _ = trained(graph, replace(drawn, train=train), style, SEED, device)
         for way, settings in (
             ("encoder", chosen_by(encoder, scenes)),
             ("direct", direct(graph, scenes, style, SEED, device)),

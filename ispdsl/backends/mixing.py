@@ -1,7 +1,7 @@
 """Steps in a row that mix the planes of each pixel linearly, run as one matrix: exposure, colour, saturation.
 
-A step is asked about black, red, green and blue, once for all tiles, and random pixels have to come out of the matrix
-as they come out of the step. Only ispdsl's own programs are asked: another's may not expect such a small image.
+Those are steps of ispdsl's own whose contract says so. Each is asked about red, green and blue, once for all tiles, and
+random pixels have to come out of the matrix as they come out of the step.
 """
 
 from __future__ import annotations
@@ -26,21 +26,19 @@ NEAR = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """Steps that are one matrix ``(D, C)`` and an offset ``(D,)`` from one image to another, by name."""
+    """Steps that are one matrix ``(D, C)``, in float64, from one image to another, by name."""
 
     image: str
     result: str
     matrix: Tensor
-    offset: Tensor
 
     def of(self, image: Tensor) -> Tensor:
         """The result ``(..., D, H, W)`` for an image ``(..., C, H, W)``, in its dtype."""
-        found = torch.einsum("dc,...chw->...dhw", self.matrix.to(image), image)
-        return found + self.offset.to(image)[:, None, None] if self.offset.any() else found
+        return torch.einsum("dc,...chw->...dhw", self.matrix.to(image), image)
 
     def after(self, first: Mix) -> Mix:
         """Both as one."""
-        return Mix(first.image, self.result, self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
+        return Mix(first.image, self.result, self.matrix @ first.matrix)
 
 
 def mixed(
@@ -74,7 +72,7 @@ def _mix(part: Part, keywords: Mapping[str, Any], dtype: torch.dtype) -> Mix | N
     own = str(getattr(step.program.function, "__module__", "")).startswith(f"{OWN}.")
     images = [*step.image_types, *(type_ for _, type_ in step.outputs)]
     colours = len(images) == 2 and all(type_.is_image and type_.planes == 3 for type_ in images)
-    if part.radius or step.program.placed or not own or not colours:
+    if not part.linear or part.radius or step.program.placed or not own or not colours:
         return None
     try:
         asked = _probe()
@@ -87,13 +85,12 @@ def _mix(part: Part, keywords: Mapping[str, Any], dtype: torch.dtype) -> Mix | N
 
 
 def _probe() -> Tensor:
-    """Random pixels, and black, red, green and blue; ``(1, 3, H, W)``, float64."""
+    """Random pixels, and red, green and blue; ``(1, 3, H, W)``, float64."""
     pixels = torch.rand(1, 3, *PROBE, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 0.5
-    pixels[..., 0, :4] = torch.cat([torch.zeros(3, 1), torch.eye(3)], 1)
+    pixels[..., 0, :3] = torch.eye(3)
     return pixels
 
 
 def _solved(step: Step, answered: Tensor) -> Mix:
-    """The matrix that gives what a step made of the four colours; in float64, from numbers of the step's own."""
-    black, *colours = answered[0, :, 0, :4].double().unbind(-1)
-    return Mix(step.images[0], step.outputs[0][0], torch.stack(colours, -1) - black[:, None], black)
+    """The matrix that gives what a step made of the three colours."""
+    return Mix(step.images[0], step.outputs[0][0], answered[0, :, 0, :3].double())

@@ -59,7 +59,9 @@ def render(
 
 def _finite(image: Tensor) -> bool:
     """Whether all of an image is finite: its ends are, and one is no number where a sample is none."""
-    return bool(torch.stack(image.aminmax()).isfinite().all()) if image.numel() else True
+    if not image.numel() or not image.is_floating_point():
+        return True
+    return bool(torch.stack(image.aminmax()).isfinite().all())
 
 
 def _dtype(image: Tensor) -> torch.dtype:

@@ -29,6 +29,7 @@ class Part:
             was cut.
         mean: how a statistic of the image follows from those of parts; None for images, and for what has no such way.
         every: px that parts begin at multiples of.
+        linear: whether its contract says that it is linear in the image, at all settings.
     """
 
     step: Step
@@ -36,6 +37,7 @@ class Part:
     mean: Mean | None
     radius: int
     every: int
+    linear: bool = False
 
     @property
     def whole(self) -> bool:
@@ -74,7 +76,8 @@ def _part(step: Step, call: Call) -> Part:
     mean = mean_of(function) if program and call.statistic else None
     radius = (call.footprint.radius or 0) if call.footprint is not None else 0
     cell = CELL if any(type_.name == "raw" for type_ in step.image_types) else 1
-    return Part(step, program and _tiles(step, call), mean, radius, math.lcm(period(function), cell))
+    linear = any(line.name == "linear" and not line.inside and not line.when for line in call.signature.properties)
+    return Part(step, program and _tiles(step, call), mean, radius, math.lcm(period(function), cell), linear)
 
 
 def _tiles(step: Step, call: Call) -> bool:

@@ -68,7 +68,9 @@ def refuse_other(path: Path) -> None:
     """
     kind = OTHERS.get(path.suffix.lower())
     if kind is not None:
-        raise CommandError(f"{path} is no pipeline: {path.suffix} is {kind}", "name a text, such as isp.isp")
+        raise CommandError(
+            f"{path} is no pipeline: {path.suffix} is {kind}", "name a text, such as isp.isp", ExitCode.UNREADABLE
+        )
 
 
 def check_place(output: Path) -> None:

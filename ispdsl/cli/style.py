@@ -49,6 +49,7 @@ from ispdsl.cli.style_given import (
     Wanted,
     WeightsOption,
     check_device,
+    check_hard,
     examples_of,
     files_of,
     inputs_read,
@@ -108,7 +109,8 @@ def train(
     graph = build_graph(file, pipeline, inline=False)
     _, ways = ways_of(graph, impl, doubles, trust)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    check_addresses(graph, chosen, [*(only or []), *(hard or [])], numbers=True)
+    check_addresses(graph, chosen, only or [], numbers=True)
+    check_hard(graph, chosen, only, hard or [])
     judges, kept = held_out or [], output.with_suffix(".checkpoint")
     raws = list(learnt_from(raws, judges))
     say_where_it_begins(kept, resume)
@@ -238,7 +240,9 @@ def fit(
     only: OnlyOption = None,
     hard: HardOption = None,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Of Adam.")] = 100,
-    rate: Annotated[float, typer.Option("--rate", metavar="R", help="Of Adam, as a part of the soft ranges.")] = 0.03,
+    rate: Annotated[
+        float, typer.Option("--rate", metavar="R", help="Of Adam, as a part of the ranges that are searched.")
+    ] = 0.03,
     tried: Annotated[
         int, typer.Option("--tried", metavar="N", min=0, help="Points all over the ranges that are tried first.")
     ] = 16,
@@ -268,7 +272,8 @@ def fit(
     graph = build_graph(file, pipeline, inline=False)
     _, ways = ways_of(graph, impl, doubles, trust)
     chosen = choose(graph, None, presets or [], pairs(settings, "--set", "ADDRESS=VALUE"))
-    check_addresses(graph, chosen, [*(only or []), *(hard or [])], numbers=True)
+    check_addresses(graph, chosen, only or [], numbers=True)
+    check_hard(graph, chosen, only, hard or [])
     others = {"a picture of the style": files_of(styles), "the weights": [weights]}
     written = [Use(SETTINGS, output), *([] if sheet is None else [Use("the sheet", sheet)])]
     refuse_collisions(inputs_read(graph, file, chosen, [raw], presets or [], describe, others), written)

@@ -160,6 +160,23 @@ class Wanted:
         return {"features": self.features.value, "weights_sha256": digest, **of}
 
 
+def check_hard(graph: Graph, chosen: Settings, only: Sequence[str] | None, hard: Sequence[str]) -> None:
+    """Refuse ranges of what is not free.
+
+    Raises:
+        CommandError: something gives the value of an address, or `only` leaves it out.
+        SettingsError: an address is unknown, or cannot be free.
+    """
+    from ispdsl.cli.addresses import check_addresses
+    from ispdsl.runtime.vector import Vector
+
+    check_addresses(graph, chosen, hard, numbers=True)
+    free = {slot.address for slot in Vector.of(chosen, only=only or None).slots}
+    held = [slot.address for slot in Vector.of(chosen, only=hard).slots if slot.address not in free] if hard else []
+    if held:
+        raise CommandError(f"--hard {held[0]} is not free: --only leaves it out", "name it with --only too")
+
+
 def check_device(device: Device) -> None:
     """Refuse a device that is not there.
 

@@ -146,8 +146,8 @@ def srgb(image: Tensor) -> Tensor:
 def srgb_encode_unbounded(image: Tensor) -> Tensor:
     """The sRGB curve without limits: its straight segment goes on below 0, its power law above 1."""
     light = at_least_single(image)
-    power = 1.055 * torch.exp2(torch.log2(light.clamp(min=0.0031308)) / 2.4) - 0.055
-    return torch.minimum(12.92 * light, power).to(image)  # the lower one of both is the curve, on either side
+    power = 1.055 * torch.exp2(torch.log2(light.clamp(min=0.003)) / 2.4) - 0.055
+    return torch.minimum(12.92 * light, power).to(image)  # they cross at 0.0031308, from where on the power is lower
 
 
 def srgb_decode(image: Tensor) -> Tensor:

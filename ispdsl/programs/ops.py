@@ -128,7 +128,7 @@ def sum_terms(terms: list[Tensor]) -> Tensor:
 
 
 def plus(total: Tensor, weight: Scalar, term: Tensor) -> Tensor:
-    """``total + weight * term``, in one pass over memory where the weight is a number."""
+    """``total + weight * term``, which torch by itself does in one pass over memory where the weight is a number."""
     return total + weight * term if isinstance(weight, Tensor) else torch.add(total, term, alpha=weight)
 
 

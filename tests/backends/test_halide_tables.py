@@ -14,7 +14,7 @@ pytest.importorskip("halide")
 
 from ispdsl.backends.halide.compiled import compiled
 from ispdsl.backends.halide.table import Table, looked_up
-from ispdsl.backends.halide.tabulated import tabled
+from ispdsl.backends.halide.tabulated import SIZES, tabled
 from ispdsl.backends.halide.traced import Trace
 from ispdsl.programs.colour import srgb
 from ispdsl.programs.tone import gamma
@@ -80,6 +80,18 @@ def test_beyond_its_ends_a_curve_stands_still():
     assert found[:4] == [0.0] * 4
     assert found[4:] == pytest.approx([1.0] * 4, abs=1e-6)
     assert max(found) <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_end_of_a_table_of_any_size_has_a_cell(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ispdsl.backends.halide.tabulated.SIZES", (size,))
+    monkeypatch.setattr("ispdsl.backends.halide.tabulated.NEAR", 0.01)
+    table = table_in(finished)
+    assert table is not None
+    bright = 3 * image().abs()
+    made = compiled(traced(finished, SHAPE), torch.float32)
+    torch.testing.assert_close(made(bright), looked_up(bright, table), rtol=0, atol=NEAR)
+    assert looked_up(torch.full((1, 1, 1, 1), 9.0), table).item() == pytest.approx(1, abs=1e-5)
 
 
 def test_what_is_no_number_is_not_hidden():

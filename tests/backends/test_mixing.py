@@ -18,7 +18,7 @@ from ispdsl.runtime.values import Settings
 
 TEXT = """
 from tone import exposure, gamma, contrast
-from colour import colour_matrix, saturation
+from colour import colour_matrix, saturation, hsl_bands
 
 pipeline p(image: rgb<linear_srgb, f32>) -> (out: rgb<linear_srgb, f32>) {{
   out = image -> {chain}
@@ -75,6 +75,19 @@ def test_an_image_that_is_wanted_is_made(tmp_path: Path) -> None:
 def test_a_nearly_linear_step_is_not_taken_for_one(tmp_path: Path) -> None:
     found = units(tmp_path, "exposure(ev = 1ev) -> contrast(amount = 0.001%)")
     assert Mix not in [type(each) for each in found]
+
+
+def test_what_is_linear_for_most_colours_only_is_no_matrix(tmp_path: Path) -> None:
+    chain = "exposure(ev = 0.3ev) -> hsl_bands(saturation = [0%, 100%, 0%, 0%, 0%, 0%, 0%, 0%])"
+    assert [type(each) for each in units(tmp_path, chain)] == [Part, Part]
+
+
+def test_a_contract_alone_makes_no_matrix(tmp_path: Path) -> None:
+    composite, settings = made(tmp_path, "exposure(ev = 1ev) -> contrast(amount = 20%)")
+    parts = [replace(part, linear=True) for part in parts_of(composite)]
+    frame, _ = composite.inputs({"image": torch.zeros(3, 8, 8)}, settings, {}, None)
+    keywords = {part.step.node: composite.keywords(part.step, frame) for part in parts}
+    assert mixed(parts, keywords, (), torch.float32) == tuple(parts)
 
 
 @pytest.mark.parametrize("keeps", [(), ("exposure.out",)])

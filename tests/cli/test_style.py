@@ -105,6 +105,15 @@ def test_a_pattern_that_names_nothing_is_refused(invoke: Invoke, folder: Path, t
     assert "saturation.amuont" in result.stderr
 
 
+def test_what_is_not_free_has_no_range(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    result = invoke(
+        "style", "fit", "photo_finish", folder / "a.dng", "--style", folder / "looks", "--only", "exposure.ev",
+        "--hard", "saturation.amount", "-o", tmp_path / "found.json",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "--hard saturation.amount is not free" in result.stderr
+
+
 def test_a_network_is_trained_and_goes_on(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "dark.safetensors"
     words = (

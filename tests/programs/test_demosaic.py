@@ -134,3 +134,19 @@ def test_menon_beats_malvar_beats_bilinear_on_a_photograph() -> None:
     raw = mosaics.sampled(photograph)
     scores = [mosaics.psnr(getattr(demosaic, method)(raw, cfa="rggb"), photograph) for method in METHODS]
     assert scores == sorted(scores)
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("method", ["bilinear", "malvar"])
+def test_one_convolution_gives_what_sums_give(
+    method: str, lead: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = torch.rand(*lead, 1, 7, 10, generator=torch.Generator().manual_seed(3))
+    at_once = demosaic.demosaic(taken, method=method, cfa="grbg")
+    with torch.autocast("cpu", torch.bfloat16):
+        exact = demosaic.demosaic(taken, method=method, cfa="grbg")
+    monkeypatch.setattr("ispdsl.programs.demosaic._convolves", lambda _: False)
+    wanted = demosaic.demosaic(taken, method=method, cfa="grbg")
+    assert at_once.shape == (*lead, 3, 7, 10)
+    torch.testing.assert_close(at_once, wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(exact, wanted, rtol=0, atol=1e-6)

@@ -34,6 +34,9 @@ class Table:
         ends: ``(2, C)``, the lowest and the highest result.
         first, last: bits of the first and the last place of the table.
         shift: bits below a cell's.
+
+    Raises:
+        ValueError: the last place has no cell.
     """
 
     words: Tensor
@@ -45,6 +48,10 @@ class Table:
     first: int
     last: int
     shift: int
+
+    def __post_init__(self) -> None:
+        if (self.last - self.first) >> self.shift >= self.words.shape[1]:
+            raise ValueError(f"{self.words.shape[1]} cells do not reach to the place {self.last:#x}")
 
     @property
     def smallest(self) -> float:

@@ -191,8 +191,9 @@ def _made(curve: Curve, low: Floats, high: Floats, rests: Floats, doublings: int
     knots = low[:, None] + (places - places[0]) / scale[:, None].astype(np.float64)
     values = curve(knots)
     values[:, [0, -1]] = rests  # to the bit: black stays black
-    start, starts = _coded(values[:, :-1], START_BITS)
-    rise, rises = _coded(np.diff(values) / np.diff(edges), RISE_BITS)
+    still = np.zeros((len(low), 1))  # the last place may be a cell of its own
+    start, starts = _coded(values, START_BITS)
+    rise, rises = _coded(np.concatenate([np.diff(values) / np.diff(edges), still], 1), RISE_BITS)
     words = (start << RISE_BITS | rise).astype(np.uint32).view(np.int32)
     ends = np.stack([values.min(1), values.max(1)])
     table = Table(
@@ -203,11 +204,13 @@ def _made(curve: Curve, low: Floats, high: Floats, rests: Floats, doublings: int
 
 
 def _apart(table: Table, curve: Curve, knots: Floats, inside: int) -> float:
-    """How far a table is from its curve at most, at so many samples of each cell, none of them a knot."""
+    """How far a table is from its curve at most, at so many samples of each cell, at both ends and beyond them."""
     shares = (np.arange(inside) + 0.5) / inside
-    samples = (knots[:, :-1, None] + np.diff(knots)[..., None] * shares).reshape(len(knots), -1).astype(np.float32)
+    within = (knots[:, :-1, None] + np.diff(knots)[..., None] * shares).reshape(len(knots), -1)
+    low, high = knots[:, :1], knots[:, -1:]
+    samples = np.concatenate([within, low - 1, low, high, high + 1], 1).astype(np.float32)
     found = looked_up(torch.from_numpy(samples)[:, None], table)[:, 0].double().numpy()
-    return float(np.abs(found - curve(samples.astype(np.float64))).max())
+    return float(np.abs(found - curve(samples.astype(np.float64).clip(low, high))).max())
 
 
 def _single(numbers: NDArray[Any]) -> Tensor:

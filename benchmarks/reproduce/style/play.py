@@ -184,7 +184,7 @@ def sequences(graph: Graph, data: Path, encoder: Encoder, look: Look, seed: int,
 
 
 def _missed(scenes: Sequence[Scene], found: Sequence[Settings]) -> float:
-    """How far interpolated settings are from those of every frame: the mean, as a part of the ranges that are searched."""
+    """How far interpolated settings are from those of every frame: the mean, as a part of the ranges searched."""
     parts = np.array([each.box.place(each.box.vector.to_vector(one)) for each, one in zip(scenes, found, strict=True)])
     keys = key_frames(len(parts), EVERY)
     return float(np.abs(interpolated(keys, parts[keys]) - parts).mean())

@@ -139,8 +139,8 @@ def _sequences(seeds: Answers) -> list[str]:
         "## Sequences of thirty frames",
         "",
         "Flicker is the mean size of second differences from frame to frame: of settings as parts of the "
-        "ranges searched, of the mean luma and colour of the finished frames in codes of 8 bits. *Own* is the same with "
-        "the settings of the first frame throughout: what the scene and the noise do by themselves. The burst is "
+        "ranges searched, of the mean luma and colour of the finished frames in codes of 8 bits. *Own* is the same "
+        "with the settings of the first frame throughout: what the scene and the noise do by themselves. The burst is "
         "a scene that does not move; the pan moves over a photograph while the light falls by two stops and comes "
         "back. Means over looks and seeds, with intervals over seeds. *Missed* is how far settings between key "
         "frames are from those that the frame itself would have had.",

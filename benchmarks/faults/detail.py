@@ -31,7 +31,7 @@ FAULTS = (
         "wrong border",
         "detail.sharpen",
         DETAIL,
-        "padded = image.index_select(axis, mirror(size, window, window, image.device))",
+        "padded = extend(image, axis, window, window)",
         "import torch\n    padded = image.index_select(axis, torch.arange(-window, size + window).clamp(0, size - 1))",
     ),
     Fault(
@@ -255,7 +255,7 @@ FAULTS = (
         "off-by-one shift",
         "denoise.half",
         DENOISE,
-        "padded = image.index_select(axis, mirror(size, 0, 1, image.device))",
-        "padded = image.index_select(axis, mirror(size, 1, 0, image.device))",
+        "padded = extend(image, axis, 0, 1)",
+        "padded = extend(image, axis, 1, 0)",
     ),
 )

@@ -177,8 +177,8 @@ FAULTS = (
         "wrong sign",
         "tone_curves.levels",
         CURVES,
-        "exponent = -1 / torch.log2(constant(mid, work))",
-        "exponent = -torch.log2(constant(mid, work))",
+        "exponent = -1 / torch.log2(mid) if isinstance(mid, Tensor) else -1 / math.log2(mid)",
+        "exponent = -torch.log2(mid) if isinstance(mid, Tensor) else -math.log2(mid)",
     ),
     Fault(
         "parametric-reach",

@@ -49,8 +49,11 @@ def test_what_cannot_be_built_is_refused_at_once(
 
 def test_a_package_does_not_overwrite_its_text(invoke: Invoke, tmp_path: Path):
     text = compiling.written(tmp_path)
-    odd = shutil.copy(text, tmp_path / "odd.pt2")
-    assert "would overwrite it" in invoke("build", odd, "-o", odd).stderr
+    link = tmp_path / "odd.pt2"
+    link.symlink_to(text)
+    before = text.read_bytes()
+    assert "would overwrite it" in invoke("build", text, "-o", link).stderr
+    assert text.read_bytes() == before
 
 
 def test_a_stranger_s_package_is_refused(invoke: Invoke, tmp_path: Path):

@@ -47,7 +47,8 @@ def test_a_student_is_taught_written_and_scored(given: tuple[Path, Path], tmp_pa
     assert result.exit_code == 0, result.stderr
     said = json.loads(result.stdout)
     assert set(said["after"]) == {"agreement", "student", "teacher"}
-    assert said["compute"]["student_flops"] == said["compute"]["network_flops"] > 0
+    saved = said["compute"]
+    assert 0 < saved["network_flops"] < saved["student_flops"] < 1.05 * saved["network_flops"]  # it fills colours in
     again = invoke(*words(given), "--student", student, "--stops", "2", "--noise", "4e-4,1e-7", "--json")
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout)["student"] == said["after"]

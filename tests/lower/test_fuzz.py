@@ -68,7 +68,7 @@ def fuzz(count: int, seed: int) -> int:
         source = Source("fuzz.isp", mutated(piece_of(text, dice), words, dice), path.with_name("fuzz.isp"))
         start = time.process_time()
         module, report = load_text(source, library)
-        assert time.process_time() - start < 1, f"text {number} of seed {seed}: {source.text}"
+        assert time.process_time() - start < 5, f"text {number} of seed {seed}: {source.text}"
         assert (module is None) == bool(report.errors)
         check(report)
         assert render(report) or not report.diagnostics

@@ -1,8 +1,8 @@
 """Eight stages that look at no neighbours, against C++: `python -m benchmarks.chain --json FILE`.
 
 By turns in one process, on a picture of twelve megapixels: the pipeline `chain.isp` lowered to Halide, by inductor
-where there is a C++ compiler, by plain torch, and as one loop of C++ over the pixels (`chain.cpp`) with the same
-polynomials for powers, the four linear stages as one matrix, and every number known when it is compiled by
+where there is a C++ compiler, by plain torch, and as one loop of C++ over the pixels (`chain.cpp`) with
+Halide's polynomials for powers, the four linear stages as one matrix, and every number known when it is compiled by
 `g++ -O3 -march=native -ffast-math`. Ratios are medians over turns of each by the program of C++.
 """
 

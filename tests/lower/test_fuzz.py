@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ispdsl.diagnostics import Report
 from ispdsl.ir.model import Module
+from ispdsl.lower.imports import Library
 from ispdsl.lower.loader import empty_library, load_text
 from ispdsl.render.human import render
 from ispdsl.source import Source
@@ -56,6 +58,13 @@ def mutated(text: str, words: list[str], dice: random.Random) -> str:
     return text
 
 
+def loaded(source: Source, library: Library) -> tuple[Module | None, Report, float]:
+    """What comes of a text, and the seconds of a core that it took."""
+    start = time.process_time()
+    module, report = load_text(source, library)
+    return module, report, time.process_time() - start
+
+
 def fuzz(count: int, seed: int) -> int:
     """How many of `count` texts were accepted; asserts that all were handled well."""
     dice = random.Random(seed)
@@ -66,9 +75,10 @@ def fuzz(count: int, seed: int) -> int:
     for number in range(count):
         path, text = dice.choice(texts)
         source = Source("fuzz.isp", mutated(piece_of(text, dice), words, dice), path.with_name("fuzz.isp"))
-        start = time.process_time()
-        module, report = load_text(source, library)
-        assert time.process_time() - start < 5, f"text {number} of seed {seed}: {source.text}"
+        module, report, spent = loaded(source, library)
+        for _ in range(2):  # a machine that stops for a while is no slow text: that one is slow each time
+            spent = spent if spent < 1 else min(spent, loaded(source, library)[2])
+        assert spent < 1, f"text {number} of seed {seed}: {source.text}"
         assert (module is None) == bool(report.errors)
         check(report)
         assert render(report) or not report.diagnostics

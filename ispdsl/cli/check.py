@@ -11,11 +11,10 @@ import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading
 from ispdsl.cli.console import Colour, complain, emit, note, show
-from ispdsl.cli.doctor import ispdsl_version
 from ispdsl.cli.files import STDIN, isp_files, named_or_shipped, refuse_other, require_file
 from ispdsl.cli.options import ColourOption, Json, complete_file
 from ispdsl.diagnostics import Diagnostic, Report
-from ispdsl.render import human, json, sarif
+from ispdsl.render import human, json
 from ispdsl.source import Source
 
 if TYPE_CHECKING:
@@ -62,8 +61,13 @@ def check(
     form = Format.JSON if as_json else form
     if form is Format.HUMAN:
         show(report, colour, sys.stdout)
+    elif form is Format.JSON:
+        emit(json.render(report))
     else:
-        emit(json.render(report) if form is Format.JSON else sarif.render(report, ispdsl_version()))
+        from ispdsl.cli.doctor import ispdsl_version
+        from ispdsl.render import sarif
+
+        emit(sarif.render(report, ispdsl_version()))
     if not report.diagnostics and not unreadable:
         note(f"{len(paths)} file{'' if len(paths) == 1 else 's'} checked, {human.summary(report)}")
     if unreadable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -142,7 +141,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     with writing(path):
         target = path.resolve()
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
         try:
             with draft.open("x", encoding="utf-8", newline="\n") as stream:
                 if target.exists():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import torch
 from torch import Tensor
 
@@ -98,34 +96,46 @@ def _interpolate(table: Tensor, position: tuple[Tensor, ...], *, circular: bool)
     axis goes round instead, and 1 is its first entry again. Gives ``(..., 3, H, W)``.
     """
     sizes = table.shape[-4:-1]
-    strides = (sizes[1] * sizes[2], sizes[2], 1)
-    first, second, third = (
-        _axis(p, size, stride, circular and axis == 0)
-        for axis, (p, size, stride) in enumerate(zip(position, sizes, strides, strict=True))
-    )
-    planes = table.flatten(-4, -2).movedim(-1, -2).contiguous()  # entries of a plane side by side: read faster
-    total: Tensor | float = 0.0
-    for (i, wi), (j, wj) in product(first, second):
-        row, weight = i + j, wi * wj
-        for k, wk in third:
-            total = total + (weight * wk).unsqueeze(-3) * _entries(planes, row + k)
-    assert isinstance(total, Tensor), "of eight corners"
-    return total
+    places = [
+        _place(p, size, circular and axis == 0) for axis, (p, size) in enumerate(zip(position, sizes, strict=True))
+    ]
+    (first, across), (second, down), (third, along) = places
+    # With one more entry on each axis the eight corners lie at the same distances from the lowest, wherever that is.
+    larger = _with_next(_with_next(_with_next(table, -4, circular), -3, False), -2, False)
+    rows, columns = larger.shape[-3:-1]
+    lowest = (first * rows + second) * columns + third
+    planes = larger.flatten(-4, -2).movedim(-1, -2).contiguous()  # entries of a plane side by side: read faster
+
+    def line(offset: int) -> Tensor:
+        low, high = (_entries(planes[..., start:], lowest) for start in (offset, offset + 1))
+        return torch.lerp(low, high, along.unsqueeze(-3))
+
+    def face(offset: int) -> Tensor:
+        return torch.lerp(line(offset), line(offset + columns), down.unsqueeze(-3))
+
+    return torch.lerp(face(0), face(rows * columns), across.unsqueeze(-3))
 
 
-def _axis(position: Tensor, size: int, stride: int, circular: bool) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Offset in the flat table and weight of the entry below and of the entry above, along one axis."""
+def _place(position: Tensor, size: int, circular: bool) -> tuple[Tensor, Tensor]:
+    """The number of the entry below a relative position, and the share of the way from there to the next."""
     scaled = position * size if circular else position.clamp(0.0, 1.0) * (size - 1)
     below = scaled.detach().floor()
     if not circular:
         below = below.clamp(max=max(size - 2, 0))
-    share = scaled - below
-    low = below.long() % size
-    return (low * stride, 1.0 - share), ((low + 1) % size * stride, share)
+    number = torch.remainder(below, size) if circular else below
+    return number.long().clamp(0, size - 1), scaled - below  # what is not a number has a place, too
+
+
+def _with_next(table: Tensor, axis: int, circular: bool) -> Tensor:
+    """A table whose last entry along an axis has a next one: the first where the axis goes round, else itself."""
+    size = table.shape[axis]
+    return torch.cat((table, table.narrow(axis, 0 if circular else size - 1, 1)), axis)
 
 
 def _entries(planes: Tensor, index: Tensor) -> Tensor:
     """``planes[..., c, index]`` for `planes` ``(..., 3, N)`` and `index` ``(..., H, W)``, batches broadcast."""
+    if planes.dim() == 2:  # one table for all: half the time
+        return planes.index_select(1, index.flatten()).unflatten(1, index.shape).movedim(0, -3)
     batch = broadcast_shapes(planes.shape[:-2], index.shape[:-2])
     flat = index.flatten(-2).unsqueeze(-2).expand(*batch, 3, -1)
     return torch.gather(planes.expand(*batch, -1, -1), -1, flat).unflatten(-1, index.shape[-2:])

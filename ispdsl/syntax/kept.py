@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 from dataclasses import is_dataclass
 from functools import cache
@@ -56,7 +55,7 @@ def keep(text: str, found: tree.File) -> None:
         return
     name = _name(text)
     data = json.dumps(_encoded(found), separators=(",", ":")).encode()
-    temporary = place / f".{name}.{secrets.token_hex(6)}"
+    temporary = place / f".{name}.{os.urandom(6).hex()}"
     try:
         temporary.write_bytes(_seal(name, data) + b"\n" + data)
         temporary.replace(place / name)

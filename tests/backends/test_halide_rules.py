@@ -101,6 +101,14 @@ SUMMED: dict[str, Callable[[Tensor], Tensor]] = {
     "gathered": lambda x: torch.gather(
         torch.arange(9.0).square().expand(1, 9), -1, (x.abs() * 4).long().flatten(1)
     ).view(x.shape),
+    "selected": lambda x: (
+        torch.arange(18.0)
+        .reshape(2, 9)
+        .square()[:, 1:]
+        .index_select(1, (x.abs() * 4).long().flatten())
+        .unflatten(1, x.shape)
+        .sum(0)
+    ),
 }
 
 

@@ -164,3 +164,9 @@ def test_what_a_program_cannot_do_is_named() -> None:
     recorder = Recorder(3)
     with pytest.raises(UnfusedError, match="sort"), torch.no_grad(), recorder:
         torch.sort(recorder.leaf(torch.rand(3), recorder.scalars.setting))
+
+
+def test_a_look_up_at_places_that_pixels_give_is_left_to_torch() -> None:
+    recorder = Recorder(3)
+    with pytest.raises(UnfusedError, match="look-up"), torch.no_grad(), recorder:
+        torch.rand(5).index_select(0, recorder.leaf(torch.tensor([0, 3]), recorder.scalars.setting))

@@ -17,9 +17,10 @@ from ispdsl.backends.halide.views import CHOOSING, VIEWS
 
 
 def name_of(node: Node) -> str:
-    """The operation without its overload: ``add`` for ``aten.add.Tensor``."""
+    """The operation without its overload, ``add`` for ``aten.add.Tensor``; a selection by an image is a look-up."""
     parts = node.target.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+    name = parts[1] if len(parts) > 1 else parts[0]
+    return "looked_up" if name == "index_select" and isinstance(node.args[2], Ref) else name
 
 
 def has_rule(node: Node) -> bool:

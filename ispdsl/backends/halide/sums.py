@@ -185,6 +185,14 @@ def _gather(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
     return reader.read(source, (*place[:axis], at, *place[axis + 1 :]))
 
 
+def _selected(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
+    """index_select by numbers that an image gives."""
+    source, axis, index = reader.node.args
+    axis %= max(len(place), 1)
+    at = _looked_up(reader, index, (place[axis],), shapes(source)[axis], shapes)
+    return reader.read(source, (*place[:axis], at, *place[axis + 1 :]))
+
+
 def _power(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
     base, exponent = reader.node.args
     below, least = _base(reader, base, place, shapes), reader.least(base)
@@ -234,6 +242,7 @@ SUMS: dict[str, Sum] = {
     "avg_pool2d": _avg_pool,
     "index": _indexed,
     "gather": _gather,
+    "looked_up": _selected,
     "pow": _power,
     "log": _logarithm(math.log(2.0)),
     "log2": _logarithm(1.0),

@@ -9,7 +9,6 @@ from typing import Any
 import halide as hl
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ispdsl.backends.halide.elementwise import literal
 from ispdsl.backends.halide.index import Index, Merged, Place, Where
@@ -242,8 +241,6 @@ def _split(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
 
 def _index_select(reader: Reader, place: Place, shapes: Shapes) -> hl.Expr:
     source, axis, indices = reader.node.args
-    if not isinstance(indices, Tensor):
-        raise UnloweredError("index_select by what depends on the image")
     axis = _axis(axis, len(place))
     return reader.read(source, _put(place, axis, reader.mapped(place[axis], indices.numpy())))
 

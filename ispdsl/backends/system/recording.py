@@ -154,6 +154,8 @@ class Recorder(TorchDispatchMode):
         if target in MOVES:
             moved = tree_map(lambda each: self.names(each) if isinstance(each, Tensor) else each, args)
             if target == "index_select":
+                if id(args[2]) in self._recorded:
+                    raise UnfusedError("a look-up at places that pixels or settings give")
                 moved = (moved[0], moved[1], args[2])
             name = "reshape" if target in ("view", "_unsafe_view") else target
             if name in ("lift_fresh", "lift_fresh_copy", "alias", "clone"):

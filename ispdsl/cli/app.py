@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from ispdsl.cli.console import emit
+from ispdsl.cli.memory import no_collection
 from ispdsl.interrupts import terminated
 
 ARGUMENT = re.compile(r"^(  [^-\s][^<\n]*?) (<[\w\[\]]+>) *", re.MULTILINE)
@@ -139,4 +140,6 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, terminated)
-    application(sys.argv[1] if len(sys.argv) > 1 else None)()
+    with no_collection():
+        made = application(sys.argv[1] if len(sys.argv) > 1 else None)
+    made()

@@ -36,8 +36,8 @@ from ispdsl.cli.options import (
     Trust,
 )
 from ispdsl.cli.progress import progress
+from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.references import told_apart
-from ispdsl.cli.run import cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device, check_device

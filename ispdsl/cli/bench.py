@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ispdsl.cli.beforehand import check_output, check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions
 from ispdsl.cli.console import Colour, emit, note
@@ -29,7 +30,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_output, check_trust, read_quietly
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.show import build_graph
 from ispdsl.diagnostics import nearest
 from ispdsl.render.characters import clean

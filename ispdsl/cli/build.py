@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, as_usage, guarded, writing
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.compile import SIZE, SUFFIX
@@ -24,7 +25,6 @@ from ispdsl.cli.options import (
     Values,
     pairs,
 )
-from ispdsl.cli.run import check_trust
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.cli.train import Device, check_device

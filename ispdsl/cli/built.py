@@ -17,7 +17,7 @@ from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
     from ispdsl.backends.built import Built
-    from ispdsl.cli.run import Work
+    from ispdsl.cli.developing import Work
     from ispdsl.darkroom import Development
     from ispdsl.runtime.frame import Frame
     from ispdsl.runtime.values import Settings
@@ -46,7 +46,8 @@ def run_package(package: Path, given: Given, work: Work, trust_package: bool, as
         CommandError: the frame does not fit it, or an output lies on an input.
     """
     from ispdsl.backends.built import load_built
-    from ispdsl.cli.run import cropped, read_quietly, write
+    from ispdsl.cli.developing import write
+    from ispdsl.cli.raws import cropped, read_quietly
     from ispdsl.darkroom import output_paths
 
     built = load_built(package, trust=trust_package)

@@ -12,7 +12,7 @@ from ispdsl.cli.boundary import CommandError, guarded, writing
 from ispdsl.cli.collisions import Use, refuse_collisions
 from ispdsl.cli.console import emit
 from ispdsl.cli.options import Json
-from ispdsl.cli.run import read_quietly
+from ispdsl.cli.raws import read_quietly
 from ispdsl.render.characters import clean
 
 

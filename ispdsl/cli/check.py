@@ -12,6 +12,7 @@ import typer
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, reading
 from ispdsl.cli.console import Colour, complain, emit, note, show
 from ispdsl.cli.files import STDIN, isp_files, named_or_shipped, refuse_other, require_file
+from ispdsl.cli.memory import no_collection
 from ispdsl.cli.options import ColourOption, Json, complete_file
 from ispdsl.diagnostics import Diagnostic, Report
 from ispdsl.render import human, json
@@ -46,17 +47,18 @@ def check(
 ) -> None:
     """Report everything that is wrong, without running anything."""
     paths = isp_files(map(named_or_shipped, files or [Path()]))
-    from ispdsl.lower.loader import empty_library
-
     found: list[Diagnostic] = []
     unreadable = 0
-    library = empty_library()
-    for path in paths:
-        try:
-            found.extend(_examine(path, library).diagnostics)
-        except CommandError as error:
-            unreadable += 1
-            complain(error.message, error.hint, colour)
+    with no_collection():
+        from ispdsl.lower.loader import empty_library
+
+        library = empty_library()
+        for path in paths:
+            try:
+                found.extend(_examine(path, library).diagnostics)
+            except CommandError as error:
+                unreadable += 1
+                complain(error.message, error.hint, colour)
     report = Report.of(found)
     form = Format.JSON if as_json else form
     if form is Format.HUMAN:

@@ -9,7 +9,7 @@ import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode
 from ispdsl.cli.progress import Step, say_where_it_begins
-from ispdsl.cli.run import cropped, parse_crop, read_quietly
+from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.train import Device
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_doubles, check_output, check_permission, check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
@@ -39,7 +40,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import Step, progress
-from ispdsl.cli.run import check_doubles, check_output, check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.diagnostics import nearest

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, as_usage, guarded, writing
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import DoublesOption, Implementations, Json, PipelineFile, PipelineName, pairs
-from ispdsl.cli.run import check_trust
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.errors import RunError
 from ispdsl.render.characters import clean

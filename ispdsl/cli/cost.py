@@ -115,7 +115,8 @@ def _call(
 ) -> tuple[Composite, tuple[int, int], dict[str, Any], dict[str, Any]]:
     """The composite, and what it is called with."""
     from ispdsl.backends.composite import compile
-    from ispdsl.cli.run import check_trust, read_quietly
+    from ispdsl.cli.beforehand import check_trust
+    from ispdsl.cli.raws import read_quietly
     from ispdsl.export.example import example_of
 
     check_trust(asked.trust)

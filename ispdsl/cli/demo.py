@@ -10,9 +10,10 @@ import typer
 from ispdsl.cli.boundary import guarded, writing
 from ispdsl.cli.collisions import inputs_of_raw
 from ispdsl.cli.console import Colour, note
+from ispdsl.cli.developing import Work, check_places, perform
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import ColourOption, Json
-from ispdsl.cli.run import Work, check_places, perform, read_quietly
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, guarded
 from ispdsl.cli.classified import (
     Batch,
@@ -43,7 +44,6 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_trust
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device

@@ -10,13 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, as_usage, writing
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.compile import size_of
 from ispdsl.cli.files import check_place, find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import pairs
-from ispdsl.cli.run import check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.errors import NoProgramError, PlanError

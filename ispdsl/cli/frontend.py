@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_output, check_trust
 from ispdsl.cli.boundary import CommandError, guarded
 from ispdsl.cli.collisions import Use, inputs_of, refuse_collisions, tables_of
 from ispdsl.cli.console import Colour, emit, note
@@ -22,8 +23,8 @@ from ispdsl.cli.frontend_sheet import write_sheet
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Describe, Json, PipelineFile, PipelineName, Trust
 from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import PICTURES
-from ispdsl.cli.run import check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device, check_device

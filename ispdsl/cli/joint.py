@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.addresses import check_addresses
+from ispdsl.cli.beforehand import check_output, check_trust
 from ispdsl.cli.boundary import CommandError, guarded, writing
 from ispdsl.cli.classified import (
     Batch,
@@ -46,7 +47,6 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_output, check_trust
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.train import Device

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ispdsl.cli.beforehand import check_permission, check_trust
 from ispdsl.cli.boundary import CommandError
 from ispdsl.cli.options import Backend, pairs
-from ispdsl.cli.run import check_permission, check_trust
 from ispdsl.cli.show import check_implementations
 
 if TYPE_CHECKING:

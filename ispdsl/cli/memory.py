@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 from collections.abc import Generator
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 """Parameters of glibc's mallopt(3)."""
-
 
 LARGEST, PAD = 2**31 - 1, 64 << 20
 
@@ -37,6 +35,8 @@ def _told(*settings: tuple[int, int]) -> bool:
     """Whether the allocator took some settings."""
     if not _wanted():
         return False
+    import ctypes
+
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):

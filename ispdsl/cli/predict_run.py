@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ispdsl.cli.beforehand import check_folder, check_output, check_trust
 from ispdsl.cli.boundary import writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import emit, note
@@ -17,9 +18,9 @@ from ispdsl.cli.means import looked_at
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.predict_train import as_sensor
 from ispdsl.cli.progress import progress
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import check_once, read_reference, reference_files, told_apart
 from ispdsl.cli.regress_report import numbered
-from ispdsl.cli.run import check_folder, check_output, check_trust, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ispdsl.cli.addresses import check_addresses
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, as_usage
 from ispdsl.cli.collisions import Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import emit, note
@@ -19,8 +20,8 @@ from ispdsl.cli.means import looked_at
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import pairs
 from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import UNDONE, read_reference, reference_files, told_apart
-from ispdsl.cli.run import check_trust, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.cli.train import Device

@@ -39,11 +39,11 @@ from ispdsl.cli.options import (
     Values,
     pairs,
 )
+from ispdsl.cli.raws import parse_crop, read_quietly
 from ispdsl.cli.references import check_once, told_apart
 from ispdsl.cli.regress_given import asked_of, check_border, check_files, free_of, given_of, outputs_of
 from ispdsl.cli.regress_report import compared, draw, numbered, told, write
 from ispdsl.cli.regress_search import check_by_score, search
-from ispdsl.cli.run import parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.render.characters import clean

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ispdsl.cli.beforehand import check_output
 from ispdsl.cli.boundary import CommandError
 from ispdsl.cli.collisions import SETTINGS, Use
 from ispdsl.cli.console import note
 from ispdsl.cli.means import looked_at
+from ispdsl.cli.raws import cropped
 from ispdsl.cli.regress_report import placed
-from ispdsl.cli.run import check_output, cropped
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:

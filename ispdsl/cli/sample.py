@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_permission, check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, if_interrupted, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import AllowExec, Backend, BackendOption, Json, PipelineFile, PipelineName, pairs
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_permission, check_trust, read_quietly
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.diagnostics import nearest

@@ -11,6 +11,7 @@ import typer
 
 from ispdsl.cli import style_told
 from ispdsl.cli.addresses import check_addresses
+from ispdsl.cli.beforehand import check_folder, check_output
 from ispdsl.cli.boundary import CommandError, guarded, writing
 from ispdsl.cli.collisions import SETTINGS, Use, refuse_collisions
 from ispdsl.cli.console import emit, note
@@ -31,7 +32,6 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress, say_where_it_begins
-from ispdsl.cli.run import check_folder, check_output
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.style_given import (

@@ -18,8 +18,8 @@ from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.means import looked_at, means_of
 from ispdsl.cli.options import Backend
 from ispdsl.cli.progress import Step
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import told_apart
-from ispdsl.cli.run import read_quietly
 from ispdsl.cli.train import Device
 from ispdsl.render.characters import clean
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ispdsl.cli.boundary import CommandError, writing
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.progress import Step
+from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import check_once, told_apart
-from ispdsl.cli.run import read_quietly
 from ispdsl.cli.tuned import aligned
 from ispdsl.render.characters import clean
 

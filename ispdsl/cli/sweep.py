@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_doubles, check_permission, check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded, writing
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import write_whole
@@ -29,7 +30,7 @@ from ispdsl.cli.options import (
     pairs,
 )
 from ispdsl.cli.progress import progress
-from ispdsl.cli.run import check_doubles, check_permission, check_trust, cropped, parse_crop, read_quietly
+from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph, check_implementations
 from ispdsl.render.characters import clean

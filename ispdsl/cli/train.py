@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ispdsl.cli.beforehand import check_trust
 from ispdsl.cli.boundary import CommandError, ExitCode, guarded
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.options import Json
-from ispdsl.cli.run import check_trust
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from ispdsl.cli.options import (
     Values,
     pairs,
 )
+from ispdsl.cli.raws import parse_crop
 from ispdsl.cli.regress_report import numbered
-from ispdsl.cli.run import parse_crop
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.tune_given import (

@@ -9,11 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ispdsl.cli.beforehand import check_output
 from ispdsl.cli.boundary import CommandError, as_usage
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, tables_of
 from ispdsl.cli.console import note
+from ispdsl.cli.raws import cropped, read_quietly
 from ispdsl.cli.references import check_once, read_reference, reference_files, told_apart
-from ispdsl.cli.run import check_output, cropped, read_quietly
 from ispdsl.diagnostics import nearest
 from ispdsl.render.characters import clean
 

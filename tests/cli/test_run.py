@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ispdsl.cli.run import cropped, parse_crop
+from ispdsl.cli.raws import cropped, parse_crop
 from ispdsl.cli.show import build_graph
 from ispdsl.runtime.pictures import read_picture
 from ispdsl.runtime.rawfile import read

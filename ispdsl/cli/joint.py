@@ -53,13 +53,18 @@ from ispdsl.cli.train import Device
 from ispdsl.render.characters import clean
 
 if TYPE_CHECKING:
+    from ispdsl.cli.progress import Step
     from ispdsl.learned.joint import Joint, Phase
+    from ispdsl.learned.labelled import Labelled, Seen
     from ispdsl.learned.read_images import Images
     from ispdsl.runtime.values import Settings
 
 KNOWN = "settings=200,both=300"
 UNKNOWN = "network=400,settings=200,both=300"
 WHAT = ("network", "settings", "both")
+
+JUDGES = 256
+"""Images at most, of those that it learns from, by which the best weights of a phase are chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +113,7 @@ def joint(
     hard: Annotated[bool, typer.Option("--hard", help="Settings may go through all of their hard ranges.")] = False,
     rate_settings: Annotated[
         float, typer.Option("--rate-settings", metavar="R", help="Of settings, in parts of their ranges.")
-    ] = 0.03,
+    ] = 0.01,
     rate_network: Annotated[float, typer.Option("--rate-network", metavar="R", help="Of the network.")] = 1e-3,
     side: Side = None,
     held_out: HeldOut = 0.2,
@@ -169,12 +174,15 @@ def joint(
     tile = 1 if found.cfa is None else 2
     about = f"{file} {images} {network} {weights} {side} {held_out} {crop} {only} {settings} {presets} {batch} {hard}"
     plan = recipes(wanted, rate_settings, rate_network, seed, about)
-    scores, seen = [("start", scored(right(model, testing)))], look(model, testing)
+    scores, seen, idle = [("start", scored(right(model, testing)))], look(model, testing), list[str]()
     with progress() as step:
         for index, phase in enumerate(plan):
-            _train(model, training, phase, Seen(min(batch, len(training.labels)), True, 2 * tile, tile), step,
-                   None if checkpoints is None else checkpoints / f"phase-{index + 1}.safetensors", resume)  # fmt: skip
+            kept = None if checkpoints is None else checkpoints / f"phase-{index + 1}.safetensors"
+            view = Seen(min(batch, len(training.labels)), True, 2 * tile, tile)
+            best = _train(model, training, phase, view, step, kept, resume)
             scores.append((phase.what, scored(right(model, testing))))
+            if best == 0:
+                idle.append(phase.what)
     answer = shared.settings(start)
     spent = time.perf_counter() - begun
     outcome = Outcome(scores, spent, start, answer, found, len(testing.labels), network)
@@ -185,6 +193,9 @@ def joint(
     emit(json.dumps(_values(outcome), indent=2) if as_json else _table(outcome))
     for path in () if as_json else written:
         emit(clean(str(path)))
+    for what in idle:
+        rate = "--rate-network" if what == "network" else "--rate-settings"
+        note(f"note: no step of the phase {what} is better than its start, which was kept; try a smaller {rate}")
     note(f"{sum(phase.recipe.steps for phase in plan)} steps in {spent:.1f} s")
 
 
@@ -218,11 +229,15 @@ def recipes(
     ]
 
 
-def _train(model: Joint, data: Any, phase: Phase, seen: Any, step: Any, kept: Path | None, resume: bool) -> None:
+def _train(model: Joint, data: Labelled, phase: Phase, seen: Seen, step: Step, kept: Path | None, resume: bool) -> int:
+    """The number of steps after which a phase was at its best, on the first of the images that it learns from."""
+    import torch
+
     from ispdsl.learned.joint import train_phase
 
-    told = said(step, phase.what)
-    train_phase(model, data, phase, seen, told=told, kept=kept, resume=resume)
+    judged = data.take(torch.arange(min(len(data.labels), JUDGES)))
+    found = train_phase(model, data, phase, seen, judged, told=said(step, phase.what), kept=kept, resume=resume)
+    return found.best[1] if found.best is not None else 0
 
 
 def _write(

@@ -23,6 +23,9 @@ from ispdsl.learned.labelled import Labelled, Seen
 from ispdsl.runtime.values import Settings
 from ispdsl.vision.classification import at_size, classification_loss
 
+TIE = 0.5
+"""Of one image that is told right: what the loss of all counts at most."""
+
 What = Literal["network", "settings", "both"]
 """What a phase trains; the rest is frozen, the running statistics of its normalisations too."""
 
@@ -107,7 +110,8 @@ def train(
         data: to learn from.
         phases: in order.
         seen: how images are seen in training.
-        judged: other images, by whose part that is told right the best weights of each phase are chosen.
+        judged: images by whose part that is told right the best weights of each phase are chosen, its start included;
+            between equals, by their loss.
         told: called after each step.
         kept: folder of checkpoints, one for each phase.
         resume: go on with them.
@@ -143,8 +147,23 @@ def train_phase(
         some = view.draw(data, generator)
         return classification_loss(model(some.images, some.metadata), some.labels)
 
-    judge = None if judged is None else lambda: float(right(model, judged).mean())
+    judge = None if judged is None else lambda: _liked(model, judged)
     return fit(model, loss, phase.recipe, judge, told=told, kept=kept, resume=resume)
+
+
+@torch.no_grad()
+def _liked(model: Joint, data: Labelled, together: int = 128) -> float:
+    """The part that is told right and, where that is equal, the smaller loss.
+
+    Not the loss alone: settings that leave nothing to see have a smaller one than those that make a network surely
+    wrong, and lead nowhere.
+    """
+    model.eval()
+    parts = [data.take(some) for some in torch.arange(len(data.labels)).split(together)]
+    logits = torch.cat([model(part.images, part.metadata) for part in parts])
+    loss = classification_loss(logits, data.labels)
+    told_right = (logits.argmax(1) == data.labels).double().mean()
+    return float(told_right - TIE * loss / (1 + loss) / len(data.labels))
 
 
 @torch.no_grad()

@@ -56,6 +56,17 @@ def test_it_writes_settings_and_a_network(archive: Path, tmp_path: Path, invoke:
     assert "tone_curve" not in again.stdout
 
 
+def test_a_phase_that_leads_astray_ends_at_its_start(archive: Path, tmp_path: Path, invoke: Invoke) -> None:
+    network = tmp_path / "net.safetensors"
+    taught = invoke(*WORDS, "--images", archive, "--phases", "network=40", "--json", "--save-network", network)
+    assert json.loads(taught.stdout)["scores"][-1]["value"] == 1, taught.stderr
+    words = ("--weights", network, "--phases", "settings=2", "--rate-settings", "0.9", "--json")
+    found = invoke(*WORDS, "--images", archive, *words)
+    assert found.exit_code == 0, found.stderr
+    assert "no step of the phase settings is better than its start" in found.stderr
+    assert all(each["before"] == each["after"] for each in json.loads(found.stdout)["settings"].values())
+
+
 def test_a_folder_for_each_class_at_one_size(tmp_path: Path, invoke: Invoke) -> None:
     for name, level in (("day", 200), ("night", 20)):
         (tmp_path / name).mkdir()

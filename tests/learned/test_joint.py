@@ -64,6 +64,29 @@ def test_untrained_it_is_the_pipeline_at_its_start() -> None:
     assert torch.allclose(joint(Bright(), hard=True).pictures(data.images), data.images, atol=1e-5)
 
 
+def test_steps_that_lead_astray_are_not_kept() -> None:
+    data, model = dark(), joint(Bright())
+    data.images[data.labels == 1] += 0.1
+    before = [value.clone() for value in model.given.parameters()]
+    assert right(model, data).mean() == 1
+    astray = Labelled(data.images, 1 - data.labels, {})
+    (found,) = train(model, astray, [Phase("settings", Recipe(8, 0.02))], Seen(16), data)
+    assert found.best is not None
+    assert found.best[1] == 0
+    assert all(torch.equal(one, two) for one, two in zip(before, model.given.parameters(), strict=True))
+
+
+def test_between_steps_that_tell_as_much_right_the_smaller_loss_is_kept() -> None:
+    data = dark()
+    data.images[data.labels == 1] += 0.1
+    model = joint(Bright())
+    assert right(model, data).mean() == 1
+    (found,) = train(model, data, [Phase("settings", Recipe(8, 0.01))], Seen(16), data)
+    assert found.best is not None
+    assert found.best[1] > 0
+    assert right(model, data).mean() == 1
+
+
 def test_settings_learn_what_a_frozen_network_can_see() -> None:
     data, model = dark(), joint(Bright())
     before = {name: value.clone() for name, value in model.network.state_dict().items()}

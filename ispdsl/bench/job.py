@@ -31,6 +31,8 @@ class Job:
     pipeline: str | None = None
     values: tuple[tuple[str, str], ...] = ()
     """Settings other than those that the pipeline starts at, by address."""
+    presets: tuple[str, ...] = ()
+    """Files of settings; later ones win, and `values` over all."""
     trust: tuple[str, ...] = ()
     describe: str | None = None
 
@@ -74,9 +76,13 @@ def settings_of(job: Job, frame: Frame) -> Settings:
     Raises:
         SettingsError: a value does not fit.
     """
+    from ispdsl.runtime.sidecar import load
     from ispdsl.runtime.values import Settings
 
-    return Settings.of(graph_of(job)).update(dict(job.values), Path.cwd()).resolved(frame.metadata)
+    settings = Settings.of(graph_of(job))
+    for each in job.presets:
+        settings = load(Path(each)).apply(settings)
+    return settings.update(dict(job.values), Path.cwd()).resolved(frame.metadata)
 
 
 def middle(frame: Frame, share: float) -> Frame:

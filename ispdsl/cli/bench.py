@@ -24,6 +24,7 @@ from ispdsl.cli.options import (
     Json,
     PipelineFile,
     PipelineName,
+    Presets,
     RawFile,
     Trust,
     Values,
@@ -31,6 +32,7 @@ from ispdsl.cli.options import (
 )
 from ispdsl.cli.progress import progress
 from ispdsl.cli.raws import read_quietly
+from ispdsl.cli.settings import choose as choose_settings
 from ispdsl.cli.show import build_graph
 from ispdsl.diagnostics import nearest
 from ispdsl.render.characters import clean
@@ -57,6 +59,7 @@ def bench(
     raw: RawFile,
     pipeline: PipelineName = None,
     settings: Values = None,
+    presets: Presets = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,6 +96,7 @@ def bench(
     chosen = choose(against or [])
     graph = build_graph(file, pipeline, inline=False)
     values = pairs(settings, "--set", "ADDRESS=VALUE")
+    choose_settings(graph, None, presets or [], values)
     check_trust(trust or [])
     if plot is not None:
         check_output(plot, None)
@@ -101,7 +105,7 @@ def bench(
     path = find_pipeline(file)
     written = [Use("the plot", plot)] if plot else []
     written += [Use("the figures", output)] if output else []
-    refuse_collisions((*inputs_of(graph, path), *inputs_of_raw(raw, describe, None, [])), written)
+    refuse_collisions((*inputs_of(graph, path), *inputs_of_raw(raw, describe, None, presets or [])), written)
     with bounded(threads) as count, TemporaryDirectory() as folder:
         keep_pages()
         from ispdsl.bench.job import Job
@@ -112,6 +116,7 @@ def bench(
             threads=count,
             pipeline=graph.name,
             values=tuple(values),
+            presets=tuple(str(each.resolve()) for each in presets or ()),
             trust=tuple(trust or ()),
             describe=str(describe.resolve()) if describe and size is None else None,
         )

@@ -11,6 +11,7 @@ import pytest
 
 from ispdsl.bench import contender
 from ispdsl.bench.contender import ContenderError, missing
+from ispdsl.bench.job import Job, frame_of, settings_of
 from ispdsl.bench.registry import CONTENDERS, OURS
 from ispdsl.cli.bench import THREADS, bounded, choose
 from ispdsl.cli.memory import environment
@@ -60,9 +61,18 @@ def test_size_threads_and_settings_are_those_that_were_asked_for(invoke: Invoke,
     assert said["machine"]["threads"] == 1
 
 
+def test_a_preset_is_measured_and_the_command_line_wins(tmp_path: Path, raw: Path) -> None:
+    preset = tmp_path / "bright.json"
+    preset.write_text('{"ispdsl": "1", "settings": {"exposure.ev": 2.0, "saturation.amount": 0.5}}')
+    job = Job(str(SMALL), str(raw), 1, values=(("exposure.ev", "1ev"),), presets=(str(preset),))
+    found = settings_of(job, frame_of(job))
+    assert (found["exposure.ev"], found["saturation.amount"]) == (1.0, 0.5)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (("--preset", "nowhere.json"), 3, "nowhere.json"),
         (("--against", "opencw"), 2, "did you mean opencv?"),
         (("--against", "nothing"), 2, "halide, eager, compiled, halide-by-hand, libraw-linear"),
         (("--set", "exposure.ew=1ev"), 2, "exposure.ew"),

@@ -24,6 +24,7 @@ from ispdsl.lower.loader import load
 from ispdsl.runtime.frame import Frame, RawError, shifted_cfa, sites_from
 from ispdsl.runtime.rawfile import read
 from tests.executors.devices import device
+from tests.raws import REPEATED
 from tests.scenes import PIPELINES
 
 FOLDER = Path(os.environ.get("ISPDSL_DATA", "/nonexistent")) / "raw"
@@ -171,8 +172,9 @@ def test_the_bayer_raws_that_must_be_there_are(data: Path) -> None:
 
 
 def every_middle() -> list[ParameterSet]:
-    """Every raw with every real thing; darktable, which takes seconds, waits for the slow tests with most of them."""
-    later = {(raw, "darktable") for raw in names() if raw not in QUICK}
+    """Every raw with every real thing; the slow tests have what repeats, and most of darktable, which takes seconds."""
+    later = {(raw, name) for raw in REPEATED for name in BACKENDS if raw not in QUICK}
+    later |= {(raw, "darktable") for raw in names() if raw not in QUICK}
     pairs = ((raw, name) for raw in names() for name in BACKENDS)
     return [pytest.param(*pair, marks=[pytest.mark.slow] if pair in later else []) for pair in pairs]
 

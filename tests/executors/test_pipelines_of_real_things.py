@@ -204,8 +204,13 @@ def test_every_whole_raw_becomes_a_picture_or_is_refused(
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("raw", ["gopro/crops/hero6_GOPR0024_y300_x2700.dng", "containers/canon_eos_d30.crw"])
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        *(("gopro/crops/hero6_GOPR0024_y300_x2700.dng", name) for name in BACKENDS),
+        *(pytest.param("containers/canon_eos_d30.crw", name, marks=pytest.mark.slow) for name in BACKENDS),
+    ],
+)
 def test_the_same_settings_give_the_same_picture(data: Path, graphs: dict[str, Graph], raw: str, name: str) -> None:
     frame = read(data / "raw" / raw)
     frame = frame.crop(*middle(frame.size, 96))

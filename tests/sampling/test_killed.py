@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ispdsl.cli.app import app
 from ispdsl.store.runs import get, open_run, rows
 from tests.sampling.made import command, rows_in, write_pipeline, write_raws
 
@@ -62,7 +64,8 @@ def killed(words: tuple[object, ...], folder: Path, kills: int, count: int, at_o
     rng = random.Random(count)
     words = (*words, "--count", count)
     calm, wild = folder / "calm", folder / "wild"
-    finish(command(*words, "-o", calm))
+    told = CliRunner().invoke(app, [str(word) for word in (*words, "-o", calm)])
+    assert told.exit_code == 0, told.output
     acknowledged: dict[str, str] = {}
     writers = [started(words, wild), *(command(*words, "-o", wild, "--resume") for _ in range(at_once - 1))]
     for round_ in range(kills):

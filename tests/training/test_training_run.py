@@ -207,7 +207,7 @@ def test_minutes_are_for_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -
         return seconds
 
     monkeypatch.setattr(budget, "seconds_of", noted)
-    minutes = 0.1
+    minutes = 0.05
     wanted = options(
         run,
         steps=None,
@@ -228,6 +228,7 @@ def test_minutes_are_for_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -
         assert json.loads(kept.read_text(encoding="utf-8")) == {"seconds": seconds}
 
 
+@pytest.mark.slow
 def test_a_chain_is_tuned_and_never_made_worse(run: Run) -> None:
     kept = options(run, steps=24, fine_tune=0.05, skip=("black_white", "demosaic"), batch=64)
     made = train_run(run, kept, lambda news: None)

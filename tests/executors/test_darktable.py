@@ -227,7 +227,18 @@ def tapped(raw: Path) -> Iterator[tuple[Declared, Request, Answer]]:
 
 
 FEW = ("structured",)
-MORE = ("exposed", "graded", "equalised", "calibrated", "denoised", "sharpened", "compressed", "contrasted", "saturated", "vibrant")
+MORE = (
+    "exposed",
+    "graded",
+    "equalised",
+    "calibrated",
+    "denoised",
+    "sharpened",
+    "compressed",
+    "contrasted",
+    "saturated",
+    "vibrant",
+)
 """Taps behind modules that take colour."""
 
 

@@ -102,7 +102,7 @@ def test_a_process_that_ran_what_may_crash_runs_nothing_else(tmp_path: Path) -> 
         assert not alive(first)
 
 
-@pytest.mark.parametrize("threshold", [100, 1000, 10000])
+@pytest.mark.parametrize("threshold", [*(pytest.param(each, marks=pytest.mark.slow) for each in (100, 10000)), 1000])
 def test_wavelet_denoising_is_what_it_is_in_rawpy(tmp_path: Path, threshold: int) -> None:
     """On a raw so small that LibRaw 0.22.2 comes through; a bare call, in a process too."""
     frame = frame_of(tmp_path, 64)

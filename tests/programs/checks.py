@@ -136,11 +136,11 @@ def per_image(value: Tensor) -> Tensor:
     return value.reshape(-1, 1, 1, 1) if value.dim() == 1 else value
 
 
-def compare(found: Tensor, wanted: Tensor, what: str) -> None:
+def compare(found: Tensor, wanted: Tensor, what: str, rtol: float = 1e-9, atol: float = 1e-9) -> None:
     """Equal up to rounding. A real statistic is ``(1, 1, 1)`` in a batch and ``()`` alone."""
     if wanted.dim() == 0:
         found = found.reshape(())
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9, msg=lambda text: f"{what}: {text}")
+    torch.testing.assert_close(found, wanted, rtol=rtol, atol=atol, msg=lambda text: f"{what}: {text}")
 
 
 def check_vmap(call: Any, images: list[Tensor], values: dict[str, Tensor]) -> None:
@@ -210,9 +210,7 @@ def check_gradients(call: Any, images: list[Tensor], values: dict[str, Tensor]) 
             for index, rows in exact.items():
                 wanted = measured[index].reshape(leaf.numel(), -1).mT
                 found = rows[number].expand(outputs[index].numel(), *leaf.shape).reshape(wanted.shape)
-                torch.testing.assert_close(
-                    found, wanted, rtol=1e-4, atol=1e-5, msg=lambda text: f"gradients by argument {number}: {text}"
-                )
+                compare(found, wanted, f"gradients by argument {number}", rtol=1e-4, atol=1e-5)
 
 
 def rows_of_jacobian(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:

@@ -265,6 +265,7 @@ def test_all_taps_are_there_and_the_display_is_within_its_range(tapped: tuple[De
     assert answer.cost.starts == 1
 
 
+@pytest.mark.slow
 @needs_darktable
 def test_two_runs_of_a_small_picture_give_the_same_bits(tapped: tuple[Declared, Request, Answer]) -> None:
     whole_, wanted, answer = tapped
@@ -277,6 +278,7 @@ def test_two_runs_of_a_small_picture_give_the_same_bits(tapped: tuple[Declared, 
 # ---- batches ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_darktable
 def test_each_of_a_batch_gets_its_own_picture(tmp_path: Path, raw: Path) -> None:
     frame, graph = read(raw), front(tmp_path)
@@ -398,8 +400,14 @@ GREY = np.full((3, 16, 16), 0.25, np.float32)
     ("line", "word"),
     [
         ('darktable("vibrance", version = 7, fields = ["f32 amount"])', "version mismatch: history is 7"),
-        ('darktable("vibrance", version = 2, fields = ["f32 amount", "f32 more = 1"])', "left out vibrance"),
-        ('darktable("vibrenze", version = 2, fields = ["f32 amount"])', "left out vibrenze"),
+        pytest.param(
+            'darktable("vibrance", version = 2, fields = ["f32 amount", "f32 more = 1"])',
+            "left out vibrance",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            'darktable("vibrenze", version = 2, fields = ["f32 amount"])', "left out vibrenze", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_module_that_darktable_leaves_out_is_a_fault_of_version(tmp_path: Path, line: str, word: str) -> None:

@@ -70,8 +70,7 @@ def check(key: str, cases: list[tuple[str, Any]], folder: Path) -> None:
     "key",
     [
         "tone:sigmoid",
-        "detail:sharpen",
-        *(pytest.param(key, marks=pytest.mark.slow) for key in ("tone:colisa", "colour:velvia")),
+        *(pytest.param(key, marks=pytest.mark.slow) for key in ("tone:colisa", "colour:velvia", "detail:sharpen")),
     ],
 )
 def test_a_parameter_gives_the_bits_of_a_struct_packed_by_hand(key: str, tmp_path: Path) -> None:

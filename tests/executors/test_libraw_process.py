@@ -307,6 +307,7 @@ def test_it_starts_without_torch(tmp_path: Path) -> None:
     assert time.perf_counter() - begin < 5
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_wavelet_denoising_on_real_raws_ends_in_a_fault_or_a_picture(data: Path) -> None:
     for path in sorted((data / "raw" / "gopro" / "crops").glob("*.dng"))[:3]:

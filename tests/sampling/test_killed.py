@@ -11,9 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from ispdsl.cli.app import app
 from ispdsl.store.runs import get, open_run, rows
 from tests.sampling.made import command, rows_in, write_pipeline, write_raws
 
@@ -64,8 +62,7 @@ def killed(words: tuple[object, ...], folder: Path, kills: int, count: int, at_o
     rng = random.Random(count)
     words = (*words, "--count", count)
     calm, wild = folder / "calm", folder / "wild"
-    told = CliRunner().invoke(app, [str(word) for word in (*words, "-o", calm)])
-    assert told.exit_code == 0, told.output
+    finish(command(*words, "-o", calm))
     acknowledged: dict[str, str] = {}
     writers = [started(words, wild), *(command(*words, "-o", wild, "--resume") for _ in range(at_once - 1))]
     for round_ in range(kills):
@@ -107,6 +104,7 @@ def _command(folder: Path) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_loses_nothing(words: tuple[object, ...], tmp_path: Path) -> None:
     killed(words, tmp_path, kills=1, count=24, at_once=1)
 

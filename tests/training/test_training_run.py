@@ -119,6 +119,7 @@ def test_the_number_of_samples_is_bounded_reproducibly(sampled: Run) -> None:
     assert numbers[0] == numbers[1] != numbers[2]
 
 
+@pytest.mark.slow
 def test_every_stage_is_trained_and_runs_in_its_place(run: Run) -> None:
     """Mosaics of two phases, a statistic, colour from a mosaic: each double is called as its program would be."""
     found = trained(run, networks={"demosaic": Network("unet", {"width": 4, "levels": 2})})

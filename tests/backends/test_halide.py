@@ -120,9 +120,14 @@ def test_a_pipeline_with_a_histogram_goes_on_after_it():
     }
 
 
-def test_what_is_kept_is_what_stencils_read(folder: Path):
+@pytest.fixture(scope="module")
+def compiled(folder: Path) -> Compiled:
+    """For mosaics of 16 x 20 codes."""
+    return made(small(folder, "rggb"), 16, 20)[0]
+
+
+def test_what_is_kept_is_what_stencils_read(compiled: Compiled):
     """Planes of one site each of the mosaic, the picture that is sharpened, its blur along columns, mixed colours."""
-    compiled, _ = made(small(folder, "rggb"), 16, 20)
     (program,) = compiled.programs
     assert [(each.kept.steps, each.kept.turns, len(each.kept.planes)) for each in program.stored] == [
         ((2, 2), (False, False), 4),
@@ -132,8 +137,7 @@ def test_what_is_kept_is_what_stencils_read(folder: Path):
     ]
 
 
-def test_an_image_of_another_shape_is_refused(folder: Path):
-    compiled, _ = made(small(folder, "rggb"), 16, 20)
+def test_an_image_of_another_shape_is_refused(compiled: Compiled):
     with pytest.raises(RunError, match="compiled for"):
         compiled(mosaic(16, 22))
     with pytest.raises(RunError, match="compiled for"):

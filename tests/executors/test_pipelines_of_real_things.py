@@ -168,7 +168,7 @@ def test_the_bayer_raws_that_must_be_there_are(data: Path) -> None:
 
 def every_middle() -> list[ParameterSet]:
     """Every raw with every real thing; the slow tests have what repeats, and most of darktable, which takes seconds."""
-    later = {(raw, name) for raw in REPEATED for name in BACKENDS if raw not in QUICK}
+    later = {(raw, name) for raw in REPEATED for name in BACKENDS}
     later |= {(raw, "darktable") for raw in names() if raw not in QUICK}
     pairs = ((raw, name) for raw in names() for name in BACKENDS)
     return [pytest.param(*pair, marks=[pytest.mark.slow] if pair in later else []) for pair in pairs]

@@ -1,6 +1,7 @@
 # Every target works in a fresh clone: it first makes .venv and installs ispdsl there.
 #   make demo      render a photograph with its taps into OUT
 #   make test      the tests        make lint    style and types
+#   make test-slow   what `make test` leaves out: longer tests, repetitions on more raws and settings, the export of every stage
 #   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL, ffmpeg), by apt as root
 #   make bench     the benchmarks   make clean   remove what these made
 #   make bench-speed   megapixels a second against size, 0.25 to 100 MP, beside LibRaw, OpenCV and others; of RAW, or a synthetic one
@@ -43,12 +44,14 @@ BIN    := .venv/bin
 STAMP  := .venv/installed
 
 # More threads than cores make torch several times slower: one for each of pytest's workers.
-test bench reproduce-faults reproduce-functions reproduce-registers reproduce-denoiser reproduce-tasks reproduce-joint \
+test test-slow bench reproduce-faults reproduce-functions reproduce-registers reproduce-denoiser reproduce-tasks reproduce-joint \
   reproduce-distillation reproduce-prediction reproduce-style reproduce-attack reproduce-frontend: \
   export OMP_NUM_THREADS = 1
+# Without bytecode every process that tests start compiles all modules anew, and pytest takes 20 seconds more to begin.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint programs bench bench-speed install clean
+.PHONY: demo test test-slow lint programs bench bench-speed install clean
 .PHONY: reproduce-neutral reproduce-approximation reproduce-regression reproduce-functions reproduce-registers
 .PHONY: reproduce-denoiser reproduce-local-laplacian reproduce-camera-jpeg reproduce-tasks reproduce-faults
 .PHONY: reproduce-joint reproduce-distillation reproduce-prediction reproduce-style reproduce-attack reproduce-frontend
@@ -58,6 +61,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest $(PYTEST)
+
+test-slow: install
+	$(BIN)/pytest $(PYTEST) -m "slow or isp_export"
 
 lint: install
 	$(BIN)/ruff check

@@ -13,6 +13,8 @@ import typer.testing
 from hypothesis import settings
 from typer.main import get_command
 
+from tests import shipped
+
 # Repeatable and without deadlines on busy machines by default; HYPOTHESIS_PROFILE=explore draws new examples.
 settings.register_profile("explore", deadline=None)
 settings.register_profile("ci", settings.get_profile("explore"), derandomize=True)
@@ -23,6 +25,8 @@ setattr(typer.testing, "_get_command", cache(get_command))  # noqa: B010
 
 # Trees are parsed anew, and nothing is written to the home of whoever runs the tests.
 os.environ["ISPDSL_KEEP_TREES"] = "0"
+
+shipped.share()
 
 # Exported programs would note for every node where it came from, which takes a third of the time of exporting.
 torch.fx.config.do_not_emit_stack_traces = True

@@ -71,10 +71,10 @@ def imported(path: Path, *, everywhere: bool) -> Iterator[str]:
             yield node.module or ""
             if node.module == "ispdsl":
                 yield from (f"ispdsl.{alias.name}" for alias in node.names)
-        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         if everywhere or not (lazy or typing):
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.expr))
 
 
 def rooms_of(path: Path, *, everywhere: bool = True) -> set[str]:

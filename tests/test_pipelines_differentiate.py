@@ -108,9 +108,8 @@ def test_vmap_over_settings_gives_what_a_loop_gives(name: str, frame: Frame):
     assert (first - second).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("camera", "low_light") else name for name in FREE]
-)
+@pytest.mark.slow
+@pipelines
 def test_a_saved_export_takes_other_images_settings_and_metadata(name: str, frame: Frame):
     this = case(name, frame)
     given = {"settings": this.settings, "metadata": this.metadata, "previous": this.before}

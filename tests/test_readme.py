@@ -69,6 +69,7 @@ def test_the_python_example_runs(
     assert abs(names["found"]["exposure.ev"] - 0.5) < abs(names["start"]["exposure.ev"] - 0.5)
 
 
+@pytest.mark.slow
 def test_the_session_of_contracts_prints_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     command = tmp_path / "bin" / "ispdsl"

@@ -82,7 +82,9 @@ def test_beyond_its_ends_a_curve_stands_still():
     assert max(found) <= 1
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=() if size in (SIZES[0], SIZES[-1]) else pytest.mark.slow) for size in SIZES]
+)
 def test_the_end_of_a_table_of_any_size_has_a_cell(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ispdsl.backends.halide.tabulated.SIZES", (size,))
     monkeypatch.setattr("ispdsl.backends.halide.tabulated.NEAR", 0.01)

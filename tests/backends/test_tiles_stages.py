@@ -150,7 +150,13 @@ def compiled(name: str, cfa: str, last: bool) -> tuple[Composite, dict[str, Any]
     return composite, {address: each for address, each in settings.items() if address in free}
 
 
-@pytest.mark.parametrize("name", STAGES)
+LATER = ("denoise.bm3d",)
+"""Stages that the slow tests run in tiles: `bm3d_luma` is the same program on one plane."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LATER else ()) for name in STAGES]
+)
 @pytest.mark.parametrize("last", [False, True], ids=["usual", "last"])
 def test_in_tiles_as_whole(name: str, last: bool) -> None:
     _, signature = STAGES[name]

@@ -142,6 +142,7 @@ def test_a_process_of_its_own_develops(job: Job) -> None:
         cold.start(Request(contender="nobody", job=job))
 
 
+@pytest.mark.slow
 def test_the_plain_contender_runs_as_it_is_registered(job: Job) -> None:
     answer = cold.develop(Request(contender="eager", job=job))
     assert answer.peak > 0

@@ -51,6 +51,7 @@ def test_json_plot_and_table(invoke: Invoke, raw: Path, monkeypatch: pytest.Monk
     assert said["gradient"] is None
 
 
+@pytest.mark.slow
 def test_size_threads_and_settings_are_those_that_were_asked_for(invoke: Invoke, raw: Path) -> None:
     words = ("bench", SMALL, raw, *BRIEF, "--against", "libraw-linear", "--json", "--threads", "1")
     result = invoke(*words, "--size", "0.01", "--set", "exposure.ev=1ev")

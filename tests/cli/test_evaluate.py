@@ -61,6 +61,7 @@ def test_the_worst_query_can_be_rendered_again(invoke: Invoke, folder: Path, tmp
     assert (tmp_path / "again.npy").is_file()
 
 
+@pytest.mark.slow
 def test_a_kept_trust_figure_is_checked_and_not_changed(invoke: Invoke, folder: Path) -> None:
     assert invoke("evaluate", folder, "-j", 1).exit_code == 0
     path = folder / "doubles" / "default" / "trust-figure.json"

@@ -37,6 +37,7 @@ def faults_with(setting: str) -> tuple[str, int]:
     return kept, int(count)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
 def test_pages_are_kept_unless_asked_not_to() -> None:
     kept, few = faults_with("1")

@@ -166,6 +166,7 @@ def test_a_pipeline_that_reads_the_frame_before_is_said_to_run_twice(
     assert "frame before" not in invoke("run", "camera", camera_raw, "-o", output).stderr
 
 
+@pytest.mark.slow
 def test_names_beyond_the_locale_are_written(camera_raw: Path, tmp_path: Path) -> None:
     raw = tmp_path / "für.dng"
     raw.write_bytes(camera_raw.read_bytes())

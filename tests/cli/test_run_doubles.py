@@ -87,6 +87,7 @@ def test_a_figure_of_other_doubles_is_not_used(invoke: Invoke, made: Run, evalua
     assert "is of other doubles: contrast changed" in invoke(*words(evaluated, made, tmp_path)).stderr
 
 
+@pytest.mark.slow
 def test_members_of_an_ensemble_are_asked_as_well(
     invoke: Invoke, made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

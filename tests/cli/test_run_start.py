@@ -11,7 +11,7 @@ import pytest
 from ispdsl.synthetic.samples import write_demo_raw
 
 
-@pytest.mark.parametrize("pipeline", ["photo_finish", "low_light"])
+@pytest.mark.parametrize("pipeline", ["photo_finish", pytest.param("low_light", marks=pytest.mark.slow)])
 def test_a_raw_is_developed_in_tiles_without_sympy(pipeline: str, tmp_path: Path) -> None:
     write_demo_raw(tmp_path / "small.dng", size=192)
     words = ["run", pipeline, str(tmp_path / "small.dng"), "-o", str(tmp_path / "small.png"), "--tile", "64"]

@@ -153,7 +153,8 @@ def run(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
 def test_what_programs_print_is_no_result(folder: Path, jobs: str) -> None:
     process = run(folder, "loud", "--json", "--examples", "2", "-j", jobs)
     stdout, stderr = process.communicate(timeout=120)
@@ -171,6 +172,7 @@ def test_a_program_that_ends_its_process_is_named(folder: Path) -> None:
     assert "fault of ispdsl" not in stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_processes_at_once(folder: Path) -> None:
     process = run(folder, "slow", "-j", "2")
     while not (folder / "started").exists():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from ispdsl.contracts import engine
 from ispdsl.contracts.case import Case
 from ispdsl.contracts.engine import Task, Verdict, check
 from ispdsl.contracts.implementations import Implementation, Kind, Outputs, proportioned
@@ -125,8 +126,13 @@ def holds(row: Row) -> None:
 
 
 def caught(row: Row, wrong: Function) -> None:
-    """Demand that the line is broken, and not by an error of the program."""
-    verdict = verdict_on(row.text, row.line, wrong, others=row.others, examples=100)
+    """Demand that the line is broken, and not by an error of the program.
+
+    What breaks it is not shrunk: that takes most of the time, and tests of the engine and of counterexamples do it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "PATIENCE", 0.0)
+        verdict = verdict_on(row.text, row.line, wrong, others=row.others, examples=100)
     assert verdict.outcome == "fails"
     assert verdict.violation is not None
     assert "raised" not in verdict.violation.message

@@ -26,6 +26,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_pytest_alone_tests_the_stage(copy: Path) -> None:
     found = run(copy, "-q", "--isp-examples", "10", "-m", "not isp_export")
     assert found.returncode == 0, found.stdout + found.stderr

@@ -165,6 +165,7 @@ def ensemble() -> Trust:
     return fit_trust(spread(drawn(70)), domain())
 
 
+@pytest.mark.slow
 def test_members_that_disagree_say_more(ensemble: Trust) -> None:
     found = check(ensemble, spread(drawn(150, seed=5)))
     assert found["ensemble"].rank > found["seen"].rank + 0.02

@@ -66,7 +66,13 @@ def check(key: str, cases: list[tuple[str, Any]], folder: Path) -> None:
 
 
 @needs_darktable
-@pytest.mark.parametrize("key", ["tone:sigmoid", "tone:colisa", "colour:velvia", "detail:sharpen"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tone:sigmoid",
+        *(pytest.param(key, marks=pytest.mark.slow) for key in ("tone:colisa", "colour:velvia", "detail:sharpen")),
+    ],
+)
 def test_a_parameter_gives_the_bits_of_a_struct_packed_by_hand(key: str, tmp_path: Path) -> None:
     check(key, values(key)[1::3], tmp_path)
 

@@ -106,9 +106,17 @@ def rawtherapee_by_hand(tmp_path: Path, frame: Frame, **own: str) -> np.ndarray:
     ("settings", "by_hand"),
     [
         ({}, {}),
-        ({"exposure__compensation": 0.85}, {"exposure": "Compensation=0.85"}),
-        ({"exposure__contrast": 35.0, "exposure__saturation": -20.0}, {"exposure": "Contrast=35\nSaturation=-20"}),
-        ({"vibrance__pastels": 60.0, "vibrance__saturated": -30.0}, {"vibrance": "Pastels=60\nSaturated=-30"}),
+        pytest.param({"exposure__compensation": 0.85}, {"exposure": "Compensation=0.85"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"exposure__contrast": 35.0, "exposure__saturation": -20.0},
+            {"exposure": "Contrast=35\nSaturation=-20"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"vibrance__pastels": 60.0, "vibrance__saturated": -30.0},
+            {"vibrance": "Pastels=60\nSaturated=-30"},
+            marks=pytest.mark.slow,
+        ),
         (
             {"white_balance__source": "custom", "white_balance__temperature": 4300.0, "white_balance__green": 1.1},
             {"balance": "Setting=Custom\nTemperature=4300\nGreen=1.1"},
@@ -131,7 +139,7 @@ def test_rawtherapee_by_the_file_and_by_hand_give_the_same_picture(
         assert np.abs(wanted - rawtherapee_by_hand(tmp_path, frame)).max() > 0.004
 
 
-@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+@pytest.mark.parametrize("orientation", [5, *(pytest.param(each, marks=pytest.mark.slow) for each in (3, 6, 8))])
 def test_what_rawtherapee_turns_upright_comes_back_as_the_sensor_saw_it(tmp_path: Path, orientation: int) -> None:
     from ispdsl.runtime.rawfile import read
 
@@ -195,7 +203,13 @@ def started() -> np.ndarray:
     return run(example("rawtherapee"), scene(*LARGE).image, scene(*LARGE), **START).outputs["display"]
 
 
-@pytest.mark.parametrize("address", MOVED)
+QUICK = ("sensor.line_denoise", "exposure.compensation", "demosaic.method", "sharpening.enabled")
+"""What every run of the tests moves: a slider before and one behind the demosaic, a choice and a toggle."""
+
+
+@pytest.mark.parametrize(
+    "address", [pytest.param(each, marks=() if each in QUICK else pytest.mark.slow) for each in MOVED]
+)
 def test_every_control_of_rawtherapee_does_something(started: np.ndarray, address: str) -> None:
     frame = scene(*LARGE)
     settings = {**START, address.replace(".", "__"): MOVED[address]}
@@ -215,10 +229,10 @@ def test_gegl_doubles_light_exactly() -> None:
 @pytest.mark.parametrize(
     ("settings", "by_hand"),
     [
-        ({"exposure__ev": 0.7}, {"exposure": "0.7"}),
-        ({"saturation__scale": 40.0}, {"scale": "0.4"}),
+        pytest.param({"exposure__ev": 0.7}, {"exposure": "0.7"}, marks=pytest.mark.slow),
+        pytest.param({"saturation__scale": 40.0}, {"scale": "0.4"}, marks=pytest.mark.slow),
         ({"sharpen__amount": 1.5, "sharpen__radius": 2.0}, {"std-dev": "2", "sharpen": "1.5"}),
-        ({"tones__shadows": 60.0}, {"shadows": "60"}),
+        pytest.param({"tones__shadows": 60.0}, {"shadows": "60"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -244,6 +258,7 @@ def test_gegl_by_the_file_and_by_hand_give_the_same_picture(
     np.testing.assert_allclose(found, np.clip(wanted, 0, 1), atol=2 / 65535)
 
 
+@pytest.mark.slow
 def test_the_stages_of_gegl_one_after_the_other_are_all_of_it() -> None:
     need("gegl", "gegl")
     frame = scene()

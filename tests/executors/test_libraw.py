@@ -28,6 +28,7 @@ from ispdsl.runtime.frame import Frame
 from ispdsl.runtime.rawfile import read
 from ispdsl.runtime.values import Settings
 from ispdsl.synthetic import sample_photo, synthesise, write_dng
+from tests.raws import one_of_each
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "libraw.isp"
@@ -47,6 +48,9 @@ BAYER_RAWS = (
     "gopro/dng/hero6_GOPR0024.dng",
 )
 """Every Bayer raw of the data that LibRaw opens."""
+
+TWELVE_MEGAPIXELS = ("gopro/dng/hero6_GOPR0024.dng",)
+"""Its crops are of the same camera, and `test_pictures_of_raws` reads the file itself."""
 
 Keywords = dict[str, Any]
 
@@ -395,7 +399,7 @@ def test_a_call_that_fails_leaves_its_error_in_its_place(here: Any) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", BAYER_RAWS)
+@pytest.mark.parametrize("name", one_of_each(BAYER_RAWS, later=TWELVE_MEGAPIXELS))
 def test_real_raws(data: Path, name: str) -> None:
     path = data / "raw" / name
     frame = read(path)

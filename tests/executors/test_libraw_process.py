@@ -102,7 +102,7 @@ def test_a_process_that_ran_what_may_crash_runs_nothing_else(tmp_path: Path) -> 
         assert not alive(first)
 
 
-@pytest.mark.parametrize("threshold", [100, 1000, 10000])
+@pytest.mark.parametrize("threshold", [*(pytest.param(each, marks=pytest.mark.slow) for each in (100, 10000)), 1000])
 def test_wavelet_denoising_is_what_it_is_in_rawpy(tmp_path: Path, threshold: int) -> None:
     """On a raw so small that LibRaw 0.22.2 comes through; a bare call, in a process too."""
     frame = frame_of(tmp_path, 64)
@@ -307,6 +307,7 @@ def test_it_starts_without_torch(tmp_path: Path) -> None:
     assert time.perf_counter() - begin < 5
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_wavelet_denoising_on_real_raws_ends_in_a_fault_or_a_picture(data: Path) -> None:
     for path in sorted((data / "raw" / "gopro" / "crops").glob("*.dng"))[:3]:

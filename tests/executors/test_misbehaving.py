@@ -88,7 +88,7 @@ def suffer(folder: Path, name: str, times: int) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_it_ends_in_its_own_fault(tmp_path: Path, name: str) -> None:
-    suffer(tmp_path, name, 2)
+    suffer(tmp_path, name, 1 if Fault.HANG in FAULTS[name] else 2)  # each time takes the whole limit
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from ispdsl.lower.loader import load
 from ispdsl.runtime.frame import Frame, RawError, shifted_cfa, sites_from
 from ispdsl.runtime.rawfile import read
 from tests.executors.devices import device
+from tests.raws import REPEATED
 from tests.scenes import PIPELINES
 
 FOLDER = Path(os.environ.get("ISPDSL_DATA", "/nonexistent")) / "raw"
@@ -49,12 +50,7 @@ REFUSED: dict[str, tuple[str, ...]] = dict.fromkeys(
 )
 """Files that a real thing cannot decode; a crop of one, which is written as a DNG, it opens."""
 
-QUICK = (
-    "containers/canon_eos_d30.crw",
-    "containers/kodak_dc50_buildings.kdc",
-    "frames/dsc1339_rose_768x512_grbg_u16le14.raw",
-    "gopro/crops/hero6_GOPR0024_y300_x2700.dng",
-)
+QUICK = ("frames/dsc1339_rose_768x512_grbg_u16le14.raw", "gopro/crops/hero6_GOPR0024_y300_x2700.dng")
 """What darktable develops in every run of the tests."""
 
 UNBALANCED = {("containers/canon_eos_d30.crw", "libraw")}
@@ -171,8 +167,9 @@ def test_the_bayer_raws_that_must_be_there_are(data: Path) -> None:
 
 
 def every_middle() -> list[ParameterSet]:
-    """Every raw with every real thing; darktable, which takes seconds, waits for the slow tests with most of them."""
-    later = {(raw, "darktable") for raw in names() if raw not in QUICK}
+    """Every raw with every real thing; the slow tests have what repeats, and most of darktable, which takes seconds."""
+    later = {(raw, name) for raw in REPEATED for name in BACKENDS}
+    later |= {(raw, "darktable") for raw in names() if raw not in QUICK}
     pairs = ((raw, name) for raw in names() for name in BACKENDS)
     return [pytest.param(*pair, marks=[pytest.mark.slow] if pair in later else []) for pair in pairs]
 
@@ -202,8 +199,13 @@ def test_every_whole_raw_becomes_a_picture_or_is_refused(
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("raw", ["gopro/crops/hero6_GOPR0024_y300_x2700.dng", "containers/canon_eos_d30.crw"])
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        *(("gopro/crops/hero6_GOPR0024_y300_x2700.dng", name) for name in BACKENDS),
+        *(pytest.param("containers/canon_eos_d30.crw", name, marks=pytest.mark.slow) for name in BACKENDS),
+    ],
+)
 def test_the_same_settings_give_the_same_picture(data: Path, graphs: dict[str, Graph], raw: str, name: str) -> None:
     frame = read(data / "raw" / raw)
     frame = frame.crop(*middle(frame.size, 96))

@@ -151,6 +151,7 @@ def test_misdeeds_over_a_mapped_file(tmp_path: Path) -> None:
         executor.close()
 
 
+@pytest.mark.slow
 def test_misdeeds_over_a_serial_line() -> None:
     order = [Misdeed.DROP, Misdeed.GARBAGE, Misdeed.FLIP, Misdeed.HANG, Misdeed.CUT, Misdeed.POWER, Misdeed.FLOOD]
     places = ",".join(f"{2 * index + 2}:{each.name.lower()}" for index, each in enumerate(order))

@@ -27,7 +27,7 @@ def _frames(found: Declared, count: int) -> Iterator[Request]:
         yield request(found, scene(seed=index), gain_00=1 + index % 9, lut_power=float(index % 200))
 
 
-@pytest.mark.parametrize("kind", ["tcp", "serial"])
+@pytest.mark.parametrize("kind", ["tcp", pytest.param("serial", marks=pytest.mark.slow)])
 def test_boards_that_misbehave_side_by_side(kind: str) -> None:
     arguments = ("--tcp", "0") if kind == "tcp" else ("--serial",)
     faults = "drop=0.1,power=0.05,stuck=0.1,stale=0.1"

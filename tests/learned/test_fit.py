@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,14 @@ def loss_of(model: nn.Linear):
     return loss
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "adamw", "rmsprop", "sgd"])
-@pytest.mark.parametrize("fall", ["cosine", "drop", "none"])
+OPTIMISERS, FALLS = ("adam", "adamw", "rmsprop", "sgd"), ("cosine", "drop", "none")
+QUICK = {*((name, "none") for name in OPTIMISERS), *(("adam", fall) for fall in FALLS)}
+"""What every run of the tests fits: each optimiser, and each fall of the rate; the slow tests have all pairs."""
+
+PAIRS = [pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow) for pair in product(OPTIMISERS, FALLS)]
+
+
+@pytest.mark.parametrize(("optimiser", "fall"), PAIRS)
 def test_every_optimiser_finds_the_line(optimiser: str, fall: str) -> None:
     model = line()
     fit(model, loss_of(model), Recipe(800, 0.05, optimiser, fall))  # type: ignore[arg-type]

@@ -109,8 +109,8 @@ def test_a_hostile_text_ends_soon(name: str, tmp_path: Path) -> None:
     )
     source = Source("hostile.isp", FULL[name], tmp_path / "hostile.isp")
     seconds, module, report = timed(source)
-    if seconds > 0.5:  # other programs run as well: the quickest of several tries says what it costs
-        seconds = min(seconds, timed(source)[0], timed(source)[0])
+    if seconds >= 1:  # other programs run as well: the quickest of several tries says what it costs
+        seconds = min(timed(source)[0] for _ in range(2))
     assert seconds < 1, f"{name} takes {seconds:.2f} s"
     assert (module is None) == bool(report.errors)
     assert len(report.errors) <= 53

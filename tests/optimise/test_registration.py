@@ -125,6 +125,7 @@ def test_a_sketch_is_the_raw_from_black_to_white(tmp_path: Path) -> None:
     assert 0 <= seen.min() < 0.2 < seen.mean() < 0.8 < seen.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_the_camera_s_own_jpeg_is_found(data: Path) -> None:
     frame: Frame = ispdsl.read(data / "raw" / "containers" / "canon_eos_d30.crw")

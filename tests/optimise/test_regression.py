@@ -127,6 +127,7 @@ class Askew:
         return (self._of.jacobian(self._elsewhere(point), rows) * 1.3 * 0.97 @ mixed).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_wrong_double_shows_the_way_and_the_real_thing_has_the_last_word(
     graph: Graph, frame: Frame, start: Settings, render: Render
 ) -> None:

@@ -36,7 +36,9 @@ def points(found: Found) -> Numbers:
     return np.array([each.point for each in found.evaluations])
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "bayesian" else ()) for name in LEARNING]
+)
 def test_the_bottom_of_a_bowl_is_found(name: str) -> None:
     calls = {"bayesian": 20}.get(name, 120)
     found = search(SEARCHERS[name], bowl, SQUARE, calls=calls, seed=2)

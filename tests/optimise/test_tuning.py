@@ -357,6 +357,7 @@ def test_differences_settle_registers_that_do_much_the_same() -> None:
     np.testing.assert_array_equal(found.point[:2], wanted[:2])
 
 
+@pytest.mark.slow
 def test_differences_find_a_way_through_valleys_and_rounding() -> None:
     """Numbers that multiply each other, kinks, and whole codes: one Jacobian's differences end far from the answer."""
     left: list[float] = []

@@ -136,11 +136,11 @@ def per_image(value: Tensor) -> Tensor:
     return value.reshape(-1, 1, 1, 1) if value.dim() == 1 else value
 
 
-def compare(found: Tensor, wanted: Tensor, what: str) -> None:
+def compare(found: Tensor, wanted: Tensor, what: str, rtol: float = 1e-9, atol: float = 1e-9) -> None:
     """Equal up to rounding. A real statistic is ``(1, 1, 1)`` in a batch and ``()`` alone."""
     if wanted.dim() == 0:
         found = found.reshape(())
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9, msg=lambda text: f"{what}: {text}")
+    torch.testing.assert_close(found, wanted, rtol=rtol, atol=atol, msg=lambda text: f"{what}: {text}")
 
 
 def check_vmap(call: Any, images: list[Tensor], values: dict[str, Tensor]) -> None:
@@ -189,15 +189,47 @@ def check_jvp(call: Any, images: list[Tensor], values: dict[str, Tensor]) -> Non
 
 
 def check_gradients(call: Any, images: list[Tensor], values: dict[str, Tensor]) -> None:
-    """`gradcheck` with respect to every image and every free parameter, on a crop of at most 5x5 that it can afford."""
-    small = [image[..., :5, :5].clone().requires_grad_() for image in images]
-    free = [value.clone().requires_grad_() for value in values.values()]
+    """The whole Jacobian, by every image and every free parameter, is that of differences; of a crop of at most 5x5.
+
+    All its rows and columns are taken at once: as many single calls, such as `torch.autograd.gradcheck` makes, take
+    seconds. That gradients are the same one by one is held by `check_jvp`, and that differences are by `check_vmap`.
+    """
+    point = [image[..., :5, :5].clone() for image in images] + [value.clone() for value in values.values()]
 
     def flat(*arguments: Tensor) -> Outputs:
         count = len(images)
         return call(list(arguments[:count]), dict(zip(values, arguments[count:], strict=True)))
 
-    assert torch.autograd.gradcheck(flat, (*small, *free), eps=1e-7, atol=1e-5, rtol=1e-4)
+    leaves = [each.requires_grad_() for each in point]
+    outputs = flat(*leaves)
+    exact = {index: rows_of_jacobian(output, leaves) for index, output in enumerate(outputs) if output.requires_grad}
+    assert exact, "no output depends on what is free"
+    with torch.no_grad():
+        for number, leaf in enumerate(leaves):
+            measured = columns_of_jacobian(flat, leaves, number)
+            for index, rows in exact.items():
+                wanted = measured[index].reshape(leaf.numel(), -1).mT
+                found = rows[number].expand(outputs[index].numel(), *leaf.shape).reshape(wanted.shape)
+                compare(found, wanted, f"gradients by argument {number}", rtol=1e-4, atol=1e-5)
+
+
+def rows_of_jacobian(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
+    """The derivatives of each sample of an output by each of the leaves, ``(samples, *leaf.shape)``.
+
+    They are zeros of the leaf's own shape where the output does not depend on it.
+    """
+    each = torch.eye(output.numel(), dtype=output.dtype).reshape(-1, *output.shape)
+    return torch.autograd.grad(output, leaves, each, is_grads_batched=True, retain_graph=True, materialize_grads=True)
+
+
+def columns_of_jacobian(flat: Callable[..., Outputs], leaves: list[Tensor], index: int) -> list[Tensor]:
+    """Central differences of each output by each number of the leaf at `index`, ``(numbers, *output.shape)``."""
+    nudge, leaf = 1e-7, leaves[index]
+    steps = nudge * torch.eye(leaf.numel(), dtype=leaf.dtype).reshape(-1, *leaf.shape)
+    moved = torch.func.vmap(lambda value: flat(*leaves[:index], value, *leaves[index + 1 :]))(
+        torch.cat([leaf + steps, leaf - steps])
+    )
+    return [(above - below) / (2 * nudge) for above, below in (each.chunk(2) for each in moved)]
 
 
 def check_footprint(call: Any, images: list[Tensor], values: dict[str, Tensor], radius: int) -> None:

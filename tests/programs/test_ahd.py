@@ -20,11 +20,11 @@ Floats = np.ndarray
 
 
 @pytest.mark.parametrize(("cfa", "removal"), [("rggb", "none"), ("gbrg", "one"), ("linear", "two")])
-def test_generic(cfa: str, removal: str) -> None:
+def test_generic(cfa: str, removal: str, export: bool) -> None:
     """The decision at its own reach: two sites less for each pass of medians that is left out."""
     image = mosaics.noise(15, 16, planes=3 if cfa == "linear" else 1)
     radius = REACH - 2 * (3 - PASSES[removal])
-    check_program(ahd, [image], static={"cfa": cfa, "artefact_removal": removal}, radius=radius)
+    check_program(ahd, [image], static={"cfa": cfa, "artefact_removal": removal}, radius=radius, export=export)
 
 
 def test_what_every_method_owes() -> None:

@@ -31,9 +31,9 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_estimators_keep_their_contract(name: str) -> None:
+def test_estimators_keep_their_contract(name: str, export: bool) -> None:
     program, free = ESTIMATORS[name]
-    check_program(program, [picture()], free=free)
+    check_program(program, [picture()], free=free, export=export)
 
 
 def test_auto_white_balance_keeps_its_contract() -> None:

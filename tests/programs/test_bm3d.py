@@ -31,16 +31,16 @@ def uniform(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-def test_bm3d_of_colour_survives_what_every_program_must() -> None:
+def test_bm3d_of_colour_survives_what_every_program_must(export: bool) -> None:
     free = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
-    check_program(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=free, radius=22)
+    check_program(bm3d, [uniform(3, 4, 5)], static=CHOICES, free=free, radius=22, export=export)
 
 
 @pytest.mark.parametrize("changed", [{"step": "every"}, {"patch": "p8", "transform": "haar", "weights": "uniform"}])
-def test_the_first_pass_of_bm3d_survives_what_every_program_must(changed: dict[str, str]) -> None:
+def test_the_first_pass_of_bm3d_survives_what_every_program_must(changed: dict[str, str], export: bool) -> None:
     free = {"strength": 0.7, "noise": 0.1, "threshold": 2.1}
     static: dict[str, Any] = {**CHOICES, "stack": "k8", "wiener": False, **changed}
-    check_program(bm3d, [uniform(1, 5, 6)], static=static, free=free, radius=15)
+    check_program(bm3d, [uniform(1, 5, 6)], static=static, free=free, radius=15, export=export)
 
 
 def reference(image: np.ndarray, noise: float, threshold: float, wiener: np.ndarray | None) -> np.ndarray:

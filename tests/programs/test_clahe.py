@@ -64,10 +64,10 @@ def test_equalisation_is_zuidervelds(tiles: str, limit: float) -> None:
 
 
 @pytest.mark.parametrize(("tiles", "limit"), [("one", 3.0), ("four", 1.7)])
-def test_clahe_keeps_the_contract_of_programs(tiles: str, limit: float) -> None:
+def test_clahe_keeps_the_contract_of_programs(tiles: str, limit: float, export: bool) -> None:
     image = noise(1, 8, 9, low=0.05, high=0.95)
     image[:, 3:5, 3:6] = 0.4 + 0.001 * image[:, 3:5, 3:6]  # a bin above the limit
-    check_program(clahe, [image], static={"tiles": tiles}, free={"amount": 0.7, "limit": limit})
+    check_program(clahe, [image], static={"tiles": tiles}, free={"amount": 0.7, "limit": limit}, export=export)
 
 
 @pytest.mark.parametrize("tiles", COUNTS)

@@ -71,13 +71,15 @@ def test_clarity_adds_the_middle_bands_of_the_edge_avoiding_transform() -> None:
     torch.testing.assert_close(clear(image, amount=0.6, edge=1.3, pivot=0.2), wanted, rtol=1e-6, atol=1e-7)
 
 
-def test_clarity_keeps_the_contract_of_programs() -> None:
-    check_program(clarity, [noise(3, 3, 4, low=0.02)], static={"space": SPACE}, free=FREE, sizes=[(2, 2)])
+def test_clarity_keeps_the_contract_of_programs(export: bool) -> None:
+    check_program(
+        clarity, [noise(3, 3, 4, low=0.02)], static={"space": SPACE}, free=FREE, sizes=[(2, 2)], export=export
+    )
 
 
-def test_detail_bands_keep_the_contract_of_programs() -> None:
+def test_detail_bands_keep_the_contract_of_programs(export: bool) -> None:
     gains = torch.tensor([0.5, 1.5, 2.0, 0.0, 3.0], dtype=torch.float64)
-    check_program(detail_bands, [noise(3, 4, 5)], free={"gains": gains}, sizes=[(2, 2), (3, 5)])
+    check_program(detail_bands, [noise(3, 4, 5)], free={"gains": gains}, sizes=[(2, 2), (3, 5)], export=export)
 
 
 def test_changes_reach_exactly_as_far_as_declared() -> None:

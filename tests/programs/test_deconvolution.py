@@ -21,9 +21,11 @@ def noise(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 0.8 + 0.1
 
 
-def test_capture_sharpen_survives_what_every_program_must() -> None:
+def test_capture_sharpen_survives_what_every_program_must(export: bool) -> None:
     static = {"iterations": "three", "space": SPACE}
-    check_program(capture_sharpen, [noise(3, 4, 5)], static=static, free={"radius": 0.6, "strength": 0.7}, radius=6)
+    check_program(
+        capture_sharpen, [noise(3, 4, 5)], static=static, free={"radius": 0.6, "strength": 0.7}, radius=6, export=export
+    )
 
 
 def test_capture_sharpen_is_richardson_lucy() -> None:

@@ -28,9 +28,11 @@ ORACLES: dict[str, Callable[..., np.ndarray]] = {
 
 @pytest.mark.parametrize("cfa", ["rggb", "gbrg", "linear"])
 @pytest.mark.parametrize("method", METHODS)
-def test_generic(method: str, cfa: str) -> None:
+def test_generic(method: str, cfa: str, export: bool) -> None:
     image = mosaic(19, 22, planes=3 if cfa == "linear" else 1)
-    check_program(demosaic.demosaic, [image], static={"method": method, "cfa": cfa}, radius=RADIUS[method])
+    check_program(
+        demosaic.demosaic, [image], static={"method": method, "cfa": cfa}, radius=RADIUS[method], export=export
+    )
 
 
 @pytest.mark.parametrize("method", demosaic.METHODS)

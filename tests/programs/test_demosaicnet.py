@@ -41,14 +41,14 @@ def weights(arrays: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFact
     return str(path)
 
 
-def test_without_weights_it_is_malvar() -> None:
-    check_program(demosaic_learned, [mosaics.noise()], static={"weights": "", "cfa": "rggb"}, radius=2)
+def test_without_weights_it_is_malvar(export: bool) -> None:
+    check_program(demosaic_learned, [mosaics.noise()], static={"weights": "", "cfa": "rggb"}, radius=2, export=export)
     for cfa in (*mosaics.BAYER, "linear"):
         image = mosaics.noise(planes=3 if cfa == "linear" else 1)
         assert torch.equal(without(image, cfa=cfa), demosaic.malvar(image, cfa=cfa))
 
 
-def test_with_weights_it_owes_the_same(weights: str) -> None:
+def test_with_weights_it_owes_the_same(weights: str, export: bool) -> None:
     learned = partial(demosaic_learned, weights=weights)
     check_program(
         demosaic_learned,
@@ -56,6 +56,7 @@ def test_with_weights_it_owes_the_same(weights: str) -> None:
         static={"weights": weights, "cfa": "grbg"},
         radius=MARGIN,
         gradients=False,  # a million operations for each of 42 samples; the test below takes one
+        export=export,
     )
     mosaics.check_lossless(learned)
     mosaics.check_linear_frame(learned)

@@ -43,9 +43,9 @@ def test_bilateral_of_a_free_radius_exports() -> None:
     check_exported(bilateral, [uniform(1, 4, 5)], free=FREE_RADIUS)
 
 
-def test_bilateral_of_a_fixed_radius_survives_what_every_program_must() -> None:
+def test_bilateral_of_a_fixed_radius_survives_what_every_program_must(export: bool) -> None:
     free = {"strength": 0.7, "contrast": 0.3}
-    check_program(bilateral, [uniform(2, 6, 7)], static={"radius": 2}, free=free, radius=2)
+    check_program(bilateral, [uniform(2, 6, 7)], static={"radius": 2}, free=free, radius=2, export=export)
 
 
 def test_bilateral_at_strength_zero_is_the_identity_and_has_a_gradient() -> None:
@@ -81,9 +81,11 @@ def test_bilateral_removes_noise_and_keeps_an_edge(planes: int) -> None:
     assert across > 0.57
 
 
-def test_denoise_survives_what_every_program_must() -> None:
+def test_denoise_survives_what_every_program_must(export: bool) -> None:
     free = {"luma": 0.4, "chroma": 0.8, "contrast": 0.3}
-    check_program(denoise, [uniform(3, 5, 6)], static={"space": "linear_srgb", "radius": 1}, free=free, radius=1)
+    check_program(
+        denoise, [uniform(3, 5, 6)], static={"space": "linear_srgb", "radius": 1}, free=free, radius=1, export=export
+    )
 
 
 def test_denoise_treats_luma_and_colour_apart() -> None:

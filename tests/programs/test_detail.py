@@ -101,9 +101,9 @@ def test_texture_leaves_colour_differences_alone() -> None:
     torch.testing.assert_close(result[0] - result[1], image[0] - image[1])
 
 
-def test_sharpen_survives_what_every_program_must() -> None:
+def test_sharpen_survives_what_every_program_must(export: bool) -> None:
     free = {"amount": 0.7, "radius": 1.1, "threshold": 0.013}
-    check_program(sharpen, [noise(3, 5, 6)], free=free, radius=3)
+    check_program(sharpen, [noise(3, 5, 6)], free=free, radius=3, export=export)
 
 
 def test_sharpen_at_zero_is_the_identity() -> None:

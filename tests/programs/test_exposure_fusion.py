@@ -71,7 +71,7 @@ def test_fusion_is_the_papers(powers: tuple[float, float, float], frames: str, s
     torch.testing.assert_close(found, torch.from_numpy(wanted), rtol=1e-9, atol=1e-9)
 
 
-def test_fusion_keeps_the_contract_of_programs() -> None:
+def test_fusion_keeps_the_contract_of_programs(export: bool) -> None:
     image = noise(3, 3, 4, low=0.01, high=1.5)
     check_program(
         exposure_fusion,
@@ -79,6 +79,7 @@ def test_fusion_keeps_the_contract_of_programs() -> None:
         static={"frames": "three", "space": SPACE},
         free=FREE | {"amount": 0.8},
         sizes=[(2, 2), (3, 5)],
+        export=export,
     )
 
 

@@ -33,8 +33,8 @@ def places(height: int, width: int, k1: float, k2: float, p1: float, p2: float) 
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_lens_distortion_survives_what_every_program_must(interpolation: str) -> None:
-    check_program(lens_distortion, [noise(2, 5, 6)], static={"interpolation": interpolation}, free=BENT)
+def test_lens_distortion_survives_what_every_program_must(interpolation: str, export: bool) -> None:
+    check_program(lens_distortion, [noise(2, 5, 6)], static={"interpolation": interpolation}, free=BENT, export=export)
 
 
 def test_gradients_of_bicubic_are_true_where_nothing_moves() -> None:

@@ -22,9 +22,9 @@ def flat(level: float, size: int = 96) -> Tensor:
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_grain_survives_what_every_program_must(colour: bool) -> None:
+def test_grain_survives_what_every_program_must(colour: bool, export: bool) -> None:
     static, free = {"colour": colour, "space": SPACE}, {"amount": 0.07, "size": 0.8}
-    check_program(grain, [image_of(3, 4, 5)], static=static, free=free, radius=0)
+    check_program(grain, [image_of(3, 4, 5)], static=static, free=free, radius=0, export=export)
 
 
 def test_the_hash_is_pcg() -> None:

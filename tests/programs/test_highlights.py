@@ -16,9 +16,11 @@ NEUTRAL = vector(0.5, 1.0, 0.7)
 
 
 @pytest.mark.parametrize("cfa", ["gbrg", "linear"])
-def test_highlight_recovery_generic(cfa: str) -> None:
+def test_highlight_recovery_generic(cfa: str, export: bool) -> None:
     free = {"neutral": NEUTRAL, "level": 0.9, "strength": 0.7}
-    check_program(highlight_recovery, [mosaic(cfa, 4, 5)], static={"cfa": cfa}, free=free, sizes=((2, 2),))
+    check_program(
+        highlight_recovery, [mosaic(cfa, 4, 5)], static={"cfa": cfa}, free=free, sizes=((2, 2),), export=export
+    )
 
 
 @pytest.mark.parametrize("cfa", ["gbrg", "linear"])

@@ -87,16 +87,18 @@ def test_the_transform_is_the_orthonormal_cosine_transform() -> None:
 
 
 @pytest.mark.parametrize(("rounding", "subsampling"), [("smooth", "s420"), ("cubic", "s444")])
-def test_jpeg_survives_what_every_program_must(rounding: str, subsampling: str) -> None:
+def test_jpeg_survives_what_every_program_must(rounding: str, subsampling: str, export: bool) -> None:
     static, free = {"rounding": rounding, "subsampling": subsampling}, {"quality": 61.3, "amount": 0.8}
-    check_program(jpeg, [picture()[:, 40:46, 60:67] * 0.9 + 0.031], static=static, free=free)
+    check_program(jpeg, [picture()[:, 40:46, 60:67] * 0.9 + 0.031], static=static, free=free, export=export)
 
 
-def test_exact_jpeg_survives_what_every_program_must_but_true_gradients() -> None:
+def test_exact_jpeg_survives_what_every_program_must_but_true_gradients(export: bool) -> None:
     """The tables of two images are rounded, so the batch of settings is checked at whole qualities elsewhere."""
     static = {"rounding": "exact", "subsampling": "s420"}
     image = picture()[:, 40:46, 60:67]
-    check_program(partial(jpeg, quality=61.0), [image], static=static, free={"amount": 0.8}, gradients=False)
+    check_program(
+        partial(jpeg, quality=61.0), [image], static=static, free={"amount": 0.8}, gradients=False, export=export
+    )
 
 
 def test_gradients_reach_the_image_and_the_quality_whatever_the_rounding() -> None:

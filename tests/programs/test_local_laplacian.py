@@ -73,9 +73,11 @@ def test_alpha_and_beta_of_one_are_exactly_the_identity(sampling: str, free: dic
             assert torch.equal(filtered(image, sampling, **free), image)
 
 
-def test_local_laplacian_keeps_the_contract_of_programs() -> None:
+def test_local_laplacian_keeps_the_contract_of_programs(export: bool) -> None:
     static, free = {"sampling": "coarse", "space": SPACE}, NEUTRAL | {"alpha": 0.6, "beta": 0.5}
-    check_program(local_laplacian, [noise(3, 4, 5, low=0.02)], static=static, free=free, sizes=[(2, 2), (3, 5)])
+    check_program(
+        local_laplacian, [noise(3, 4, 5, low=0.02)], static=static, free=free, sizes=[(2, 2), (3, 5)], export=export
+    )
 
 
 @pytest.mark.parametrize(("program", "free"), [(filtered, {"alpha": 0.5, "beta": 0.4}), (hdr_compress, COMPRESS)])
@@ -179,8 +181,8 @@ def test_the_wide_blur_on_a_reduced_image_is_nearly_the_gaussian() -> None:
     assert deviation == pytest.approx(0.02 * 401, rel=0.1)
 
 
-def test_hdr_compress_keeps_the_contract_of_programs() -> None:
-    check_program(hdr_compress, [noise(3, 4, 5, low=0.02)], static={"space": SPACE}, free=COMPRESS)
+def test_hdr_compress_keeps_the_contract_of_programs(export: bool) -> None:
+    check_program(hdr_compress, [noise(3, 4, 5, low=0.02)], static={"space": SPACE}, free=COMPRESS, export=export)
 
 
 def test_hdr_compress_scales_the_base_about_the_pivot_and_keeps_detail() -> None:

@@ -43,14 +43,14 @@ def hues(*sizes: int) -> Tensor:
 
 
 @pytest.mark.parametrize("space", ["linear_srgb", "srgb"])
-def test_look_table_keeps_its_contract(space: str) -> None:
+def test_look_table_keeps_its_contract(space: str, export: bool) -> None:
     free = {"table": twisted(3, 4, 2), "amount": 0.7}
-    check_program(look_table, [picture()], static={"space": space}, free=free, radius=0)
+    check_program(look_table, [picture()], static={"space": space}, free=free, radius=0, export=export)
 
 
 @pytest.mark.parametrize("sizes", [(6, 2, 2), (5, 3, 1), (1, 1, 1)])
-def test_hsv_table_keeps_its_contract(sizes: tuple[int, int, int]) -> None:
-    check_program(hsv_table, [picture()], free={"table": hues(*sizes), "amount": 0.7}, radius=0)
+def test_hsv_table_keeps_its_contract(sizes: tuple[int, int, int], export: bool) -> None:
+    check_program(hsv_table, [picture()], free={"table": hues(*sizes), "amount": 0.7}, radius=0, export=export)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, F64])

@@ -13,10 +13,10 @@ def uniform(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-def test_nl_means_survives_what_every_program_must() -> None:
+def test_nl_means_survives_what_every_program_must(export: bool) -> None:
     free = {"strength": 0.7, "noise": 0.2, "filtering": 0.9}
     static = {"patch": "p3", "search": "s7"}
-    check_program(nl_means, [uniform(2, 4, 5)], static=static, free=free, radius=4)
+    check_program(nl_means, [uniform(2, 4, 5)], static=static, free=free, radius=4, export=export)
 
 
 def test_nl_means_is_the_weighted_mean_of_its_window() -> None:

@@ -45,9 +45,11 @@ def test_unbiased_inverse_generic() -> None:
     )
 
 
-def test_raw_denoise_generic() -> None:
+def test_raw_denoise_generic(export: bool) -> None:
     free = {"noise_profile": vector(0.05, 0.01), "noise": 1.3, "strength": 0.7}
-    check_program(raw_denoise, [mosaic("gbrg", 4, 5)], static={"cfa": "gbrg"}, free=free, sizes=((2, 2),))
+    check_program(
+        raw_denoise, [mosaic("gbrg", 4, 5)], static={"cfa": "gbrg"}, free=free, sizes=((2, 2),), export=export
+    )
 
 
 @pytest.mark.parametrize(("cfa", "radius"), [("gbrg", 8), ("linear", 4)])
@@ -159,8 +161,8 @@ def test_raw_denoise_keeps_means_where_electrons_are_few() -> None:
 
 
 @pytest.mark.parametrize("cfa", PHASES)
-def test_noise_estimate_generic(cfa: str) -> None:
-    check_program(noise_estimate, [mosaic(cfa)], static={"cfa": cfa}, gradients=False)
+def test_noise_estimate_generic(cfa: str, export: bool) -> None:
+    check_program(noise_estimate, [mosaic(cfa)], static={"cfa": cfa}, gradients=False, export=export)
 
 
 @pytest.mark.parametrize("cfa", PHASES)

@@ -16,9 +16,9 @@ from tests.programs.checks import check_program
 
 
 @pytest.mark.parametrize("cfa", ["rggb", "gbrg", "linear"])
-def test_generic(cfa: str) -> None:
+def test_generic(cfa: str, export: bool) -> None:
     image = mosaics.noise(15, 16, planes=3 if cfa == "linear" else 1)
-    check_program(ratio_corrected, [image], static={"cfa": cfa}, radius=REACH)
+    check_program(ratio_corrected, [image], static={"cfa": cfa}, radius=REACH, export=export)
 
 
 def test_what_every_method_owes() -> None:

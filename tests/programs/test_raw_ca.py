@@ -17,9 +17,9 @@ CENTRED = {"centre_x": 0.5, "centre_y": 0.5}
 
 
 @pytest.mark.parametrize("cfa", ["gbrg", "linear"])
-def test_raw_ca_generic(cfa: str) -> None:
+def test_raw_ca_generic(cfa: str, export: bool) -> None:
     free = {"red": 0.013, "blue": -0.017, "centre_x": 0.47, "centre_y": 0.55}
-    check_program(raw_ca, [mosaic(cfa)], static={"cfa": cfa}, free=free)
+    check_program(raw_ca, [mosaic(cfa)], static={"cfa": cfa}, free=free, export=export)
 
 
 @pytest.mark.parametrize("cfa", PHASES)

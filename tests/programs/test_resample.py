@@ -23,8 +23,8 @@ def noise(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("scale", "kernel"), [("third", "lanczos"), ("three_halves", "bicubic"), ("half", "area")])
-def test_resize_survives_what_every_program_must(scale: str, kernel: str) -> None:
-    check_program(resize, [noise(3, 8, 9)], static={"scale": scale, "kernel": kernel})
+def test_resize_survives_what_every_program_must(scale: str, kernel: str, export: bool) -> None:
+    check_program(resize, [noise(3, 8, 9)], static={"scale": scale, "kernel": kernel}, export=export)
 
 
 @pytest.mark.parametrize("kernel", EVERY)

@@ -24,9 +24,9 @@ def noise(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * 0.8 + 0.1
 
 
-def test_unsharp_mask_survives_what_every_program_must() -> None:
+def test_unsharp_mask_survives_what_every_program_must(export: bool) -> None:
     free = {"radius": 0.9, "amount": 1.2, "threshold": 0.013}
-    check_program(unsharp_mask, [noise(3, 4, 5)], static={"space": SPACE}, free=free, radius=2)
+    check_program(unsharp_mask, [noise(3, 4, 5)], static={"space": SPACE}, free=free, radius=2, export=export)
 
 
 def test_unsharp_mask_adds_to_each_plane_what_sharpening_luma_adds() -> None:
@@ -46,8 +46,8 @@ def test_unsharp_mask_is_nearly_that_of_a_gaussian() -> None:
     assert np.abs(found - wanted)[8:-8, 8:-8].max() < 0.05 * change
 
 
-def test_high_pass_survives_what_every_program_must() -> None:
-    check_program(high_pass, [noise(3, 4, 5)], free={"strength": 0.7, "radius": 0.9}, radius=2)
+def test_high_pass_survives_what_every_program_must(export: bool) -> None:
+    check_program(high_pass, [noise(3, 4, 5)], free={"strength": 0.7, "radius": 0.9}, radius=2, export=export)
 
 
 def test_high_pass_takes_the_blur_away() -> None:

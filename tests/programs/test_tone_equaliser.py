@@ -24,9 +24,13 @@ def picture(height: int = 8, width: int = 9) -> Tensor:
     return 0.002 + 1.5 * torch.rand(3, height, width, generator=generator, dtype=torch.float64) ** 4
 
 
-def test_the_program_keeps_its_contract() -> None:
+def test_the_program_keeps_its_contract(export: bool) -> None:
     check_program(
-        tone_equaliser, [picture(4, 5)], static={**SPACE, "objects": "small"}, free={"bands": BANDS, "edges": 1.0}
+        tone_equaliser,
+        [picture(4, 5)],
+        static={**SPACE, "objects": "small"},
+        free={"bands": BANDS, "edges": 1.0},
+        export=export,
     )
     half = tone_equaliser(picture().bfloat16(), bands=BANDS, **SETTINGS, **SPACE)
     assert half.dtype == torch.bfloat16

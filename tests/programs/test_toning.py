@@ -40,9 +40,9 @@ def angle(image: Tensor) -> Tensor:
     return torch.rad2deg(torch.atan2(math.sqrt(3) * (green - blue), 2 * red - green - blue)) % 360
 
 
-def test_hsl_bands_keeps_its_contract() -> None:
+def test_hsl_bands_keeps_its_contract(export: bool) -> None:
     free = {"hue": bands(1, 20), "saturation": bands(2, 0.6), "luminance": bands(3, 1)}
-    check_program(toning.hsl_bands, [picture()], static={"space": SPACE}, free=free, radius=0)
+    check_program(toning.hsl_bands, [picture()], static={"space": SPACE}, free=free, radius=0, export=export)
 
 
 def test_split_toning_keeps_its_contract() -> None:

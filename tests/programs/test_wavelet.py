@@ -17,10 +17,10 @@ def uniform(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
-def test_wavelet_denoise_survives_what_every_program_must() -> None:
+def test_wavelet_denoise_survives_what_every_program_must(export: bool) -> None:
     static = {"levels": "l2", "space": "linear_srgb"}
     free = {"luma": 0.7, "chroma": 1.3, "noise": 0.11}
-    check_program(wavelet_denoise, [uniform(3, 8, 9)], static=static, free=free, radius=6)
+    check_program(wavelet_denoise, [uniform(3, 8, 9)], static=static, free=free, radius=6, export=export)
 
 
 def test_wavelet_threshold_survives_what_every_program_must() -> None:

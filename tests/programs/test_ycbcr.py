@@ -35,9 +35,11 @@ def test_changes_of_resolution_keep_their_contract(siting: str) -> None:
     check_program(ycbcr.chroma_upsample, [image[1:], image[:1]], static=static)
 
 
-def test_chroma_denoise_keeps_its_contract() -> None:
+def test_chroma_denoise_keeps_its_contract(export: bool) -> None:
     image, free = picture(7, 10), {**DENOISE, "radius": 4.6}
-    check_program(ycbcr.chroma_denoise, [image[1:] - 0.5, image[:1]], free=free, radius=4, gradients=False)
+    check_program(
+        ycbcr.chroma_denoise, [image[1:] - 0.5, image[:1]], free=free, radius=4, gradients=False, export=export
+    )
     call = bind(ycbcr.chroma_denoise, {})
     check_gradients(call, [image[1:, :3, :3] - 0.5, image[:1, :3, :3]], {k: tensor(v) for k, v in free.items()})
 

@@ -289,7 +289,7 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
         read(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("planes", [0, 3])
+@pytest.mark.parametrize("planes", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_mutated_files_are_frames_or_raw_errors(tmp_path: Path, planes: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "tifffile")
     maps = site_maps()

@@ -104,6 +104,7 @@ def _command(folder: Path) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_loses_nothing(words: tuple[object, ...], tmp_path: Path) -> None:
     killed(words, tmp_path, kills=1, count=24, at_once=1)
 

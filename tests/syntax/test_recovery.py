@@ -109,9 +109,10 @@ def test_hints_name_the_nearest_keyword() -> None:
     assert found.hint == "did you mean 'register'?"
 
 
-def test_no_message_speaks_of_the_parser() -> None:
+@pytest.mark.parametrize("step", [29, pytest.param(7, marks=pytest.mark.slow)])
+def test_no_message_speaks_of_the_parser(step: int) -> None:
     texts = [entry.wrong for entry in SYNTAX]
-    texts += [text[:cut] for text in TEXTS.values() for cut in range(0, len(text), 7)]
+    texts += [text[:cut] for text in TEXTS.values() for cut in range(0, len(text), step)]
     for text in texts:
         for found in parse(Source("x", text)).diagnostics:
             words = f"{found.message} {found.hint}"

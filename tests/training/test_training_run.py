@@ -119,6 +119,7 @@ def test_the_number_of_samples_is_bounded_reproducibly(sampled: Run) -> None:
     assert numbers[0] == numbers[1] != numbers[2]
 
 
+@pytest.mark.slow
 def test_every_stage_is_trained_and_runs_in_its_place(run: Run) -> None:
     """Mosaics of two phases, a statistic, colour from a mosaic: each double is called as its program would be."""
     found = trained(run, networks={"demosaic": Network("unet", {"width": 4, "levels": 2})})
@@ -207,7 +208,7 @@ def test_minutes_are_for_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -
         return seconds
 
     monkeypatch.setattr(budget, "seconds_of", noted)
-    minutes = 0.1
+    minutes = 0.05
     wanted = options(
         run,
         steps=None,
@@ -228,6 +229,7 @@ def test_minutes_are_for_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -
         assert json.loads(kept.read_text(encoding="utf-8")) == {"seconds": seconds}
 
 
+@pytest.mark.slow
 def test_a_chain_is_tuned_and_never_made_worse(run: Run) -> None:
     kept = options(run, steps=24, fine_tune=0.05, skip=("black_white", "demosaic"), batch=64)
     made = train_run(run, kept, lambda news: None)

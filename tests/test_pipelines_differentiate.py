@@ -108,8 +108,9 @@ def test_vmap_over_settings_gives_what_a_loop_gives(name: str, frame: Frame):
     assert (first - second).abs().max() > 1e-3
 
 
-@pytest.mark.slow
-@pipelines
+@pytest.mark.parametrize(
+    "name", [name if name == "learned_isp" else pytest.param(name, marks=pytest.mark.slow) for name in FREE]
+)
 def test_a_saved_export_takes_other_images_settings_and_metadata(name: str, frame: Frame):
     this = case(name, frame)
     given = {"settings": this.settings, "metadata": this.metadata, "previous": this.before}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,8 @@ def test_every_size_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(sweep, "measured", measured)
     sweep.main(["--raw", "a.dng", "--sizes", "1", "2", "4", "--against", "kornia", "--output", str(tmp_path)])
-    assert all(command[1] == "a.dng" and "--no-cold" in command for command in asked)
-    assert asked[0][asked[0].index("--against") + 1] == "kornia"
+    assert all(command[2] == "a.dng" and "--no-cold" in command for command in asked)
+    assert asked[0][0] == "--against=kornia"
     said = json.loads((tmp_path / "sizes.json").read_text())
     assert list(said) == ["1", "2", "4"]
     assert sweep.rates(said, "forward") == {"eager": {1.0: 10.0, 2.0: 20.0}}
@@ -51,3 +53,38 @@ def test_what_fails_is_its_last_line() -> None:
     found = sweep.measured(["no_such_pipeline", "no.dng"])
     assert set(found) == {"failed"}
     assert found["failed"]
+
+
+def test_where_all_together_are_too_large_each_is_measured_beside_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def measured(command: list[str]) -> dict[str, Any]:
+        beside = command[command.index("--against") + 1] if "--against" in command else None
+        if beside in (None, "kornia"):
+            return {"failed": sweep.KILLED}
+        rows = [
+            {"name": name, "megapixels_a_second": rate, "median": 1.0}
+            for name, rate in (("halide", 9.0), (beside, 2.0))
+        ]
+        return {"forward": {"size": [1000, 1000], "contenders": rows[: 1 if beside == "halide" else 2]}}
+
+    monkeypatch.setattr(sweep, "measured", measured)
+    sweep.main(["--raw", "a.dng", "--sizes", "100", "--output", str(tmp_path)])
+    said = json.loads((tmp_path / "sizes.json").read_text())["100"]
+    names = [each["name"] for each in said["forward"]["contenders"]]
+    assert said["in_pairs"]
+    assert names == [each.name for each in sweep.CONTENDERS]
+    failed = [each for each in said["forward"]["contenders"] if "failed" in each]
+    assert failed == [{"name": "kornia", "failed": sweep.KILLED}]
+    assert "halide 9.0, eager 2.0" in capsys.readouterr().out
+
+
+def test_a_process_that_the_system_ended_is_told_from_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep.subprocess, "run", partial(ended, -9))
+    assert sweep.measured(["small", "a.dng"]) == {"failed": sweep.KILLED}
+    monkeypatch.setattr(sweep.subprocess, "run", partial(ended, 4))
+    assert sweep.measured(["small", "a.dng"]) == {"failed": "what went wrong"}
+
+
+def ended(code: int, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess(command, code, "", "a note\nwhat went wrong\n")

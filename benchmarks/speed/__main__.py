@@ -1,7 +1,8 @@
 """Megapixels a second against the size of the image: `python -m benchmarks.speed [--raw RAW]`.
 
-Each size is measured by `ispdsl bench` in a process of its own, its contenders by turns; what fails at a size, as for
-want of memory, is written down as failed. Writes sizes.json and sizes.png into a folder. Without a raw, a synthetic one
+Each size is measured by `ispdsl bench` in a process of its own, its contenders by turns. Where the system ends that
+process, as for want of memory, each contender is measured beside the first one alone, every pair in its own process;
+what fails then is written down as failed. Writes sizes.json and sizes.png into a folder. Without a raw, a synthetic one
 is taken, of which larger ones are tiled.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ispdsl.bench.plot import plot_sizes
+from ispdsl.bench.registry import CONTENDERS
 from ispdsl.synthetic.samples import write_demo_raw
 
 HERE = Path(__file__).parent
@@ -26,6 +29,8 @@ SIZES = (0.25, 1.0, 4.0, 12.0, 25.0, 50.0, 100.0)
 
 LONGEST = 3600.0
 """Seconds that one size may take."""
+
+KILLED = "the system ended it, as it does for want of memory"
 
 
 def measured(command: Sequence[str]) -> dict[str, Any]:
@@ -42,9 +47,29 @@ def measured(command: Sequence[str]) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         return {"failed": f"took more than {LONGEST:g} s"}
+    if ended.returncode == -signal.SIGKILL:
+        return {"failed": KILLED}
     if ended.returncode:
         return {"failed": (ended.stderr.strip() or f"exit status {ended.returncode}").splitlines()[-1]}
     return json.loads(ended.stdout)
+
+
+def in_pairs(command: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """As `measured`, with each contender beside the first that can run in a process of their own."""
+    found: dict[str, Any] = {}
+    others: list[dict[str, Any]] = []
+    for name in names:
+        pair = measured([*command, "--against", name])
+        if "failed" in pair:
+            others.append({"name": name, "failed": pair["failed"]})
+            continue
+        found = found or pair
+        others += [each for each in pair["forward"]["contenders"][1:] if each["name"] == name]
+    if not found:
+        return {"failed": KILLED}
+    first = found["forward"]["contenders"][0]
+    forward = {**found["forward"], "contenders": [first, *(each for each in others if each["name"] != first["name"])]}
+    return {**found, "forward": forward, "in_pairs": True}
 
 
 def rates(found: Mapping[str, Mapping[str, Any]], part: str) -> dict[str, dict[float, float]]:
@@ -93,10 +118,14 @@ def main(words: Sequence[str] | None = None) -> None:
             "--seconds",
             str(given.seconds),
         ]
-        common += [word for name in given.against for word in ("--against", name)]
         common += ["--threads", str(given.threads)] if given.threads else []
         for size in given.sizes:
-            found[f"{size:g}"] = measured([*common, "--size", str(size)])
+            command, named = [*common, "--size", str(size)], [f"--against={name}" for name in given.against]
+            result = measured([*named, *command])
+            if result.get("failed") == KILLED:
+                names = given.against or [each.name for each in CONTENDERS]
+                result = in_pairs(command, names)
+            found[f"{size:g}"] = result
             (given.output / "sizes.json").write_text(json.dumps(found, indent=1) + "\n")
             print(f"{size:g} MP: {summary(found[f'{size:g}'])}", flush=True)
             shown = rates(found, "forward")

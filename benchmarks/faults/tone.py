@@ -48,8 +48,8 @@ FAULTS = (
         "wrong order of operations",
         "tone.contrast",
         TONE,
-        "torch.log2(work.clamp(min=1e-10) / constant(pivot, work))",
-        "torch.log2(work.clamp(min=1e-10)) / constant(pivot, work)",
+        "torch.log2(torch.where(positive, work, 1e-10) / constant(pivot, work))",
+        "torch.log2(torch.where(positive, work, 1e-10)) / constant(pivot, work)",
     ),
     Fault(
         "curve-of-n-steps",

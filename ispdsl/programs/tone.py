@@ -112,7 +112,7 @@ def contrast(image: Tensor, *, amount: Scalar, pivot: Scalar) -> Tensor:
     """
     work = at_least_single(image)
     positive = work > 1e-10
-    stops = torch.log2(work.clamp(min=1e-10) / constant(pivot, work))
+    stops = torch.log2(torch.where(positive, work, 1e-10) / constant(pivot, work))
     width = torch.where(stops < 0, CONTRAST_WIDTH_BELOW, CONTRAST_WIDTH_ABOVE)
     bend = stops * torch.exp(-0.5 * (stops / width).square())
     gain = torch.exp2(CONTRAST_STRENGTH * constant(amount, work) * bend)

@@ -63,6 +63,9 @@ KNOWN = "settings=200,both=300"
 UNKNOWN = "network=400,settings=200,both=300"
 WHAT = ("network", "settings", "both")
 
+SLOWER = {"network": "--rate-network", "settings": "--rate-settings", "both": "--rate-settings or --rate-network"}
+"""What to lower where a phase leads nowhere."""
+
 JUDGES = 256
 """Images at most, of those that it learns from, by which the best weights of a phase are chosen."""
 
@@ -194,7 +197,7 @@ def joint(
     for path in () if as_json else written:
         emit(clean(str(path)))
     for what in idle:
-        rate = "--rate-network" if what == "network" else "--rate-settings"
+        rate = SLOWER[what]
         note(f"note: no step of the phase {what} is better than its start, which was kept; try a smaller {rate}")
     note(f"{sum(phase.recipe.steps for phase in plan)} steps in {spent:.1f} s")
 
@@ -229,15 +232,20 @@ def recipes(
     ]
 
 
-def _train(model: Joint, data: Labelled, phase: Phase, seen: Seen, step: Step, kept: Path | None, resume: bool) -> int:
-    """The number of steps after which a phase was at its best, on the first of the images that it learns from."""
+def _train(
+    model: Joint, data: Labelled, phase: Phase, seen: Seen, step: Step, kept: Path | None, resume: bool
+) -> int | None:
+    """The number of steps after which a phase was at its best, on the first of the images that it learns from.
+
+    None where a checkpoint without a judge went on: its last step was kept.
+    """
     import torch
 
     from ispdsl.learned.joint import train_phase
 
     judged = data.take(torch.arange(min(len(data.labels), JUDGES)))
     found = train_phase(model, data, phase, seen, judged, told=said(step, phase.what), kept=kept, resume=resume)
-    return found.best[1] if found.best is not None else 0
+    return None if found.best is None else found.best[1]
 
 
 def _write(

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ispdsl.learned.classifiers import classifier
+from ispdsl.learned.fit import Fitted
 from ispdsl.learned.weights import read_card
 from ispdsl.runtime.sidecar import load
 from tests.cli.conftest import Invoke
@@ -65,6 +66,18 @@ def test_a_phase_that_leads_astray_ends_at_its_start(archive: Path, tmp_path: Pa
     assert found.exit_code == 0, found.stderr
     assert "no step of the phase settings is better than its start" in found.stderr
     assert all(each["before"] == each["after"] for each in json.loads(found.stdout)["settings"].values())
+
+
+def test_where_nobody_judged_nothing_is_said_of_the_best(
+    archive: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def old(*_: object, **__: object) -> Fitted:
+        return Fitted((), (), None, 0.0)
+
+    monkeypatch.setattr("ispdsl.learned.joint.train_phase", old)
+    found = invoke(*WORDS, "--images", archive, "--phases", "both=1", "--json")
+    assert found.exit_code == 0, found.stderr
+    assert "no step of the phase" not in found.stderr
 
 
 def test_a_folder_for_each_class_at_one_size(tmp_path: Path, invoke: Invoke) -> None:

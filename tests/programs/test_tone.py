@@ -190,6 +190,15 @@ def test_contrast_leaves_zero_and_negative_values_with_finite_gradients() -> Non
     torch.testing.assert_close(gradient, torch.ones_like(gradient))
 
 
+def test_contrast_of_what_is_no_number_leaves_settings_their_gradients() -> None:
+    image = torch.tensor([[[0.5, float("nan")]]])
+    amount, pivot = (torch.tensor(value, requires_grad=True) for value in (0.5, 0.18))
+    out = tone.contrast(image, amount=amount, pivot=pivot)
+    assert out.isnan().tolist() == image.isnan().tolist()
+    gradients = torch.autograd.grad(torch.where(image.isnan(), 0, out).sum(), (amount, pivot))
+    assert all(each.isfinite() and each != 0 for each in gradients)
+
+
 def test_tone_curve_interpolates_and_goes_on_outside() -> None:
     points = torch.tensor([0.1, 0.4, 0.5], dtype=torch.float64)
     image = torch.tensor([[[-0.5, 0.0, 0.25, 0.5, 1.0, 2.0]]], dtype=torch.float64)

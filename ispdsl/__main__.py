@@ -11,7 +11,7 @@ def main() -> None:
     """Run the command line. An interrupt ends it with one line and exit code 130, even while it is being imported."""
     codes: list[int] = []
     atexit.register(_end, codes)  # before all others, so that it is called after them
-    # No plugin of pydantic has a part in this; to look for some takes a tenth of `ispdsl check`.
+    # No plugin of pydantic has a part in this, and to look for some reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from ispdsl.cli.app import main as run

@@ -19,7 +19,7 @@ from tests.syntax.strategies import bare, comments_of, files, spellings
 GENERATED = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    max_examples=int(os.environ.get("EXAMPLES", 30)),
+    max_examples=int(os.environ.get("EXAMPLES", 60)),
 )
 
 

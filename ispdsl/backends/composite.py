@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from ispdsl.backends import programs, values
-from ispdsl.backends.rendering import Inputs, Rendering, checked_image, flat_grey
+from ispdsl.backends.given import checked_images, in_one_batch, metadata_of, start
+from ispdsl.backends.rendering import Inputs, Rendering, flat_grey
 from ispdsl.backends.steps import Step, check_finite, run, step_of
-from ispdsl.calls import Call, Given, canonical_meta
+from ispdsl.calls import Call
 from ispdsl.errors import RunError
 from ispdsl.graph import Graph
-from ispdsl.ir.model import Meta, Value
+from ispdsl.ir.model import Value
 from ispdsl.plan import Plan, plan
 from ispdsl.proxies.card import Card
 from ispdsl.runtime.slots import Slot, is_table
@@ -213,7 +214,7 @@ class Composite(nn.Module):
             StageError: that node, its stage, and how many of its numbers.
             RunError: an image has such numbers already; and as `forward`.
         """
-        for name, given in self._images(image).items():
+        for name, given in checked_images(self.plan.graph, image).items():
             wrong = given.numel() - int(given.isfinite().sum())
             if wrong:
                 raise RunError(f"input {name}: {wrong} of {given.numel()} values are not finite")
@@ -279,10 +280,10 @@ class Composite(nn.Module):
         Raises:
             RunError: wrong or missing images or settings.
         """
-        images = self._images(image)
+        images = checked_images(self.plan.graph, image)
         given = {} if metadata is None else metadata
         resolved = self._settings({} if settings is None else settings, given, next(iter(images.values())))
-        images, resolved, made_up = self._batched(images, resolved, given)
+        images, resolved, made_up = in_one_batch(images, resolved, given, self._slots, self._metas)
         like = next(iter(images.values()))
         return Inputs(like, resolved, given, {} if previous is None else previous, dict(images)), made_up
 
@@ -308,102 +309,26 @@ class Composite(nn.Module):
             statistics={name: found[value] for name, value in self._statistics.items()},
         )
 
-    # ---- what a call is given ------------------------------------------------------------------------------
-
-    def _images(self, image: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
-        ports = self.plan.graph.inputs
-        if isinstance(image, Tensor):
-            if len(ports) != 1:
-                names = ", ".join(port.name for port in ports)
-                raise RunError(f"{self.name} takes {len(ports)} images", f"give them by name: {names}")
-            image = {ports[0].name: image}
-        missing = [port.name for port in ports if port.name not in image]
-        extra = [name for name in image if name not in {port.name for port in ports}]
-        if missing or extra:
-            raise RunError(
-                f"{self.name} has no input {extra[0]}" if extra else f"{self.name} needs the input {missing[0]}"
-            )
-        found = {port.name: checked_image(port, image[port.name]) for port in ports}
-        like = next(iter(found.values()))
-        return {name: each.to(like.device, like.dtype) for name, each in found.items()}
-
-    def _batched(
-        self, images: dict[str, Tensor], resolved: dict[str, Any], metadata: Mapping[str, Any]
-    ) -> tuple[dict[str, Tensor], dict[str, Any], bool]:
-        """Images and settings in one batch where any of them or the metadata is one; whether it was made up.
-
-        It is made up, of one, in forward mode: torch.func gives the product of a 0-dimensional float32 tensor and a
-        Python number a float64 tangent, which later operations refuse. In a batch no setting is 0-dimensional.
-        """
-        sizes = [values.batch(values.rank(slot), resolved[address]) for address, slot in self._slots.items()]
-        sizes += [values.batch(3, image) for image in images.values()]
-        sizes += [values.batch(values.RANKS[meta.type.name], metadata.get(meta.name)) for meta in self._metas.values()]
-        size = next((size for size in sizes if size is not None), None)
-        forward = not torch.compiler.is_compiling() and any(
-            map(values.has_tangent, (*images.values(), *resolved.values()))
-        )
-        if size is None and not forward:
-            return images, resolved, False
-        images = {
-            name: each.expand(size or 1, *each.shape) if each.dim() == 3 else each for name, each in images.items()
-        }
-        if forward:
-            resolved = {
-                address: values.for_each(self._slots[address], value, size or 1) for address, value in resolved.items()
-            }
-        return images, resolved, size is None
-
     def _settings(self, given: Mapping[str, Any], metadata: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
         """The value of every parameter that drives something."""
         self.check_addresses(given)
+        checked = self._checked and not torch.compiler.is_compiling()
         return {
-            address: self._given(slot, given[address], like) if address in given else self._start(slot, metadata, like)
+            address: values.setting(slot, given[address], like, checked)
+            if address in given
+            else self._start(slot, metadata, like)
             for address, slot in self._slots.items()
         }
+
+    def _start(self, slot: Slot, metadata: Mapping[str, Any], like: Tensor) -> Any:
+        kept = self.get_buffer(_attribute(slot.address)) if is_table(slot) and slot.start is not None else None
+        return start(slot, metadata, like, kept)
 
     def _named(self, address: str) -> Slot:
         try:
             return Settings.of(self.plan.graph).slot(address)
         except SettingsError as error:
             raise RunError(error.message, error.hint) from error
-
-    def _given(self, slot: Slot, value: Any, like: Tensor) -> Any:
-        return values.setting(slot, value, like, self._checked and not torch.compiler.is_compiling())
-
-    def _start(self, slot: Slot, metadata: Mapping[str, Any], like: Tensor) -> Any:
-        """Where a parameter is when nobody sets it: free ones as tensors, fixed numbers as Python floats."""
-        if slot.start_meta is not None and slot.start_meta in metadata:
-            return values.limited(slot, metadata[slot.start_meta], like)
-        if slot.start is None:
-            hint = f"give the frame {slot.start_meta}, or set {slot.address}"
-            raise RunError(
-                f"{slot.address} starts at the metadata {slot.start_meta}, which the frame does not have", hint
-            )
-        if is_table(slot):
-            return self.get_buffer(_attribute(slot.address)).to(like.device, like.dtype)
-        value = values.constant(slot)
-        if slot.static or slot.fixed:
-            return value
-        return torch.full((), float(value), dtype=like.dtype, device=like.device)
-
-    def _metadata(self, wanted: Meta, given: Given, frame: Inputs) -> Any:
-        """A program's metadata: a constant of the text, a parameter, or the frame's."""
-        if given.slot is not None:
-            return frame.settings[given.slot]
-        if given.meta is None:
-            assert given.value is not None, "a constant"
-            return values.default(wanted.type, wanted.name, given.value, frame.like)
-        meta = self._metas[given.meta]
-        if meta.name in frame.metadata:
-            return values.metadata(meta, frame.metadata[meta.name], frame.like)
-        if meta.default is None:
-            hint = f"give metadata[{meta.name!r}], or a default in the pipeline"
-            raise RunError(
-                f"{self.name} needs the metadata {meta.name}: {meta.type}, which the frame does not have", hint
-            )
-        default = canonical_meta(meta, meta.default)
-        assert default is not None, "it has one"
-        return values.default(meta.type, meta.name, default, frame.like)
 
     # ---- running -------------------------------------------------------------------------------------------
 
@@ -432,7 +357,9 @@ class Composite(nn.Module):
 
     def _keywords(self, step: Step, frame: Inputs, look: Callable[[str, Inputs], Tensor]) -> dict[str, Any]:
         keywords: dict[str, Any] = {name: frame.settings[address] for name, address in step.parameters}
-        keywords.update({meta.name: self._metadata(meta, given, frame) for meta, given in step.metas})
+        keywords.update(
+            {meta.name: metadata_of(meta, given, frame, self._metas, self.name) for meta, given in step.metas}
+        )
         keywords.update({name: look(value, frame) for name, value in step.needs})
         keywords.update(step.program.layout)
         return keywords

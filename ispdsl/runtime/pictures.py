@@ -148,8 +148,11 @@ def quantise(image: Floats, bits: int) -> Pixels:
     result = np.empty(pixels.shape, np.uint8 if bits == 8 else np.uint16)
 
     def fill(rows: slice) -> None:
-        codes = np.clip(image[:, rows], 0, 1) * np.float32(2**bits - 1)
-        result[rows] = np.moveaxis(np.rint(codes, out=codes), 0, -1)
+        codes = np.clip(image[:, rows], 0, 1)
+        codes *= np.float32(2**bits - 1)
+        whole = np.rint(codes, out=codes).astype(result.dtype)
+        for plane, own in enumerate(whole):  # plane by plane takes half as long as all at once
+            result[rows, :, plane] = own
 
     in_strips(fill, *_extent(image))
     return result

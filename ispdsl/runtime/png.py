@@ -7,10 +7,10 @@ at nothing of the one before, so that the strips one after the other are one zli
 from __future__ import annotations
 
 import struct
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng as zlib
 
 from ispdsl.runtime.strips import in_strips
 

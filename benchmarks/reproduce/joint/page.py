@@ -27,6 +27,11 @@ ASKED = (
 )
 """Told as well."""
 
+COMPARED = ("frozen, none", "frozen, learned", "frozen, predicted", "retrained, joint")
+"""Told apart by the light that is missing."""
+
+PARTS = 3
+
 HEAD = """# Settings and a classifier trained together
 
 Made by `make reproduce-joint DATA=folder`. The protocol is that of datarax's guide "Learned ISP for Object
@@ -78,6 +83,7 @@ def summary(answers: Answers) -> dict[str, Any]:
             for way in WAYS
         },
         "gains": [{**gain(answers, way, other), "wanted": wanted} for way, other, wanted in (*WANTED, *ASKED)],
+        "light": by_light(answers),
         "settings": {
             name: [
                 round(float(edge), 4) for edge in np.quantile([one["settings"][name] for one in answers], (0, 0.5, 1))
@@ -85,6 +91,22 @@ def summary(answers: Answers) -> dict[str, Any]:
             for name in answers[0]["settings"]
         },
     }
+
+
+def by_light(answers: Answers) -> list[dict[str, Any]]:
+    """What single settings and those of each image come to where little, more and most of the light is missing."""
+    missing = np.concatenate([one["missing"] for one in answers])
+    edges = np.linspace(missing.min(), missing.max(), PARTS + 1)
+    part = np.clip(np.searchsorted(edges, missing, "right") - 1, 0, PARTS - 1)
+    told = {way: np.array([int(each) for one in answers for each in one["told"][way]]) for way in COMPARED}
+    return [
+        {
+            "stops": [round(float(edge), 2) for edge in edges[index : index + 2]],
+            "images": int((part == index).sum()),
+            **{way: round(float(right[part == index].mean()), 4) for way, right in told.items()},
+        }
+        for index in range(PARTS)
+    ]
 
 
 def _table(found: Mapping[str, Any]) -> list[str]:
@@ -113,6 +135,14 @@ def _table(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"| {each['way']} | {each['over']} | **{value:+.1f}** | {low:+.1f} to {high:+.1f} | "
             f"{least:+.1f} to {most:+.1f} | {verdict} |"
+        )
+    lines += ["", "| stops of light missing | images | " + " | ".join(COMPARED) + " |", "|---" * 6 + "|"]
+    for each in found.get("light", ()):
+        low, high = each["stops"]
+        lines.append(
+            f"| {low:.1f} to {high:.1f} | {each['images']} | "
+            + " | ".join(f"{each[way]:.1%}" for way in COMPARED)
+            + " |"
         )
     lines += ["", *_settings(found["settings"]), ""]
     return lines

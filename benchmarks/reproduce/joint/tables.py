@@ -25,8 +25,8 @@ FACTORS = (0.1, 0.3)
 NOISE = 0.02
 """Standard deviation, of white, after the darkening."""
 
-STOPS = (3.0, 6.0)
-"""Of light that are missing in a raw; each scene's own is drawn evenly."""
+STOPS = (2.0, 6.0)
+"""Of light that are missing in a raw, from that of the darkened photographs on; each scene's own is drawn evenly."""
 
 SIDE = 32
 
@@ -42,6 +42,7 @@ class World:
         metadata: of all images.
         tile, black, white: of a mosaic; 1, 0 and 1 for pictures.
         hand: values by hand, by the name of the way.
+        missing: stops of light that each image lacks, ``(N,)``.
     """
 
     composite: Composite
@@ -53,6 +54,7 @@ class World:
     black: float
     white: float
     hand: Mapping[str, Mapping[str, object]]
+    missing: Tensor
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def clean_pictures(photographs: Tensor) -> World:
     graph = ispdsl.build(ispdsl.load(PIPELINE), "learned")
     settings = Settings.of(graph)
     composite = compile(graph, types={"S": "srgb"}, taps=())
-    return World(composite, settings, Vector.of(settings), photographs, {}, 1, 0.0, 1.0, {})
+    return World(
+        composite, settings, Vector.of(settings), photographs, {}, 1, 0.0, 1.0, {}, torch.zeros(len(photographs))
+    )
 
 
 def dark_pictures(photographs: Tensor, seed: int) -> World:
@@ -90,7 +94,7 @@ def dark_pictures(photographs: Tensor, seed: int) -> World:
         "gain 5": {"tone_curve.points": curve(lambda x: 5 * x)},
         "by hand": {"tone_curve.points": curve(lambda x: 7 * x / (1 + 6 * x)), "sharpen_kernel.strength": -0.3},
     }
-    return replace(clean_pictures(images), hand=hand)
+    return replace(clean_pictures(images), hand=hand, missing=-factors.flatten().log2())
 
 
 def dark_raws(photographs: Tensor, seed: int) -> World:
@@ -117,7 +121,9 @@ def dark_raws(photographs: Tensor, seed: int) -> World:
     }
     composite = compile(graph, cfa=raws.CFA, taps=())
     black, white = float(shots[0].black[0]), float(shots[0].white)
-    return World(composite, settings, Vector.of(settings), images, metadata, 2, black, white, hand)
+    return World(
+        composite, settings, Vector.of(settings), images, metadata, 2, black, white, hand, torch.from_numpy(stops)
+    )
 
 
 def curve(function: Callable[[float], float]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks.reproduce.distillation import page as distillation
 from benchmarks.reproduce.folds import gain, of_photographs, score
@@ -33,7 +34,8 @@ def test_photographs_are_means_over_seeds() -> None:
 
 def test_the_page_of_joint_training_says_what_does_not_hold() -> None:
     parts = dict.fromkeys(joint.WAYS, 0.3) | {"frozen, learned": 0.5, "frozen, predicted": 0.525, "frozen, none": 0.1}
-    answers = [answer(seed, parts, settings={"gamma.gamma": 1.0 + seed}) for seed in (0, 1)]
+    light = {"missing": np.linspace(2.0, 5.0, 40).tolist()}
+    answers = [answer(seed, parts, settings={"gamma.gamma": 1.0 + seed}, **light) for seed in (0, 1)]
     found = joint.summary(answers)
     assert found["settings"]["gamma.gamma"] == [1.0, 1.5, 2.0]
     table = {"title": "T", "about": "A.", "seconds": 1.0, "machine": MACHINE, **found}
@@ -42,6 +44,9 @@ def test_the_page_of_joint_training_says_what_does_not_hold() -> None:
     assert "15: yes |" in text
     assert "| frozen, predicted | frozen, learned | **+2.5** | " in text
     assert "5: **no** |" in text
+    # `digits` tells the first images right: those that lack the least light.
+    assert [each["frozen, learned"] for each in found["light"]] == pytest.approx([1.0, 7 / 13, 0.0], abs=1e-4)
+    assert "| 4.0 to 5.0 | 28 | 0.0% | 0.0% | 0.0% | 0.0% |" in text
     assert "guide" not in text.split("## T")[1]
     row = {"none": 0.12, "joint": 0.3, "training_seconds": 9.0}
     guide = {"guide_sha256": "f" * 64, "machine": MACHINE, "answers": [{"guide": row, "here": row}]}

@@ -136,16 +136,23 @@ def _table(found: Mapping[str, Any]) -> list[str]:
             f"| {each['way']} | {each['over']} | **{value:+.1f}** | {low:+.1f} to {high:+.1f} | "
             f"{least:+.1f} to {most:+.1f} | {verdict} |"
         )
-    lines += ["", "| stops of light missing | images | " + " | ".join(COMPARED) + " |", "|---" * 6 + "|"]
-    for each in found.get("light", ()):
-        low, high = each["stops"]
-        lines.append(
-            f"| {low:.1f} to {high:.1f} | {each['images']} | "
-            + " | ".join(f"{each[way]:.1%}" for way in COMPARED)
-            + " |"
-        )
+    lines += _light(found["light"]) if "light" in found else []
     lines += ["", *_settings(found["settings"]), ""]
     return lines
+
+
+def _light(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "",
+        "| stops of light missing | images | " + " | ".join(COMPARED) + " |",
+        "|---" * (2 + len(COMPARED)) + "|",
+        *(
+            f"| {each['stops'][0]:.1f} to {each['stops'][1]:.1f} | {each['images']} | "
+            + " | ".join(f"{each[way]:.1%}" for way in COMPARED)
+            + " |"
+            for each in parts
+        ),
+    ]
 
 
 def _settings(settings: Mapping[str, Sequence[float]]) -> list[str]:

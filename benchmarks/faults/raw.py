@@ -95,9 +95,9 @@ FAULTS = (
         "raw.lens_shading",
         RAW,
         "place.height, gain.shape[-2], mosaic)\n"
-        "    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-1], mosaic).mT",
+        "    by_column = hats(place.left, width, place.width, gain.shape[-1], mosaic).mT",
         "place.height, gain.shape[-1], mosaic)\n"
-        "    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-2], mosaic).mT",
+        "    by_column = hats(place.left, width, place.width, gain.shape[-2], mosaic).mT",
     ),
     Fault(
         "shading-plane-of-site",

@@ -53,8 +53,8 @@ def _coarse(like: Tensor, size: Scalar, planes: int, place: Place) -> Tensor:
     reach = 3 * size
     window = math.ceil(3 * (WIDEST_GRAIN if isinstance(size, Tensor) else size)) - 1
     height, width = like.shape[-2:]
-    rows = range(place.top - window, place.top + height + window)
-    columns = range(place.left - window, place.left + width + window)
+    rows = place.top - window, place.top + height + window
+    columns = place.left - window, place.left + width + window
     field = noise(planes, rows, columns, like)
     weights = [triweight(float(offset), reach) for offset in range(-window, window + 1)]
     for axis, count in ((-2, height), (-1, width)):
@@ -63,10 +63,14 @@ def _coarse(like: Tensor, size: Scalar, planes: int, place: Place) -> Tensor:
     return field / power
 
 
-def noise(planes: int, rows: range, columns: range, like: Tensor) -> Tensor:
-    """Independent values ``(planes, H, W)`` of mean 0 and variance 1 at places: sums of four bytes, nearly normal."""
-    places = (range(planes), rows, columns)
-    plane, row, column = (torch.arange(each.start, each.stop, device=like.device) & WORD for each in places)
+def noise(planes: int, rows: tuple[int, int], columns: tuple[int, int], like: Tensor) -> Tensor:
+    """Independent values ``(planes, H, W)`` of mean 0 and variance 1 at places: sums of four bytes, nearly normal.
+
+    Rows and columns are the first and the one after the last. Not ranges, which would hold an exported program to the
+    size that it was traced at.
+    """
+    places = ((0, planes), rows, columns)
+    plane, row, column = (torch.arange(start, stop, device=like.device) & WORD for start, stop in places)
     word = scramble(column + scramble(row[:, None] + scramble(plane[:, None, None] + SEED)))
     total = sum(((word >> (8 * byte)) & 0xFF for byte in range(4)), start=torch.zeros_like(word))
     return (total.to(like.dtype) - 4 * 127.5) / math.sqrt(4 * (256**2 - 1) / 12)

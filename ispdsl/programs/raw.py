@@ -87,8 +87,8 @@ def lens_shading(
 def spread(gain: Tensor, mosaic: Tensor, cfa: str, place: Place) -> Tensor:
     """A gain map ``(..., 4, rows, columns)`` interpolated to the sites of the mosaic."""
     height, width = mosaic.shape[-2:]
-    by_row = hats(range(place.top, place.top + height), place.height, gain.shape[-2], mosaic)
-    by_column = hats(range(place.left, place.left + width), place.width, gain.shape[-1], mosaic).mT
+    by_row = hats(place.top, height, place.height, gain.shape[-2], mosaic)
+    by_column = hats(place.left, width, place.width, gain.shape[-1], mosaic).mT
     lines = by_row @ gain
     if cfa == LINEAR:
         return lines[..., :3, :, :] @ by_column
@@ -99,9 +99,12 @@ def spread(gain: Tensor, mosaic: Tensor, cfa: str, place: Place) -> Tensor:
     return (torch.cat([on_even_columns, on_odd_columns], -1) @ weights).unsqueeze(-3)
 
 
-def hats(samples: range, size: int, knots: int, like: Tensor) -> Tensor:
-    """Weights ``(samples, knots)`` of linear interpolation between knots that span an axis of `size` samples."""
-    sample = torch.arange(samples.start, samples.stop, dtype=like.dtype, device=like.device)
+def hats(first: int, count: int, size: int, knots: int, like: Tensor) -> Tensor:
+    """Weights ``(count, knots)`` of linear interpolation between knots that span an axis of `size` samples.
+
+    Of samples from `first` on. Not a range, which would hold an exported program to the size that it was traced at.
+    """
+    sample = torch.arange(first, first + count, dtype=like.dtype, device=like.device)
     knot = torch.arange(knots, dtype=like.dtype, device=like.device)
     position = sample * (knots - 1) / max(size - 1, 1)
     return (1 - (position[:, None] - knot).abs()).clamp(min=0)

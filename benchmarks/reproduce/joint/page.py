@@ -52,8 +52,8 @@ And **retrained** on dark images, from its clean weights: with the pipeline at `
 steps), or `joint`: first `learned`, then numbers and classifier together ({joint} steps, so that all have
 {retrained}).
 
-Each seed draws darkness, noise and an order; each fold trains on {train} photographs and is scored on the others, so
-that every photograph is scored once a seed. Intervals hold 95 %: *over photographs* by the bootstrap of photographs,
+Each seed draws darkness, noise and an order; each fold trains on {train} photographs and is scored on others; all
+folds of a seed score every photograph once. Intervals hold 95 %: *over photographs* by the bootstrap of photographs,
 each with the mean over seeds of what came of it; *over folds* by the bootstrap of the scores of all folds and seeds.
 Folds share photographs, so that the latter is of splits, noise and weights. Differences are of the same photographs.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,9 @@ class Game:
         return "".join(str(int(each)) for each in right(model, self.testing))
 
 
-def play(table: Table, photographs: Tensor, labels: Tensor, fold: tuple[Numbers, Numbers], seed: int, device: str):
+def play(
+    table: Table, photographs: Tensor, labels: Tensor, fold: tuple[Numbers, Numbers], seed: int, device: str
+) -> dict[str, Any]:
     """Every way on one fold, as the answer keeps it."""
     world = table.made(photographs, seed)
     game = Game.of(world, labels, fold, seed, device)

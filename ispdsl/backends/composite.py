@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ispdsl.backends import programs, values
-from ispdsl.backends.given import checked_images, in_one_batch, metadata_of, start
+from ispdsl.backends.given import checked_images, in_one_batch, metadata_of, start_of
 from ispdsl.backends.rendering import Inputs, Rendering, flat_grey
 from ispdsl.backends.steps import Step, check_finite, run, step_of
 from ispdsl.calls import Call
@@ -322,7 +322,7 @@ class Composite(nn.Module):
 
     def _start(self, slot: Slot, metadata: Mapping[str, Any], like: Tensor) -> Any:
         kept = self.get_buffer(_attribute(slot.address)) if is_table(slot) and slot.start is not None else None
-        return start(slot, metadata, like, kept)
+        return start_of(slot, metadata, like, kept)
 
     def _named(self, address: str) -> Slot:
         try:

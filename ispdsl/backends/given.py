@@ -65,7 +65,7 @@ def in_one_batch(
     return images, settings, size is None
 
 
-def start(slot: Slot, metadata: Mapping[str, Any], like: Tensor, table: Tensor | None) -> Any:
+def start_of(slot: Slot, metadata: Mapping[str, Any], like: Tensor, table: Tensor | None) -> Any:
     """Where a parameter is when nobody sets it: free ones as tensors, fixed numbers as Python floats.
 
     Args:

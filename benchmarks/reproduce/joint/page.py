@@ -31,6 +31,7 @@ COMPARED = ("frozen, none", "frozen, learned", "frozen, predicted", "retrained, 
 """Told apart by the light that is missing."""
 
 PARTS = 3
+"""Of the range of missing light."""
 
 HEAD = """# Settings and a classifier trained together
 
@@ -52,10 +53,11 @@ And **retrained** on dark images, from its clean weights: with the pipeline at `
 steps), or `joint`: first `learned`, then numbers and classifier together ({joint} steps, so that all have
 {retrained}).
 
-Each seed draws darkness, noise and an order; each fold trains on {train} photographs and is scored on others; all
-folds of a seed score every photograph once. Intervals hold 95 %: *over photographs* by the bootstrap of photographs,
+Each seed draws darkness, noise and an order; each fold trains on {train} photographs and is scored on the others, so
+that every photograph is scored once a seed. Intervals hold 95 %: *over photographs* by the bootstrap of photographs,
 each with the mean over seeds of what came of it; *over folds* by the bootstrap of the scores of all folds and seeds.
 Folds share photographs, so that the latter is of splits, noise and weights. Differences are of the same photographs.
+The two tables of raws differ in nothing but the range of missing light.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ FACTORS = (0.1, 0.3)
 NOISE = 0.02
 """Standard deviation, of white, after the darkening."""
 
-STOPS = (2.0, 6.0)
-"""Of light that are missing in a raw, from that of the darkened photographs on; each scene's own is drawn evenly."""
+DARK, VARIED = (3.0, 6.0), (2.0, 6.0)
+"""Stops of light that are missing in a raw, in two tables; each scene's own is drawn evenly."""
 
 SIDE = 32
 
@@ -97,14 +98,14 @@ def dark_pictures(photographs: Tensor, seed: int) -> World:
     return replace(clean_pictures(images), hand=hand, missing=-factors.flatten().log2())
 
 
-def dark_raws(photographs: Tensor, seed: int) -> World:
-    """Raws of the photographs at twice their size, as a camera sees them with too little light."""
+def dark_raws(photographs: Tensor, seed: int, missing: tuple[float, float]) -> World:
+    """Raws of the photographs at twice their size, as a camera sees them with so many stops of light too little."""
     rng = np.random.default_rng(seed)
-    stops = rng.uniform(*STOPS, len(photographs))
+    stops = rng.uniform(*missing, len(photographs))
     seeds = rng.integers(0, 2**31, len(photographs))
     shots = [
-        raws.shot(resize(photo.numpy(), 2 * SIDE), int(own), float(missing))
-        for photo, own, missing in zip(photographs, seeds, stops, strict=True)
+        raws.shot(resize(photo.numpy(), 2 * SIDE), int(own), float(lacking))
+        for photo, own, lacking in zip(photographs, seeds, stops, strict=True)
     ]
     images = torch.from_numpy(np.stack([shot.mosaic for shot in shots]).astype(np.float32))
     graph = ispdsl.build(ispdsl.load(PIPELINE))
@@ -131,6 +132,19 @@ def curve(function: Callable[[float], float]) -> list[float]:
     return [min(max(function(place / 15), 0.0), 1.0) for place in range(16)]
 
 
+def _raws(name: str, title: str, missing: tuple[float, float]) -> Table:
+    return Table(
+        name,
+        title,
+        f"Photographs at twice their size before a camera that has {missing[0]:g} to {missing[1]:g} stops of light too "
+        "little, drawn for each (`benchmarks/reproduce/tasks/raws.py`: inverse colours and white balance, Bayer "
+        f"mosaic, Poisson-Gaussian noise of variance {raws.NOISE[0]:g} x + {raws.NOISE[1]:g}, 14 bits); the pipeline "
+        "`learned_isp` makes pictures of them, and the classifier sees means of 2x2 px. By hand: 2 stops of gain, the "
+        "curve 6x / (1 + 5x), and sharpening of -0.3.",
+        partial(dark_raws, missing=missing),
+    )
+
+
 TABLES = (
     Table(
         "dark-pictures",
@@ -140,14 +154,6 @@ TABLES = (
         "them. By hand: the curve 7x / (1 + 6x), and sharpening of -0.3, which blurs.",
         dark_pictures,
     ),
-    Table(
-        "dark-raws",
-        "Noisy raws of dark scenes",
-        f"Photographs at twice their size before a camera that has {STOPS[0]:g} to {STOPS[1]:g} stops of light too "
-        "little, drawn for each (`benchmarks/reproduce/tasks/raws.py`: inverse colours and white balance, Bayer "
-        f"mosaic, Poisson-Gaussian noise of variance {raws.NOISE[0]:g} x + {raws.NOISE[1]:g}, 14 bits); the pipeline "
-        "`learned_isp` makes pictures of them, and the classifier sees means of 2x2 px. By hand: 2 stops of gain, the "
-        "curve 6x / (1 + 5x), and sharpening of -0.3.",
-        dark_raws,
-    ),
-)  # fmt: skip
+    _raws("dark-raws", "Noisy raws of dark scenes", DARK),
+    _raws("varied-raws", "Noisy raws of scenes whose light varies more", VARIED),
+)

@@ -5,8 +5,6 @@ Places are measured in half diagonals from the centre: corners lie at radius 1, 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -41,7 +39,7 @@ def lens_distortion(image: Tensor, *, k1: Scalar, k2: Scalar, p1: Scalar, p2: Sc
     stretch = square * (k1 + k2 * square)
     right = x * stretch + 2 * p1 * x * y + p2 * (square + 2 * x.square())
     down = y * stretch + p1 * (square + 2 * y.square()) + 2 * p2 * x * y
-    unit = _half_diagonal(whole)
+    unit = _half_diagonal(work, whole)
     return _displaced(work, down * unit, right * unit, interpolation).to(image.dtype)
 
 
@@ -65,14 +63,21 @@ def vignette(image: Tensor, *, amount: Scalar, midpoint: Scalar, feather: Scalar
     return (work * torch.exp2(constant(amount, work) * ramp.square() * (3 - 2 * ramp))).to(image.dtype)
 
 
-def _half_diagonal(place: Place) -> float:
-    """Distance in px from the centre of the whole image to that of a corner pixel; 1 for a single pixel."""
-    return 0.5 * math.hypot(place.height - 1, place.width - 1) or 1.0
+def _half_diagonal(like: Tensor, place: Place) -> Tensor:
+    """Distance in px ``()`` from the centre of the whole image to that of a corner pixel; 1 for a single pixel.
+
+    By torch: a number of Python would hold an exported program to the size that it was traced at.
+    """
+    down, right = (
+        torch.scalar_tensor(size - 1, dtype=like.dtype, device=like.device) for size in (place.height, place.width)
+    )
+    far = 0.5 * torch.sqrt(down.square() + right.square())
+    return torch.where(far > 0, far, 1.0)
 
 
 def _places(image: Tensor, place: Place) -> tuple[Tensor, Tensor]:
     """Distances to the right of the whole image's centre ``(W,)`` and below it ``(H, 1)``."""
-    unit = _half_diagonal(place)
+    unit = _half_diagonal(image, place)
     rows, columns = (torch.arange(size, dtype=image.dtype, device=image.device) for size in image.shape[-2:])
     x = (columns + (place.left - 0.5 * (place.width - 1))) / unit
     y = (rows + (place.top - 0.5 * (place.height - 1))) / unit

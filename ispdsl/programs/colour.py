@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, at_least_single, constant, luma, matrix_multiply
+from ispdsl.programs.ops import LUMA_WEIGHTS, Scalar, at_least_single, constant, luma, matrix_multiply, plus
 from ispdsl.programs.white import (
     XYZ_TO_LINEAR_SRGB,
     blend_by_temperature,
@@ -93,7 +93,7 @@ def colour_matrix(image: Tensor, *, coefficients: Tensor) -> Tensor:
 
 def saturation(image: Tensor, *, amount: Scalar, space: str) -> Tensor:
     """Scale every colour's distance from the grey of its luma by `amount`: 0 is grey, 1 the image itself."""
-    return image + (constant(amount, image) - 1.0) * (image - luma(image, space))
+    return plus(image, constant(amount, image) - 1.0, image - luma(image, space))
 
 
 def desaturation(image: Tensor, *, strength: Scalar, space: str) -> Tensor:

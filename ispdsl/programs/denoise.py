@@ -7,7 +7,17 @@ import math
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, pad_mirror, shift, triweight
+from ispdsl.programs.ops import (
+    Scalar,
+    at_least_single,
+    constant,
+    extend,
+    pad_mirror,
+    plus,
+    shift,
+    squared_length,
+    triweight,
+)
 from ispdsl.programs.ops import luma as luma_of
 from ispdsl.programs.pairs import compared, offsets, shared
 
@@ -40,10 +50,10 @@ def bilateral(image: Tensor, *, strength: Scalar, radius: Scalar, contrast: Scal
     result, total = wide, torch.ones_like(wide[..., :1, :, :])
     for offset in offsets(window):
         pixels, partners = compared(padded, window, offset)
-        distance = (partners - pixels).square().sum(-3, keepdim=True)
+        distance = squared_length(partners - pixels)
         weight = strength * near[offset[0]] * near[abs(offset[1])] * torch.exp(decay * distance)
         for (down, right), share in shared(weight, offset):
-            result = result + share * shift(padded, window, down, right)
+            result = plus(result, share, shift(padded, window, down, right))
             total = total + share
     return (result / total).to(image.dtype)
 

@@ -58,7 +58,7 @@ def sharpen(image: Tensor, *, amount: Scalar, radius: Scalar, threshold: Scalar)
     """
     work = at_least_single(image)
     detail = work - blur(work, radius, WIDEST_SHARPEN if isinstance(radius, Tensor) else radius)
-    return (work + constant(amount, work) * soft_threshold(detail, threshold)).to(image.dtype)
+    return plus(work, constant(amount, work), soft_threshold(detail, threshold)).to(image.dtype)
 
 
 def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def sharpen_kernel(image: Tensor, *, strength: Scalar, kernel: Tensor) -> Tensor
         for column in range(3):
             own = kernel[..., row, column, None, None, None] if kernel.dim() > 2 else kernel[row, column]
             weight = own - BINOMIAL[row] * BINOMIAL[column] * strength
-            result = result + weight * shift(padded, 1, row - 1, column - 1)
+            result = plus(result, weight, shift(padded, 1, row - 1, column - 1))
     return result
 
 

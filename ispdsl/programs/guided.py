@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ispdsl.programs.denoise import half
-from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, sum_terms
+from ispdsl.programs.ops import Scalar, at_least_single, constant, extend, sum_terms, weighted_sum
 
 WIDEST_RADIUS = 8.0
 """Hard upper limit of the filter's radius in px: the window that a free radius gets."""
@@ -131,8 +131,8 @@ def _share(reached: Tensor) -> Tensor:
 def _mean_along(image: Tensor, shares: list[Tensor], axis: int) -> Tensor:
     size, window = image.shape[axis], len(shares) // 2
     padded = extend(image, axis, window, window)
-    terms = [share * padded.narrow(axis, offset, size) for offset, share in enumerate(shares)]
-    return sum_terms(terms) / sum_terms(shares)
+    terms = [padded.narrow(axis, offset, size) for offset in range(len(shares))]
+    return weighted_sum(shares, terms) / sum_terms(shares)
 
 
 def _double(image: Tensor, like: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, shift
+from ispdsl.programs.ops import Scalar, at_least_single, constant, pad_mirror, plus, shift, squared_length
 from ispdsl.programs.pairs import compared, offsets, shared
 
 PATCH_RADII = {"p3": 1, "p5": 2, "p7": 3}
@@ -38,11 +38,11 @@ def nl_means(image: Tensor, *, strength: Scalar, noise: Scalar, filtering: Scala
     result, total = wide, torch.ones_like(wide[..., :1, :, :])
     for offset in offsets(reach):
         pixels, partners = compared(padded, reach, offset)
-        apart = (partners - pixels).square().mean(-3, keepdim=True)
+        apart = squared_length(partners - pixels) / wide.shape[-3]
         distance = box_sum(apart, 2 * border + 1) / (2 * border + 1) ** 2
         weight = strength * torch.exp(decay * (distance - expected).clamp(min=0))
         for (down, right), share in shared(weight, offset):
-            result = result + share * shift(padded, reach + border, down, right)
+            result = plus(result, share, shift(padded, reach + border, down, right))
             total = total + share
     return (result / total).to(image.dtype)
 

@@ -114,9 +114,17 @@ def gaussian_blur(image: Tensor, sigma: Scalar, radius: int) -> Tensor:
     total = torch.stack(weights).sum(0)
     rows = extend(image, -2, radius, radius)
     height, width = image.shape[-2:]
-    blurred = sum_terms([w * rows[..., k : k + height, :] for k, w in enumerate(weights)]) / total
+    blurred = weighted_sum(weights, [rows[..., k : k + height, :] for k in range(len(weights))]) / total
     columns = extend(blurred, -1, radius, radius)
-    return sum_terms([w * columns[..., k : k + width] for k, w in enumerate(weights)]) / total
+    return weighted_sum(weights, [columns[..., k : k + width] for k in range(len(weights))]) / total
+
+
+def weighted_sum(weights: Sequence[Scalar], terms: Sequence[Tensor]) -> Tensor:
+    """Each term times its weight, summed from left to right: one fixed order, so that results repeat bit for bit."""
+    total = weights[0] * terms[0]
+    for weight, term in zip(weights[1:], terms[1:], strict=True):
+        total = plus(total, weight, term)
+    return total
 
 
 def sum_terms(terms: list[Tensor]) -> Tensor:
@@ -128,8 +136,17 @@ def sum_terms(terms: list[Tensor]) -> Tensor:
 
 
 def plus(total: Tensor, weight: Scalar, term: Tensor) -> Tensor:
-    """``total + weight * term``, which torch by itself does in one pass over memory where the weight is a number."""
-    return total + weight * term if isinstance(weight, Tensor) else torch.add(total, term, alpha=weight)
+    """``total + weight * term`` in one pass over memory; the three broadcast against each other."""
+    return torch.addcmul(total, weight, term) if isinstance(weight, Tensor) else torch.add(total, term, alpha=weight)
+
+
+def squared_length(vectors: Tensor) -> Tensor:
+    """The sum of the squares of the planes of ``(..., C, H, W)``, from the first to the last: ``(..., 1, H, W)``."""
+    first, *others = vectors.split(1, -3)
+    total = first.square()
+    for plane in others:
+        total = torch.addcmul(total, plane, plane)
+    return total
 
 
 def piecewise_linear(x: Tensor, values: Tensor) -> Tensor:

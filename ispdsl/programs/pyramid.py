@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import extend, sum_terms
+from ispdsl.programs.ops import extend, weighted_sum
 
 SPLINE = (1 / 16, 1 / 4, 3 / 8, 1 / 4, 1 / 16)
 """The cubic B-spline, and Burt and Adelson's generating kernel with a = 3/8."""
@@ -86,7 +86,7 @@ def _reduce_axis(image: Tensor, axis: int) -> Tensor:
     kernel, before = (SPLINE, 2) if size % 2 else (BETWEEN, 1)
     padded = extend(image, axis, before, before)
     starts = torch.arange(0, size, 2, device=image.device)
-    return sum_terms([weight * padded.index_select(axis, starts + tap) for tap, weight in enumerate(kernel)])
+    return weighted_sum(kernel, [padded.index_select(axis, starts + tap) for tap in range(len(kernel))])
 
 
 def _expand_axis(small: Tensor, size: int, axis: int) -> Tensor:
@@ -105,4 +105,4 @@ def _holed(image: Tensor, step: int, axis: int) -> Tensor:
     size = image.shape[axis]
     index = torch.remainder(torch.arange(-2 * step, size + 2 * step, device=image.device), 2 * size)
     padded = image.index_select(axis, torch.where(index < size, index, 2 * size - 1 - index))
-    return sum_terms([weight * padded.narrow(axis, tap * step, size) for tap, weight in enumerate(SPLINE)])
+    return weighted_sum(SPLINE, [padded.narrow(axis, tap * step, size) for tap in range(len(SPLINE))])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ispdsl.programs.cfa import LINEAR
 from ispdsl.programs.noise_model import anscombe, anscombe_inverse
-from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, shift
+from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, plus, shift
 
 SEARCH = 3
 """How many samples of the same colour the search reaches to each side."""
@@ -53,7 +53,7 @@ def non_local_means(image: Tensor, step: int) -> Tensor:
             neighbour = shift(padded, step * SEARCH, step * down, step * right)
             distance = patch_mean((neighbour - image).square(), step, rows, columns)
             weight = torch.exp(-(distance - 2).clamp(min=0) / 2)
-            result = result + weight * neighbour
+            result = plus(result, weight, neighbour)
             total = total + weight
     return result / total
 

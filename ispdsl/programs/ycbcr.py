@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, shift, triweight
+from ispdsl.programs.ops import Scalar, at_least_single, constant, mirror, pad_mirror, plus, shift, triweight
 
 WEIGHTS: dict[str, tuple[float, float, float]] = {
     "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601-7, item 2.5.1
@@ -111,6 +111,6 @@ def chroma_denoise(chroma: Tensor, luma: Tensor, *, amount: Scalar, radius: Scal
             near = triweight(down, reach) * triweight(right, reach)
             step = (shift(padded_guide, DENOISE_RADIUS, down, right) - guide) / spread
             weight = near * torch.exp(-0.5 * step.square())
-            total = total + weight * (shift(padded, DENOISE_RADIUS, down, right) - values)
+            total = plus(total, weight, shift(padded, DENOISE_RADIUS, down, right) - values)
             weights = weights + weight
     return (values + constant(amount, values) * (total / weights)).to(chroma)

@@ -126,6 +126,7 @@ OPERATIONS = {
     "waves": lambda x, y: torch.sin(x) * torch.cos(y) - 2 / (x + 5) + (1 - y).square() + (x + 3).rsqrt(),
     "whole": lambda x, y: (3 * x - (3 * x).floor()) * y + y.detach() * x + torch.sign(x) * y,
     "sums": lambda x, y: torch.stack([x, y, x * y]).mean(0) + torch.lerp(x, y, 0.3) + torch.sqrt(x + 2),
+    "fused": lambda x, y: torch.addcmul(x, y, y) + torch.addcmul(y, x, x * y, value=0.5),
     "products": lambda x, y: torch.linalg.cross(torch.stack([x, y, x * y]), torch.tensor([0.3, -1.5, 0.7])).sum(),
     "matrices": lambda x, y: (torch.eye(2) * x + y) @ torch.tensor([0.3, -0.2]) @ torch.tensor([1.5, 0.5]),
 }

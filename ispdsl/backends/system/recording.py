@@ -310,6 +310,13 @@ def _lerp(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], 
     return recorder.apply("add", one, recorder.apply("mul", weight, recorder.apply("sub", other, one)))
 
 
+def _addcmul(recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor) -> Tensor:
+    total, one, other = (recorder.operand(each) for each in args)
+    factor = kwargs.get("value", 1)
+    one = one if factor == 1 else recorder.apply("mul", one, recorder.number(factor))
+    return recorder.apply("add", total, recorder.apply("mul", one, other))
+
+
 def _limited(name: str) -> Callable[..., Tensor]:
     """`clamp` with the one limit that the second argument is."""
 
@@ -345,6 +352,7 @@ RULES: Mapping[str, Callable[..., Tensor]] = {
     "logical_not": _not,
     "bitwise_not": _not,
     "lerp": _lerp,
+    "addcmul": _addcmul,
     "zeros_like": _filled(0.0),
     "ones_like": _filled(1.0),
     "new_zeros": _filled(0.0),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ispdsl.cli.boundary import CommandError, ExitCode
-from ispdsl.cli.progress import Step, say_where_it_begins
+from ispdsl.cli.progress import Step, say_replaced, say_where_it_begins
 from ispdsl.cli.raws import cropped, parse_crop, read_quietly
 from ispdsl.cli.train import Device
 
@@ -82,6 +82,8 @@ def check_written(path: Path | None, suffix: str, what: str) -> None:
     """
     if path is not None and (path.suffix != suffix or not path.parent.is_dir()):
         raise CommandError(f"{path} cannot be {what}", f"name a {suffix} file in a folder that is there")
+    if path is not None:
+        say_replaced(path)
 
 
 def images_of(path: Path, graph: Graph, side: int | None, crop: str | None, describe: Path | None = None) -> Images:

@@ -22,7 +22,7 @@ from ispdsl.cli.files import find_pipeline
 from ispdsl.cli.frontend_sheet import write_sheet
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import ColourOption, Describe, Json, PipelineFile, PipelineName, Trust
-from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.progress import progress, say_replaced, say_where_it_begins
 from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import PICTURES
 from ispdsl.cli.settings import choose
@@ -103,6 +103,7 @@ def train(
                       [Use("the front end", output), Use("the checkpoint", kept),
                        *([Use("the sheet", sheet)] if sheet else [])])  # fmt: skip
     say_where_it_begins(kept, resume)
+    say_replaced(output)
     keep_pages()
     begun = time.perf_counter()
     from ispdsl.learned.fit import Recipe

@@ -19,7 +19,7 @@ from ispdsl.cli.held_out import learnt_from
 from ispdsl.cli.means import looked_at
 from ispdsl.cli.memory import keep_pages
 from ispdsl.cli.options import pairs
-from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.progress import progress, say_replaced, say_where_it_begins
 from ispdsl.cli.raws import read_quietly
 from ispdsl.cli.references import UNDONE, read_reference, reference_files, told_apart
 from ispdsl.cli.settings import choose
@@ -95,6 +95,7 @@ def perform(wanted: Wanted, as_json: bool) -> None:
     check_addresses(graph, chosen, wanted.only or ())
     _check_files(graph, wanted, chosen)
     say_where_it_begins(wanted.checkpoint, wanted.resume)
+    say_replaced(wanted.output)
     frames = _frames((*wanted.raws, *wanted.held_out), wanted.describe)
     keep_pages()
     _train(graph, chosen, wanted, frames, impl, as_json)

@@ -50,9 +50,17 @@ def progress(plain: bool = False) -> Generator[Step]:
 
 
 def say_where_it_begins(checkpoint: Path, resume: bool) -> None:
-    """Tell who asked to go on that there is nothing to go on from."""
+    """Tell who asked to go on that there is nothing to go on from, and who did not that something is given up."""
     if resume and not checkpoint.exists():
         note(f"{checkpoint} is not there: the training begins anew")
+    if not resume and checkpoint.is_file():
+        note(f"{checkpoint} is an unfinished training, to be replaced by this one; --resume goes on with it")
+
+
+def say_replaced(output: Path) -> None:
+    """Tell whoever trains into a file that is there: to keep it, they stop now."""
+    if output.is_file():
+        note(f"{output} is there: to be replaced when the training is done; another name keeps both")
 
 
 def _nothing(done: int, total: int, name: str) -> None:

@@ -31,7 +31,7 @@ from ispdsl.cli.options import (
     Values,
     pairs,
 )
-from ispdsl.cli.progress import progress, say_where_it_begins
+from ispdsl.cli.progress import progress, say_replaced, say_where_it_begins
 from ispdsl.cli.settings import choose
 from ispdsl.cli.show import build_graph
 from ispdsl.cli.style_given import (
@@ -114,6 +114,7 @@ def train(
     judges, kept = held_out or [], output.with_suffix(".checkpoint")
     raws = list(learnt_from(raws, judges))
     say_where_it_begins(kept, resume)
+    say_replaced(output)
     others = {"a picture of the style": files_of(styles), "the weights": [weights]}
     read = inputs_read(graph, file, chosen, [*raws, *judges], presets or [], describe, others)
     refuse_collisions(read, [Use("the network", output), Use("the checkpoint", kept)])

@@ -93,6 +93,12 @@ def test_what_is_held_out_is_not_learnt_from(invoke: Invoke, place: Path, tmp_pa
     assert "p.training is not there: the training begins anew" in result.stderr
     assert "1 settings of 1 raws learnt" in result.stderr
     assert (tmp_path / "p.safetensors").stat().st_mode & 0o044 == 0o044, "others may read it as they may pictures"
+    assert "to be replaced" not in result.stderr
+    (tmp_path / "p.training").write_bytes(b"half done")
+    again = invoke(*words, place / "coffee.dng")
+    assert again.exit_code == 0, again.stderr
+    assert "p.training is an unfinished training, to be replaced by this one; --resume goes on with it" in again.stderr
+    assert "p.safetensors is there: to be replaced when the training is done; another name keeps both" in again.stderr
     nothing = invoke(*words, place / "cat.dng", "--held-out", place / "cat.dng")
     assert (nothing.exit_code, "every raw is held out" in nothing.stderr) == (2, True), nothing.stderr
 

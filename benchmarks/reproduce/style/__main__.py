@@ -18,6 +18,7 @@ from benchmarks.reproduce import record
 from benchmarks.reproduce.style import play
 from benchmarks.reproduce.style.page import page
 from benchmarks.reproduce.style.process import NAME, ask
+from benchmarks.reproduce.style.sequences import burst_file
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     made.add_argument("--sheet", type=Path, help="draw what was finished of the first seed beside the styles")
     given = record.given(made)
     begun = time.perf_counter()
+    burst_file(given.data)  # it comes late in the work: better to know now that there is none
     with tempfile.TemporaryDirectory() as temporary:
         work = (given.work or Path(temporary)).absolute()
         if given.sheet is not None:

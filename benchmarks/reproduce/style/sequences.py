@@ -27,13 +27,25 @@ CLOSER = 0.75
 """The part of the photograph that is in view at the end of the pan; at its beginning nine tenths."""
 
 
+def burst_file(data: Path) -> Path:
+    """The first archive of a burst by name.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    paths = sorted((data / "raw/burst_imx296").glob("*.npz"))
+    if not paths:
+        raise FileNotFoundError(f"{data / 'raw/burst_imx296'} holds no .npz with the frames of a burst")
+    return paths[0]
+
+
 def burst(data: Path, start: Settings) -> list[Scene]:
     """Thirty frames of a static scene as a sensor gave them (IMX296), 640 x 640.
 
     The archive has codes, black level and filter colours, which a description gives to whoever reads mosaics without a
     header. It has no white balance: that of the first frame's grey mean stands for all, as a camera's would.
     """
-    with np.load(data / "raw/burst_imx296/burst_A_30frames_crop.npz") as held:
+    with np.load(burst_file(data)) as held:
         codes, black, cfa = held["frames"].astype("<u2"), int(held["black"]), str(held["cfa"]).lower()
     white = int(codes.max()) + 10
     rows, columns = codes.shape[1:]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.reproduce.cifar import Numbers, photographs
 from benchmarks.reproduce.tasks.raws import Photo
 from ispdsl.synthetic.samples import resize
 from ispdsl.vision.boxes import read_labels
@@ -23,7 +23,6 @@ from ispdsl.vision.fastestdet import SIDE, load_fastestdet
 from ispdsl.vision.resnet import SIDE as SMALL
 from ispdsl.vision.resnet import load_resnet
 
-Numbers = NDArray[np.int64]
 Outcomes = Sequence[Any]
 """What came of each picture."""
 
@@ -72,10 +71,9 @@ class Case:
 
 def classified(data: Path) -> Problem:
     """CIFAR-10 at twice its size, so that a mosaic has as many sites of each colour as the picture had pixels."""
-    with np.load(data / "vision" / "cifar10" / "lossless_dev2500.npz") as held:
-        images, labels = held["images"], torch.from_numpy(held["labels"].astype(np.int64))
+    images, labels = photographs(data)
     network = load_resnet(data / "weights" / "cifar_resnet" / "resnet20-12fca82f.th")
-    photos = [resize(image.transpose(2, 0, 1).astype(np.float32) / 255, 2 * SMALL) for image in images]
+    photos = [resize(image.numpy(), 2 * SMALL) for image in images]
 
     def loss(pictures: Tensor, numbers: Numbers) -> Tensor:
         return classification_loss(network(at_size(pictures, SMALL)), labels[torch.from_numpy(numbers)])

@@ -42,7 +42,7 @@ def test_a_raw_of_another_size_is_developed_as_the_composite_develops_it(tmp_pat
     assert trial.traced.flexible
     assert trial.sizes == ((32, 48), (16, 24))
     assert set(trial.traced.sides.values()) <= {"2.., even", "4.., even"}
-    assert trial.closeness.largest == 0
+    assert trial.closeness.largest <= 2**-23  # the demosaic's convolution adds up in the processor's own order
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     part = frame.crop(4, 2, 26, 30)
     found = torch.export.load(tmp_path / "a.pt2").module()(torch.from_numpy(part.image.astype(np.float32)))

@@ -5,7 +5,7 @@
 #   make programs  the programs behind the real pipelines (darktable, RawTherapee, ImageMagick, GEGL, ffmpeg), by apt as root
 #   make bench     the benchmarks   make clean   remove what these made
 #   make bench-speed   megapixels a second against size, 0.25 to 100 MP, beside LibRaw, OpenCV and others; of RAW, or a synthetic one
-#                            (half an hour; THREADS=2); writes benchmarks/speed
+#                            (an hour; THREADS=2); writes benchmarks/speed
 #   make reproduce-neutral   measure neutral renderings against LibRaw's, of the raws under DATA; writes docs/reproduce
 #   make reproduce-approximation   double photo finishing, darktable, LibRaw, a register processor and two hard stages from
 #                            the raws under DATA, and say how far off the doubles are (hours; TARGETS=... for some of them)

@@ -15,10 +15,12 @@ from ispdsl.graph import build
 from ispdsl.lower.loader import load
 from ispdsl.plan import plan
 
+ABOUT = {"machine": {"processor": "A", "threads": 2, "others_busy": 0.25}, "versions": {"torch": "2", "kornia": None}}
+
 
 def result(name: str, size: int, rate: float) -> dict[str, Any]:
     rows = [{"name": name, "megapixels_a_second": rate, "median": 1.0}, {"name": "gone", "missing": "pip install it"}]
-    return {"forward": {"size": [size, 1000], "contenders": rows}, "gradient": None}
+    return {"forward": {"size": [size, 1000], "contenders": rows}, "gradient": None, **ABOUT}
 
 
 def test_the_pipeline_has_eight_pointwise_stages_behind_two_stencils() -> None:
@@ -44,6 +46,10 @@ def test_every_size_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
     assert sweep.rates(said, "forward") == {"eager": {1.0: 10.0, 2.0: 20.0}}
     assert sweep.rates(said, "gradient") == {}
     assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
+    table = (tmp_path / "sizes.md").read_text()
+    assert "| contender | 1 MP | 2 MP |\n|---|---|---|\n| `eager` | 10 (1) | 20 (1) |\n| `gone` | - | - |\n" in table
+    assert "4 MP failed: out of memory." in table
+    assert "A, 2 threads; other programs kept up to 0.25 cores busy; torch 2." in table
     shown = capsys.readouterr().out
     assert "1 MP: MP/s eager 10.0, gone -" in shown
     assert "4 MP: failed: out of memory" in shown
@@ -63,10 +69,10 @@ def test_where_all_together_are_too_large_each_is_measured_beside_the_first(
         if beside in (None, "kornia"):
             return {"failed": sweep.KILLED}
         rows = [
-            {"name": name, "megapixels_a_second": rate, "median": 1.0}
+            {"name": name, "megapixels_a_second": rate, "median": 1.0, "times_reference": {"median": 9.0 / rate}}
             for name, rate in (("halide", 9.0), (beside, 2.0))
         ]
-        return {"forward": {"size": [1000, 1000], "contenders": rows[: 1 if beside == "halide" else 2]}}
+        return {"forward": {"size": [1000, 1000], "contenders": rows[: 1 if beside == "halide" else 2]}, **ABOUT}
 
     monkeypatch.setattr(sweep, "measured", measured)
     sweep.main(["--raw", "a.dng", "--sizes", "100", "--output", str(tmp_path)])
@@ -76,6 +82,9 @@ def test_where_all_together_are_too_large_each_is_measured_beside_the_first(
     assert names == [each.name for each in sweep.CONTENDERS]
     failed = [each for each in said["forward"]["contenders"] if "failed" in each]
     assert failed == [{"name": "kornia", "failed": sweep.KILLED}]
+    table = (tmp_path / "sizes.md").read_text()
+    assert "| `eager` | 2 (4.5) |" in table
+    assert "At 100 MP each ran beside the first one alone." in table
     assert "halide 9.0, eager 2.0" in capsys.readouterr().out
 
 

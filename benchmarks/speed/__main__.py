@@ -2,8 +2,8 @@
 
 Each size is measured by `ispdsl bench` in a process of its own, its contenders by turns. Where the system ends that
 process, as for want of memory, each contender is measured beside the first one alone, every pair in its own process;
-what fails then is written down as failed. Writes sizes.json and sizes.png into a folder. Without a raw, a synthetic one
-is taken, of which larger ones are tiled.
+what fails then is written down as failed. Writes sizes.json, sizes.md and sizes.png into a folder. Without a raw, a
+synthetic one is taken, of which larger ones are tiled.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speed.page import page
 from ispdsl.bench.plot import plot_sizes
 from ispdsl.bench.registry import CONTENDERS
 from ispdsl.synthetic.samples import write_demo_raw
@@ -130,6 +131,7 @@ def main(words: Sequence[str] | None = None) -> None:
             print(f"{size:g} MP: {summary(found[f'{size:g}'])}", flush=True)
             shown = rates(found, "forward")
             if shown:
+                (given.output / "sizes.md").write_text(page(found, Path(given.pipeline).stem))
                 plot_sizes(given.output / "sizes.png", f"{Path(given.pipeline).stem}: speed against size", shown)
 
 

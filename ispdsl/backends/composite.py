@@ -311,6 +311,9 @@ class Composite(nn.Module):
 
     def _settings(self, given: Mapping[str, Any], metadata: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
         """The value of every parameter that drives something."""
+        if isinstance(given, Settings):
+            hint = "ispdsl.backends.vector.tensors(settings)"
+            raise RunError("the settings are `Settings`, not values by address", hint)
         self.check_addresses(given)
         checked = self._checked and not torch.compiler.is_compiling()
         return {

@@ -146,18 +146,26 @@ def train(
 
 
 def _files(sources: Sequence[Path]) -> list[Path]:
-    """All files that the sources are, or have in them.
+    """All files that the sources are, or have in them; what tells of images is left out.
 
     Raises:
-        CommandError: one is not there, or a folder is empty.
+        CommandError: one is not there, or a folder is empty, or has photographs beside raws.
     """
+    from ispdsl.runtime.notes import is_note
+
     found: list[Path] = []
     for source in sources:
-        own = sorted(each for each in source.iterdir() if each.is_file()) if source.is_dir() else [source]
+        inside = sorted(each for each in source.iterdir() if each.is_file()) if source.is_dir() else [source]
+        own = [each for each in inside if not is_note(each)]
         if not own or not source.exists():
-            raise CommandError(f"{source} holds no files" if source.is_dir() else f"{source} is not there")
-        pictures = [each for each in own if each.suffix.lower() in PICTURES]
-        found += pictures or own
+            raise CommandError(f"{source} holds no images" if source.is_dir() else f"{source} is not there")
+        raws = [each for each in own if each.suffix.lower() not in PICTURES]
+        if 0 < len(raws) < len(own):
+            photographs = len(own) - len(raws)
+            what = f"{source} holds {photographs} photographs, and {len(raws)} other files such as {raws[0].name}"
+            hint = "photographs and bursts are not trained on together: give them folders of their own"
+            raise CommandError(what, hint)
+        found += own
     return found
 
 

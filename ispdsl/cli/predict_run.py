@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ispdsl.cli.beforehand import check_folder, check_output, check_trust
-from ispdsl.cli.boundary import writing
+from ispdsl.cli.boundary import CommandError, writing
 from ispdsl.cli.collisions import SETTINGS, Use, inputs_of, inputs_of_raw, refuse_collisions, tables_of
 from ispdsl.cli.console import emit, note
 from ispdsl.cli.files import find_pipeline
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ispdsl.learned.prediction_file import Opened
     from ispdsl.runtime.frame import Frame
     from ispdsl.runtime.values import Settings
+
+
+PREDICTOR = "predictor"
+"""What a sidecar's frame names where a predictor gave the settings."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,35 @@ def _check_places(graph: Graph, asked: Asked, chosen: Settings) -> None:
     if asked.references is not None:
         uses += [Use("a reference", path) for path in reference_files(asked.references, asked.raws)]
     refuse_collisions(uses, written)
+    for raw in asked.raws:
+        _check_by_hand(raw, _sidecar(asked, raw))
+
+
+def _check_by_hand(raw: Path, sidecar: Path | None) -> None:
+    """See that no settings are lost that a person made, and tell whose are not read.
+
+    Raises:
+        CommandError: the sidecar to be written is there, and of no predictor.
+    """
+    from ispdsl.runtime.sidecar import path_of
+
+    if sidecar is not None and sidecar.exists() and not _predicted(sidecar):
+        what = f"{sidecar} holds settings that no predictor gave, and that would be lost"
+        raise CommandError(what, "move it away, or name another folder: --sidecars FOLDER")
+    beside = path_of(raw)
+    if beside.is_file() and not _predicted(beside):
+        note(f"settings of {clean(str(beside))} are not read: all are predicted; --preset FILE takes those of a file")
+
+
+def _predicted(sidecar: Path) -> bool:
+    """Whether a sidecar says that a predictor gave its settings."""
+    from ispdsl.runtime.sidecar import load
+    from ispdsl.runtime.values import SettingsError
+
+    try:
+        return PREDICTOR in load(sidecar).frame
+    except SettingsError:
+        return False
 
 
 def _sidecar(asked: Asked, raw: Path) -> Path | None:
@@ -221,7 +254,7 @@ def _write(
     sidecar, picture, attention = _sidecar(asked, raw), _picture(asked, raw), _attention(asked, place)
     if sidecar is not None:
         with writing(sidecar):
-            about = {"file": raw.name, "sha256": frame.source.sha256}
+            about = {"file": raw.name, "sha256": frame.source.sha256, PREDICTOR: asked.predictor.name}
             save(Sidecar.of(prediction.settings, about, complete=True), sidecar)
         written.append(sidecar)
     if picture is not None and development is not None:

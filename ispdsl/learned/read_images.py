@@ -22,6 +22,7 @@ from ispdsl.graph import Graph
 from ispdsl.ir.types import BAYER
 from ispdsl.learned.labelled import Labelled
 from ispdsl.runtime.frame import Frame, Metadata
+from ispdsl.runtime.notes import is_note
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 SENSOR = {"black_level", "white_level", "noise_profile"}
@@ -139,7 +140,7 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...], Tensor]:
     """The files of a folder, its classes, and their labels."""
     folders = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
     sources = folders or [path]
-    found = [[each for each in sorted(one.iterdir()) if each.is_file() and _is_image(each)] for one in sources]
+    found = [[each for each in sorted(one.iterdir()) if each.is_file() and not is_note(each)] for one in sources]
     files = [file for some in found for file in some]
     if not files:
         raise FileError(f"{path} holds no images", "a folder for each class, with its images")
@@ -148,10 +149,6 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...], Tensor]:
         raise FileError(f"{path}: no images of the class {empty[0]}", "remove its folder, or fill it")
     labels = [label if folders else UNKNOWN for label, some in enumerate(found) for _ in some]
     return files, tuple(folder.name for folder in folders), torch.tensor(labels)
-
-
-def _is_image(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() not in (".json", ".txt", ".md", ".xmp")
 
 
 def _folder_of_pictures(path: Path, side: int | None) -> Images:
@@ -178,6 +175,9 @@ def _folder_of_raws(path: Path, wanted: set[str], read: Callable[[Path], Frame] 
     from ispdsl.runtime.rawfile import read as read_raw
 
     files, classes, labels = _files(path)
+    picture = next((file for file in files if file.suffix.lower() in PICTURES), None)
+    if picture is not None:
+        raise FileError(f"{picture} is a picture, and the pipeline takes raws", "take the pictures out of the folder")
     frames = [(read or read_raw)(file) for file in files]
     _check_sizes(files, [frame.image for frame in frames], "take a part of each with --crop Y,X,H,W")
     other = next((file for file, frame in zip(files, frames, strict=True) if frame.cfa != frames[0].cfa), None)

@@ -11,6 +11,7 @@ import torch
 from ispdsl.backends.composite import Composite, compile
 from ispdsl.errors import CompileError, RunError, StageError
 from ispdsl.graph import build
+from ispdsl.runtime.values import Settings
 from tests import modules as m
 from tests import stand_ins
 from tests.backends.composites import SPACE, TRUST, finishing, image, keywords, single, spied
@@ -242,3 +243,11 @@ def test_a_trusted_package_that_is_not_there_says_how_to_bring_it():
         single(stage, trust=())
     with pytest.raises(CompileError, match="No module named 'my_isp'; install the package, or set PYTHONPATH"):
         single(stage, trust=("my_isp",))
+
+
+def test_settings_that_are_no_mapping_are_refused_with_the_way_to_make_one():
+    composite = finishing()
+    settings = Settings.of(composite.plan.graph)
+    with pytest.raises(RunError, match="are `Settings`, not values by address") as refused:
+        composite(image(), settings, {})
+    assert refused.value.hint == "ispdsl.backends.vector.tensors(settings)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -194,5 +195,6 @@ def test_taps_are_for_torch(tiny: Path):
 def test_what_would_compile_for_minutes_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(halide, "MOST_IN_ALL", 0)
     composite = compile(build(load(tiny)), cfa="rggb", taps=())
-    with pytest.raises(CompileError, match="keeps 2 values"):
+    with pytest.raises(CompileError, match="keeps 2 values") as refused:
         lower(composite, composite.start(METADATA, torch.float32), METADATA, (1, 1, 40, 44))
+    assert re.match(r"node \w+, stage \w+ keeps 1 of them", refused.value.hint or "")

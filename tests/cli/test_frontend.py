@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ispdsl.runtime.pictures import read_picture, write_picture
 from ispdsl.synthetic import sample_photo, write_demo_raw
@@ -67,8 +68,25 @@ def test_what_is_wrong_is_said(invoke: Invoke, pictures: Path, tmp_path: Path) -
     assert "is no learning rate" in refused(pictures, *good, "--rate", 3)
     assert "is not there" in refused(tmp_path / "nothing", *good)
     (tmp_path / "empty").mkdir()
-    assert "holds no files" in refused(tmp_path / "empty", *good)
+    assert "holds no images" in refused(tmp_path / "empty", *good)
     write_demo_raw(tmp_path / "raw.dng", size=48)
     assert "is no picture" in refused(tmp_path / "raw.dng", *good)
     assert "has no srgb that makes colour" in refused(pictures, *good, "--stage", "srgb")
     assert "has fewer than 64 px" in refused(pictures, *good, "--side", 64)
+
+
+def test_what_lies_beside_images_is_no_image(invoke: Invoke, tmp_path: Path) -> None:
+    """A sidecar and remarks are left out; photographs beside raws would be one thing or the other."""
+    folder = tmp_path / "burst"
+    folder.mkdir()
+    for seed in range(2):
+        write_demo_raw(folder / f"{seed}.dng", size=48, seed=seed)
+    (folder / "0.dng.isp.json").write_text("{}")
+    (folder / "LICENCE.txt").write_text("free")
+    file = tmp_path / "front.safetensors"
+    result = invoke("frontend", "train", "photo_finish", folder, "-o", file, *SMALL)
+    assert result.exit_code == 0, result.stderr
+    Image.new("RGB", (64, 64)).save(folder / "0.jpg")
+    mixed = invoke("frontend", "train", "photo_finish", folder, "-o", file, *SMALL)
+    assert mixed.exit_code == 2
+    assert "burst holds 1 photographs, and 2 other files such as 0.dng" in " ".join(mixed.stderr.split())

@@ -82,6 +82,27 @@ def test_it_is_trained_and_gives_each_raw_its_settings(
     assert "by p.safetensors: brightness" in named.stderr
 
 
+def test_settings_made_by_hand_are_never_replaced(invoke: Invoke, place: Path, trained: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "coffee.dng"
+    shutil.copy(place / "coffee.dng", raw)
+    words = ("predict", "run", place / "machine_vision.isp", raw, "--predictor", trained)
+    by_hand = tmp_path / "coffee.dng.isp.json"
+    first = invoke("run", place / "machine_vision.isp", raw, "--set", "brightness=1ev", "-o", tmp_path / "by_hand.png",
+                   "--save-settings", by_hand)  # fmt: skip
+    assert first.exit_code == 0, first.stderr
+    content = by_hand.read_bytes()
+    refused = invoke(*words, "--sidecars", tmp_path)
+    assert refused.exit_code == 2, refused.stderr
+    assert "coffee.dng.isp.json holds settings that no predictor gave, and that would be lost" in refused.stderr
+    assert by_hand.read_bytes() == content
+    elsewhere = tmp_path / "elsewhere"
+    for _ in range(2):  # a predictor's own are replaced
+        again = invoke(*words, "--sidecars", elsewhere)
+        assert again.exit_code == 0, again.stderr
+        assert "coffee.dng.isp.json are not read: all are predicted" in again.stderr
+    assert load(elsewhere / "coffee.dng.isp.json").frame["predictor"] == trained.name
+
+
 def test_what_is_held_out_is_not_learnt_from(invoke: Invoke, place: Path, tmp_path: Path) -> None:
     """Under another name it is the same raw; nothing but it leaves nothing to learn from."""
     shutil.copy(place / "cat.dng", place / "other_cat.dng")

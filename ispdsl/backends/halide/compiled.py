@@ -6,6 +6,7 @@ picture = compiled(mosaic)  # (1, 3, 3000, 4000), float32
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -139,7 +140,8 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
             refused[error.node.number] = error.reason
             continue
         break
-    _refuse_wide(sum(len(each.program.stored) for programs in made if programs is not None for each in programs))
+    done = [each.program for programs in made for each in programs or ()]
+    _refuse_wide(traced.nodes[stored.kept.node].where for program in done for stored in program.stored)
     made = [programs and [_ready(each, traced, dtype) for each in programs] for programs in made]
     steps: list[Callable[[Values], None]] = []
     read: list[set[int]] = []
@@ -161,10 +163,13 @@ def compiled(traced: Trace, dtype: torch.dtype) -> Compiled:
     return Compiled(traced.nodes[0].shape, dtype, tuple(left), lowered_programs, traced, tuple(steps), spent)
 
 
-def _refuse_wide(kept: int) -> None:
-    if kept > MOST_IN_ALL:
-        what = f"the pipeline keeps {kept} values between its stencils, up to {MOST_IN_ALL} are taken"
-        hint = "run it by torch, or choose simpler methods of its stages"
+def _refuse_wide(kept: Iterable[str]) -> None:
+    """Refuse a pipeline that keeps too many values; of each is given where it is computed."""
+    counts = Counter(kept)
+    if counts.total() > MOST_IN_ALL:
+        what = f"the pipeline keeps {counts.total()} values between its stencils, up to {MOST_IN_ALL} are taken"
+        where, most = counts.most_common(1)[0]
+        hint = f"{where} keeps {most} of them: choose a simpler method there, or run it all by torch"
         raise CompileError(f"{what}: Halide would compile for minutes", hint)
 
 
@@ -201,7 +206,7 @@ def _halide(trace_: Trace, part: Stretch, dtype: torch.dtype) -> list[_Group]:
 def _programs(trace_: Trace, given: set[int], results: list[int], types: Mapping[int, hl.Type]) -> list[_Group]:
     """One program, or where it would keep too much, one for what is kept first and others for the rest."""
     wanted = keep(trace_, given, results)
-    _refuse_wide(len(wanted.kept))
+    _refuse_wide(trace_.nodes[number].where for number in wanted.kept)
     first = _first(wanted)
     if len(first) == len(wanted.kept):
         lower_it = partial(_one_program, trace_, wanted, given, results, types)

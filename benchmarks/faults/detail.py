@@ -175,7 +175,7 @@ FAULTS = (
         "batch mixed up",
         "denoise.bilateral_rgb",
         DENOISE,
-        "distance = (partners - pixels).square().sum(-3, keepdim=True)",
+        "distance = squared_length(partners - pixels)",
         "distance = (partners - pixels).square().mean(tuple(range(pixels.dim() - 2)), keepdim=True)",
     ),
     Fault(

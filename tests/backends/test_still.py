@@ -19,6 +19,9 @@ from ispdsl.runtime.values import Settings
 from ispdsl.synthetic.samples import write_demo_raw
 from tests.scenes import graph
 
+ROUNDING = 2e-6
+"""Of light in 0..1: within torch.func some processors multiply matrices by another routine, which rounds otherwise."""
+
 Whole = tuple[Composite, Tensor, dict[str, Any], dict[str, Tensor]]
 
 
@@ -58,11 +61,11 @@ def test_the_picture_and_its_derivatives_stay(whole: Whole, moving: str, first: 
     torch.testing.assert_close(of(part, value), of(composite, value), rtol=0, atol=0)
     one = torch.ones_like(value)
     slopes = [torch.func.jvp(lambda x, each=each: of(each, x), (value,), (one,))[1] for each in (part, composite)]
-    torch.testing.assert_close(*slopes, rtol=0, atol=0)
+    torch.testing.assert_close(*slopes, rtol=0, atol=ROUNDING)
     assert slopes[0].abs().max() > 0
     directions = torch.stack([one, 2 * one])
     both = [_several(lambda x, each=each: of(each, x), value, directions) for each in (part, composite)]
-    torch.testing.assert_close(*both, rtol=0, atol=0)
+    torch.testing.assert_close(*both, rtol=0, atol=ROUNDING)
 
 
 def test_taps_among_what_is_still_are_there(whole: Whole) -> None:

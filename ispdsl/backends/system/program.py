@@ -17,8 +17,8 @@ import numpy as np
 from ispdsl.backends.halide import powers
 from ispdsl.backends.system.scalars import Scalars
 
-LANES = 8
-"""Pixels of a vector: one register of AVX2."""
+LANES = 16 if hl.get_host_target().has_feature(hl.TargetFeature.AVX512) else 8
+"""Pixels of a vector: one register of AVX-512, or of AVX2."""
 
 ROWS = 8
 """Vectors of a piece whose derivatives are there at a time."""
